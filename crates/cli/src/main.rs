@@ -1,0 +1,2 @@
+//! The `midcall` command.
+fn main() {}
