@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: midcall beside its rivals, in one run.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{cargo, run};
+use crate::root;
+
+/// Builds and runs the benchmark package, which stands outside the workspace so that the rivals' dependencies never
+/// reach a user's build.
+pub(crate) fn task(words: &[String]) -> Result<bool, String> {
+    let limit = Duration::from_secs(1200);
+    // Both programs: allocations are counted by one of their own, because counting would slow what is timed.
+    run(&mut bench("build"), limit, |_| {})?;
+    run(bench("run").args(["--bin", "midcall-bench", "--"]).args(words), limit, |_| {})?;
+    Ok(true)
+}
+
+fn bench(verb: &str) -> Command {
+    let mut command =
+        cargo(&[verb, "--quiet", "--release", "--locked", "--manifest-path", "bench/Cargo.toml"]);
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        command.env("CARGO_TARGET_DIR", root().join("target/bench"));
+    }
+    command
+}
