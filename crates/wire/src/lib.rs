@@ -1,1 +1,4 @@
 //! (module documentation to come)
+pub mod multipart;
+pub mod rtp;
+pub mod sdp;

@@ -1,0 +1,1 @@
+//! RTP and RTCP headers. RFC 3550 §5, §6.

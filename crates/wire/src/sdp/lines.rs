@@ -1,0 +1,99 @@
+//! The lines of a session description, exactly as they stand.
+
+/// One line of a description: where it is, what it says, how it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    at: usize,
+    content: &'a [u8],
+    ending: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// The offset of the first byte of the line in the description.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The line without its ending.
+    pub fn content(&self) -> &'a [u8] {
+        self.content
+    }
+
+    /// What ends the line: CR LF, LF alone, or nothing on an unfinished last line.
+    pub fn ending(&self) -> &'a [u8] {
+        self.ending
+    }
+
+    /// The letter before `=`, or `None` for a line that is not of the form `x=`.
+    pub fn letter(&self) -> Option<u8> {
+        match self.content {
+            [letter, b'=', ..] if letter.is_ascii_alphabetic() => Some(*letter),
+            _ => None,
+        }
+    }
+
+    /// The text after `x=`, trimmed; `None` for other lines and for text that is not UTF-8.
+    pub fn value(&self) -> Option<&'a str> {
+        self.letter()?;
+        std::str::from_utf8(self.content.get(2..)?).ok().map(str::trim)
+    }
+
+    /// The value if the line starts with this letter.
+    pub fn value_of(&self, letter: u8) -> Option<&'a str> {
+        if self.letter() == Some(letter) { self.value() } else { None }
+    }
+
+    /// The name and, if there is one, the value of an `a=` line.
+    pub fn attribute(&self) -> Option<(&'a str, Option<&'a str>)> {
+        if self.letter() != Some(b'a') {
+            return None;
+        }
+        let bytes = self.content.get(2..)?;
+        let Some(colon) = memchr::memchr(b':', bytes) else {
+            return Some((std::str::from_utf8(bytes).ok()?.trim(), None));
+        };
+        let (name, value) = bytes.split_at(colon);
+        let value = std::str::from_utf8(value.get(1..)?).ok()?.trim();
+        Some((std::str::from_utf8(name).ok()?.trim(), Some(value)))
+    }
+
+    pub(super) fn end(&self) -> usize {
+        self.at + self.content.len() + self.ending.len()
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.content.iter().all(u8::is_ascii_whitespace)
+    }
+}
+
+/// Walks lines from a place in the description on.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize, end: usize) -> Self {
+        Self { bytes, at, end: end.min(bytes.len()) }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        let rest = self.bytes.get(self.at..self.end).filter(|rest| !rest.is_empty())?;
+        let (mut length, total) = match memchr::memchr(b'\n', rest) {
+            Some(newline) => (newline, newline + 1),
+            None => (rest.len(), rest.len()),
+        };
+        while length > 0 && rest.get(length - 1) == Some(&b'\r') {
+            length -= 1;
+        }
+        let line = Line { at: self.at, content: rest.get(..length)?, ending: rest.get(length..total)? };
+        self.at += total;
+        Some(line)
+    }
+}

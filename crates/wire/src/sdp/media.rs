@@ -1,0 +1,226 @@
+//! The view on one stream: an `m=` line and what follows it.
+
+use super::{Connection, Crypto, Direction, Line, Lines, RtpMap, Sdp, SdpLimits, SdpProblem};
+
+/// One stream of a description.
+///
+/// What a stream does not say itself is taken from the session part, as RFC 8866 §5 lays down.
+#[derive(Clone, Copy, Debug)]
+pub struct Media<'a> {
+    sdp: &'a Sdp,
+    index: usize,
+    start: usize,
+    end: usize,
+    first: &'a str,
+}
+
+impl<'a> Media<'a> {
+    /// The position of the stream in the description, counted from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The value of the `m=` line.
+    pub fn line(&self) -> &'a str {
+        self.first
+    }
+
+    /// All lines of the stream, the `m=` line first.
+    pub fn lines(&self) -> Lines<'a> {
+        Lines::new(self.sdp.as_bytes(), self.start, self.end)
+    }
+
+    /// The media type as written, such as `audio`.
+    pub fn kind(&self) -> &'a str {
+        self.field(0)
+    }
+
+    /// The port; 0 where the stream is refused or switched off.
+    pub fn port(&self) -> u16 {
+        self.field(1).split('/').next().and_then(|port| port.parse().ok()).unwrap_or(0)
+    }
+
+    /// How many ports in a row are meant; 1 unless the line says otherwise.
+    pub fn port_count(&self) -> u16 {
+        self.field(1).split_once('/').and_then(|(_, count)| count.parse().ok()).unwrap_or(1)
+    }
+
+    /// The transport as written, such as `RTP/AVP` or `udptl`.
+    pub fn protocol(&self) -> &'a str {
+        self.field(2)
+    }
+
+    /// Whether the formats are RTP payload types.
+    pub fn is_rtp(&self) -> bool {
+        is_rtp(self.protocol())
+    }
+
+    /// The formats in the order of preference of whoever wrote them.
+    pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.first.split_whitespace().skip(3)
+    }
+
+    /// The direction: the stream's own, else that of the session, else both ways. RFC 3264 §5.1.
+    pub fn direction(&self) -> Direction {
+        self.lines()
+            .find_map(|line| Direction::parse(line.attribute()?.0))
+            .or_else(|| self.sdp.direction())
+            .unwrap_or_default()
+    }
+
+    /// The address: the stream's own, else that of the session.
+    pub fn connection(&self) -> Option<&'a str> {
+        self.connection_data().map(|connection| connection.address)
+    }
+
+    /// The whole `c=` line that counts for the stream.
+    pub fn connection_data(&self) -> Option<Connection<'a>> {
+        let own = self.lines().find_map(|line| line.value_of(b'c')).and_then(Connection::parse);
+        own.or_else(|| self.sdp.connection())
+    }
+
+    /// Whether neither RTP nor RTCP may be sent to the address given. RFC 3264 §8.4, RFC 6337 §5.4.
+    pub fn is_black_hole(&self) -> bool {
+        self.connection_data().is_some_and(|connection| connection.is_black_hole())
+    }
+
+    /// The values of the `b=` lines of the stream.
+    pub fn bandwidth(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.lines().filter_map(|line| line.value_of(b'b'))
+    }
+
+    /// What a payload type of this stream means: its `a=rtpmap` line, else the static table of RFC 3551 §6.
+    pub fn rtpmap(&self, payload: &str) -> Option<RtpMap<'a>> {
+        self.mapped("rtpmap", payload).map_or_else(|| RtpMap::fixed(payload.parse().ok()?), RtpMap::parse)
+    }
+
+    /// Whether a payload type has an `a=rtpmap` line of its own.
+    pub fn has_rtpmap(&self, payload: &str) -> bool {
+        self.mapped("rtpmap", payload).is_some()
+    }
+
+    /// The parameters of a format, its `a=fmtp` line.
+    pub fn fmtp(&self, payload: &str) -> Option<&'a str> {
+        self.mapped("fmtp", payload)
+    }
+
+    /// The value of the first attribute of this name of the stream itself; `Some("")` for one without value.
+    pub fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.lines().find_map(|line| named(&line, name))
+    }
+
+    /// The values of all attributes of this name of the stream itself.
+    pub fn attributes<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.lines().filter_map(move |line| named(&line, name))
+    }
+
+    /// Whether the stream itself has an attribute of this name.
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.attribute(name).is_some()
+    }
+
+    /// An attribute of the stream, or else of the session: fingerprints, ICE credentials, `setup`.
+    pub fn inherited(&self, name: &str) -> Option<&'a str> {
+        self.attribute(name).or_else(|| self.sdp.attribute(name))
+    }
+
+    /// The identification tag, `a=mid`.
+    pub fn mid(&self) -> Option<&'a str> {
+        self.attribute("mid")
+    }
+
+    /// The packet time in milliseconds, `a=ptime`.
+    pub fn ptime(&self) -> Option<u16> {
+        self.attribute("ptime")?.parse().ok()
+    }
+
+    /// The keys offered for SRTP, `a=crypto`.
+    pub fn crypto(&self) -> impl Iterator<Item = Crypto<'a>> + use<'a> {
+        self.attributes("crypto").filter_map(Crypto::parse)
+    }
+
+    /// Whether the section has no port of its own because it shares that of its `BUNDLE` group. RFC 9143 §6.
+    pub fn is_bundle_only(&self) -> bool {
+        self.port() == 0
+            && self.has_attribute("bundle-only")
+            && self.mid().is_some_and(|mid| self.sdp.bundles(mid))
+    }
+
+    /// Whether the stream is refused or switched off: port 0, unless it lives in a bundle. RFC 3264 §6, §8.2.
+    pub fn rejected(&self) -> bool {
+        self.port() == 0 && !self.is_bundle_only()
+    }
+
+    pub(super) fn span(&self) -> (usize, usize) {
+        (self.start, self.end)
+    }
+
+    fn field(&self, index: usize) -> &'a str {
+        self.first.split_whitespace().nth(index).unwrap_or_default()
+    }
+
+    fn mapped(&self, name: &str, format: &str) -> Option<&'a str> {
+        self.lines().find_map(|line| mapped(&line, name, format))
+    }
+}
+
+/// Walks the streams of a description.
+#[derive(Clone, Debug)]
+pub struct MediaIter<'a> {
+    sdp: &'a Sdp,
+    lines: Lines<'a>,
+    next: Option<Line<'a>>,
+    index: usize,
+}
+
+impl<'a> MediaIter<'a> {
+    pub(super) fn new(sdp: &'a Sdp) -> Self {
+        let mut lines = sdp.lines();
+        let next = lines.find(|line| line.letter() == Some(b'm'));
+        Self { sdp, lines, next, index: 0 }
+    }
+}
+
+impl<'a> Iterator for MediaIter<'a> {
+    type Item = Media<'a>;
+
+    fn next(&mut self) -> Option<Media<'a>> {
+        let line = self.next.take()?;
+        self.next = self.lines.find(|line| line.letter() == Some(b'm'));
+        let end = self.next.map_or(self.sdp.as_bytes().len(), |line| line.at());
+        let index = self.index;
+        self.index += 1;
+        Some(Media { sdp: self.sdp, index, start: line.at(), end, first: line.value().unwrap_or_default() })
+    }
+}
+
+/// Whether a transport carries RTP, so that its formats are payload types.
+pub(super) fn is_rtp(protocol: &str) -> bool {
+    protocol.to_ascii_uppercase().contains("RTP/")
+}
+
+/// The value of an attribute line of this name.
+pub(super) fn named<'a>(line: &Line<'a>, name: &str) -> Option<&'a str> {
+    let (found, value) = line.attribute()?;
+    found.eq_ignore_ascii_case(name).then(|| value.unwrap_or_default())
+}
+
+/// The value of an `a=name:format value` line.
+pub(super) fn mapped<'a>(line: &Line<'a>, name: &str, format: &str) -> Option<&'a str> {
+    let value = named(line, name)?;
+    let (key, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+    (key == format).then(|| rest.trim())
+}
+
+/// Looks over an `m=` line.
+pub(super) fn check(line: &Line<'_>, limits: &SdpLimits) -> Result<(), SdpProblem> {
+    let mut fields = line.value().ok_or(SdpProblem::MediaText)?.split_whitespace();
+    let (_, port) = (fields.next(), fields.next().ok_or(SdpProblem::MediaIncomplete)?);
+    let (port, count) = port.split_once('/').unwrap_or((port, "1"));
+    if port.parse::<u16>().is_err() || count.parse::<u16>().is_err() {
+        return Err(SdpProblem::MediaPort);
+    }
+    // A line without formats is wrong, but common on refused streams and harmless there.
+    fields.next().ok_or(SdpProblem::MediaIncomplete)?;
+    if fields.count() > limits.formats { Err(SdpProblem::TooManyFormats) } else { Ok(()) }
+}
