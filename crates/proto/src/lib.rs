@@ -3,6 +3,7 @@
 
 pub mod flow;
 pub mod rng;
+pub mod rules;
 pub mod time;
 pub mod transitions;
 
