@@ -1,8 +1,8 @@
 //! `cargo xtask test` and `cargo xtask ci`: the steps that say whether the project holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::process::{ask, cargo, run};
+use crate::process::{ask, cargo, finish_by, run};
 use crate::report::{Report, Tally};
 use crate::{fuzz, interop, peers};
 
@@ -18,9 +18,14 @@ pub(crate) fn test(words: &[String]) -> Result<bool, String> {
                 let seconds = words.next().and_then(|n| n.parse().ok());
                 fuzz_seconds = Some(seconds.ok_or("--fuzz wants a number of seconds for each target")?);
             }
+            "--minutes" => {
+                let total = words.next().and_then(|n| n.parse().ok());
+                finish_by(Instant::now() + minutes(total.ok_or("--minutes wants a number")?));
+            }
             other => return Err(format!("test does not know {other}")),
         }
     }
+    finish_by(Instant::now() + minutes(28));
     let mut report = Report::default();
     code(&mut report);
     report.step("sockets", |tally| {

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::root;
 
@@ -35,10 +36,20 @@ pub(crate) fn installed(program: &str) -> bool {
     })
 }
 
+/// No command may run beyond that moment, whatever its own limit.
+pub(crate) fn finish_by(end: Instant) {
+    let _ = DEADLINE.set(end);
+}
+
 /// Runs a command to its end, or kills it and everything it started when the limit is over. Every line it prints is
 /// printed and handed to `see`. The error says in a few words what went wrong.
 pub(crate) fn run(command: &mut Command, limit: Duration, mut see: impl FnMut(&str)) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
+    let left = DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()));
+    let limit = left.map_or(limit, |left| left.min(limit));
+    if limit.is_zero() {
+        return Err(format!("{name} not started: the time for the whole run is over"));
+    }
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|e| format!("{name}: {e}"))?;
     let output = child.stdout.take();
@@ -105,3 +116,5 @@ fn parents() -> HashMap<u32, u32> {
         })
         .collect()
 }
+
+static DEADLINE: OnceLock<Instant> = OnceLock::new();

@@ -1,0 +1,518 @@
+//! Turns a ladder into a SIPp scenario.
+//!
+//! Everything a message needs is written out: branches are literals, headers to echo are saved when they arrive, so
+//! nothing depends on what SIPp happened to receive last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::ladder::{Line, SdpWords, Step, lines};
+
+/// Where everybody is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// SIP port of this SIPp.
+    pub(crate) own: u16,
+    /// SIP port of the other side itself, and the URI that reaches it.
+    pub(crate) other: u16,
+    pub(crate) other_uri: String,
+    /// First media port of this SIPp.
+    pub(crate) media: u16,
+    /// Record-routing proxies in between.
+    pub(crate) hops: usize,
+    /// SIPp plays midcall's seat, to try a ladder out.
+    pub(crate) mirror: bool,
+}
+
+/// The scenario file for one side of a ladder.
+pub(crate) fn compile(name: &str, steps: &[Step], place: &Place, bodies: &BTreeMap<String, String>) -> String {
+    let all = lines(steps);
+    let caller = all.first().is_some_and(|line| line.from_midcall == place.mirror);
+    let mut compiler = Compiler {
+        all,
+        place,
+        bodies,
+        caller,
+        out: String::new(),
+        later: String::new(),
+        texts: BTreeMap::new(),
+        variables: BTreeSet::new(),
+        target: None,
+        routes: None,
+        next_cseq: if caller { 1 } else { 101 },
+        cseqs: BTreeMap::new(),
+        version: 0,
+        session: 7000,
+        last_rseq: 4000,
+        labels: 0,
+    };
+    for step in steps {
+        compiler.step(step);
+    }
+    compiler.finish(name)
+}
+
+struct Compiler<'a> {
+    all: Vec<&'a Line>,
+    place: &'a Place,
+    bodies: &'a BTreeMap<String, String>,
+    caller: bool,
+    out: String,
+    /// Out-of-line parts, reached by a jump.
+    later: String,
+    texts: BTreeMap<usize, String>,
+    variables: BTreeSet<String>,
+    /// Line whose Contact is the other side's current target.
+    target: Option<usize>,
+    routes: Option<usize>,
+    next_cseq: i64,
+    cseqs: BTreeMap<usize, i64>,
+    version: i64,
+    session: u32,
+    last_rseq: u32,
+    labels: u32,
+}
+
+impl<'a> Compiler<'a> {
+    fn step(&mut self, step: &'a Step) {
+        match step {
+            Step::Line(line) if self.mine(line) => self.send(line),
+            Step::Line(line) => self.receive(line),
+            Step::AnyOrder(group) if group.iter().all(|line| self.mine(line)) => {
+                for line in group {
+                    self.send(line);
+                }
+            }
+            Step::AnyOrder(group) => {
+                let end = self.label();
+                self.any_order(&group.iter().collect::<Vec<_>>(), end);
+                let _ = writeln!(self.out, "  <label id=\"{end}\"/>");
+            }
+            Step::Maybe(group) if group.first().is_some_and(|line| self.mine(line)) => {}
+            Step::Maybe(group) => self.maybe(group),
+            Step::Pause(time) | Step::Quiet(time) if !self.place.mirror => {
+                let _ = writeln!(self.out, "  <pause milliseconds=\"{}\"/>", time.as_millis());
+            }
+            Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) => {}
+        }
+    }
+
+    fn mine(&self, line: &Line) -> bool {
+        line.from_midcall == self.place.mirror
+    }
+
+    fn label(&mut self) -> u32 {
+        self.labels += 1;
+        self.labels
+    }
+
+    // ---- receiving
+
+    fn receive(&mut self, line: &Line) {
+        if line.again {
+            return;
+        }
+        self.trying(line);
+        if line.statuses.len() > 1 {
+            let end = self.label();
+            for status in &line.statuses[1..] {
+                self.recv(line, Some(*status), &format!(" optional=\"true\" next=\"{end}\""));
+            }
+            self.recv(line, line.statuses.first().copied(), "");
+            let _ = writeln!(self.out, "  <label id=\"{end}\"/>");
+        } else {
+            let optional = if line.maybe { " optional=\"true\"" } else { "" };
+            self.recv(line, line.statuses.first().copied(), optional);
+        }
+    }
+
+    /// A 100 may come at any time while an INVITE of ours is unanswered.
+    fn trying(&mut self, line: &Line) {
+        let sent = self.all.iter().filter(|l| l.id < line.id && self.mine(l) && l.method == "INVITE");
+        let open = sent.filter(|l| l.is_request()).any(|invite| {
+            !self.all.iter().any(|l| l.id < line.id && l.about == Some(invite.id) && l.is_final())
+        });
+        if open && !line.statuses.contains(&100) {
+            self.out.push_str("  <recv response=\"100\" optional=\"true\"/>\n");
+        }
+    }
+
+    fn any_order(&mut self, group: &[&Line], end: u32) {
+        let Some((last, others)) = group.split_last() else { return };
+        if others.is_empty() {
+            self.receive(last);
+            let _ = writeln!(self.out, "  <nop next=\"{end}\"/>");
+            return;
+        }
+        self.trying(last);
+        let labels: Vec<u32> = others.iter().map(|_| self.label()).collect();
+        for (line, label) in others.iter().zip(&labels) {
+            let attributes = format!(" optional=\"true\" next=\"{label}\"");
+            self.recv(line, line.statuses.first().copied(), &attributes);
+        }
+        self.recv(last, last.statuses.first().copied(), "");
+        self.any_order(others, end);
+        for (index, label) in labels.iter().enumerate() {
+            let _ = writeln!(self.out, "  <label id=\"{label}\"/>");
+            let rest: Vec<&Line> =
+                group.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, line)| *line).collect();
+            self.any_order(&rest, end);
+        }
+    }
+
+    fn maybe(&mut self, group: &'a [Line]) {
+        let Some((first, answers)) = group.split_first() else { return };
+        let (aside, back) = (self.label(), self.label());
+        self.trying(first);
+        self.recv(first, first.statuses.first().copied(), &format!(" optional=\"true\" next=\"{aside}\""));
+        let _ = writeln!(self.out, "  <label id=\"{back}\"/>");
+        let main = std::mem::take(&mut self.out);
+        let _ = writeln!(self.out, "  <label id=\"{aside}\"/>");
+        for line in answers {
+            self.send(line);
+        }
+        let _ = writeln!(self.out, "  <nop next=\"{back}\"/>");
+        self.later.push_str(&std::mem::replace(&mut self.out, main));
+    }
+
+    fn recv(&mut self, line: &Line, status: Option<u16>, attributes: &str) {
+        let what = match status {
+            Some(status) => format!("response=\"{status}\"{}", self.transaction(line, "response_txn")),
+            None => format!("request=\"{}\"", line.method),
+        };
+        let saves = if line.maybe { String::new() } else { self.saves(line, status) };
+        if saves.is_empty() {
+            let _ = writeln!(self.out, "  <recv {what}{attributes}/>");
+        } else {
+            let _ = writeln!(self.out, "  <recv {what}{attributes}>\n    <action>\n{saves}    </action>\n  </recv>");
+        }
+    }
+
+    fn saves(&mut self, line: &Line, status: Option<u16>) -> String {
+        let id = line.id;
+        let mut wanted: Vec<(String, &str, String, usize)> = Vec::new();
+        let mut want = |variable: &str, header, pattern: &str, nth| {
+            wanted.push((format!("{variable}{id}"), header, pattern.to_string(), nth));
+        };
+        match status {
+            None if line.method != "ACK" => {
+                for nth in 0..=self.place.hops {
+                    want(&format!("via{nth}x"), "Via:", ".*", nth + 1);
+                }
+                want("from", "From:", ".*", 1);
+                want("to", "To:", ".*", 1);
+                want("cseq", "CSeq:", ".*", 1);
+            }
+            Some(_) if line.reliable => want("rseq", "RSeq:", "[0-9]+", 1),
+            _ => {}
+        }
+        let refreshes = match status {
+            None => line.method == "INVITE" || line.method == "UPDATE",
+            Some(status) => {
+                line.method == "INVITE" && ((200..300).contains(&status) || line.reliable)
+                    || line.method == "UPDATE" && status == 200
+            }
+        };
+        if refreshes {
+            want("target", "Contact:", "sips?:[^>]*", 1);
+            self.target = Some(id);
+            if self.routes.is_none() && self.place.hops > 0 {
+                for nth in 0..self.place.hops {
+                    want(&format!("route{nth}x"), "Record-Route:", ".*", nth + 1);
+                }
+                self.routes = Some(id);
+            }
+        }
+        let mut text = String::new();
+        for (variable, header, pattern, nth) in wanted {
+            let nth = if nth > 1 { format!(" occurence=\"{nth}\"") } else { String::new() };
+            let _ = writeln!(
+                text,
+                "      <ereg regexp=\"{pattern}\" search_in=\"hdr\" header=\"{header}\" start_line=\"true\"{nth} assign_to=\"{variable}\"/>"
+            );
+            self.variables.insert(variable);
+        }
+        text
+    }
+
+    // ---- sending
+
+    fn send(&mut self, line: &Line) {
+        let earlier = self.all.iter().rev().find(|l| {
+            l.id < line.id && self.mine(l) && l.method == line.method && l.statuses == line.statuses
+        });
+        let text = match earlier.filter(|_| line.again) {
+            Some(earlier) => self.texts.get(&earlier.id).cloned().unwrap_or_default(),
+            None if line.is_request() => self.request(line),
+            None => self.response(line),
+        };
+        let name = if line.method == "ACK" && line.is_request() { "ack_txn" } else { "start_txn" };
+        let transaction = if line.is_request() && !line.again { self.transaction(line, name) } else { String::new() };
+        let _ = writeln!(self.out, "  <send{transaction}>\n    <![CDATA[\n{text}\n    ]]>\n  </send>");
+        self.texts.insert(line.id, text);
+    }
+
+    /// SIPp tells responses apart by transaction only where the scenario names all of its messages.
+    fn transaction(&self, line: &Line, attribute: &str) -> String {
+        let first = if line.is_request() && line.method != "ACK" { Some(line.id) } else { line.about };
+        let Some(id) = first else { return String::new() };
+        let mut about = self.all.iter().filter(|l| l.about == Some(id));
+        let answered = about.clone().any(|l| !l.is_request());
+        let acked = about.any(|l| l.is_request() && l.method == "ACK");
+        let invite = self.all.iter().any(|l| l.id == id && l.method == "INVITE");
+        let repeated = self.all.iter().any(|l| l.id == id && l.again);
+        if answered && acked == invite && !repeated { format!(" {attribute}=\"t{id}\"") } else { String::new() }
+    }
+
+    fn request(&mut self, line: &Line) -> String {
+        let own = format!("127.0.0.1:{}", self.place.own);
+        let number = match line.about.and_then(|id| self.cseqs.get(&id)) {
+            Some(number) => *number,
+            None => {
+                let number = self.next_cseq + line.cseq.unwrap_or(0);
+                self.next_cseq = self.next_cseq.max(number + 1);
+                number
+            }
+        };
+        self.cseqs.insert(line.id, number);
+        let first = self.all.iter().find(|l| self.mine(l) && l.is_request()).is_some_and(|l| l.id == line.id);
+        let uri = match self.target {
+            Some(id) if line.method != "CANCEL" => format!("[$target{id}]"),
+            _ => self.place.other_uri.clone(),
+        };
+        let tag = line.tag.as_deref().unwrap_or("peer");
+        let (from, to) = match self.all.first() {
+            Some(invite) if !self.caller => {
+                (format!("[$to{}];tag={tag}", invite.id), format!("[$from{}]", invite.id))
+            }
+            _ => {
+                let remote = if first { "" } else { "[peer_tag_param]" };
+                (format!("<sip:peer@{own}>;tag={tag}"), format!("<{}>{remote}", self.place.other_uri))
+            }
+        };
+        let mut headers = vec![("Via", format!("SIP/2.0/UDP {own};branch={}", self.branch(line)))];
+        if let Some(id) = self.routes {
+            let mut order: Vec<usize> = (0..self.place.hops).collect();
+            if self.caller {
+                order.reverse();
+            }
+            headers.extend(order.into_iter().map(|nth| ("Route", format!("[$route{nth}x{id}]"))));
+        }
+        headers.extend([
+            ("From", from),
+            ("To", to),
+            ("Call-ID", "[call_id]".into()),
+            ("CSeq", format!("{number} {}", line.method)),
+            ("Max-Forwards", "70".into()),
+        ]);
+        if !matches!(line.method.as_str(), "ACK" | "CANCEL" | "BYE" | "PRACK") {
+            headers.push(("Contact", self.contact(line)));
+        }
+        if matches!(line.method.as_str(), "INVITE" | "UPDATE") {
+            headers.push(("Allow", ALLOW.into()));
+        }
+        if line.method == "PRACK" {
+            let rel = self.all.iter().rev().find(|l| l.id < line.id && !self.mine(l) && l.reliable);
+            if let Some(rel) = rel {
+                let invite = rel.about.and_then(|id| self.cseqs.get(&id)).copied().unwrap_or_default();
+                headers.push(("RAck", format!("[$rseq{}] {invite} INVITE", rel.id)));
+            }
+        }
+        let has_offer = |id: usize| self.all.iter().any(|l| l.id == id && l.sdp.is_some());
+        let answer = match line.method.as_str() {
+            "ACK" => true,
+            "PRACK" => !self.all.first().is_some_and(|l| has_offer(l.id)) && line.sdp.is_some(),
+            _ => false,
+        };
+        self.message(format!("{} {uri} SIP/2.0", line.method), headers, line, answer)
+    }
+
+    fn branch(&self, line: &Line) -> String {
+        if let Some(branch) = &line.branch {
+            return format!("z9hG4bK-{branch}");
+        }
+        let shared = line.about.filter(|id| {
+            let refused =
+                self.all.iter().any(|l| l.about == Some(*id) && !l.is_request() && l.statuses.iter().any(|s| *s >= 300));
+            line.method == "CANCEL" || refused
+        });
+        format!("z9hG4bK-{}-{}", self.place.own, shared.unwrap_or(line.id))
+    }
+
+    fn response(&mut self, line: &Line) -> String {
+        let id = line.about.unwrap_or_default();
+        let status = line.statuses.first().copied().unwrap_or(200);
+        let dialog = self.all.iter().any(|l| {
+            l.id < id && self.mine(l) && l.method == "INVITE" && l.statuses.iter().any(|s| (101..300).contains(s))
+        });
+        let tag = match &line.tag {
+            Some(tag) => format!(";tag={tag}"),
+            None if dialog || self.caller || status == 100 => String::new(),
+            None => ";tag=peer".into(),
+        };
+        let mut headers: Vec<(&str, String)> = match &line.branch {
+            Some(branch) => {
+                vec![("Via", format!("SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bK-{branch}", self.place.other))]
+            }
+            None => (0..=self.place.hops).map(|nth| ("Via", format!("[$via{nth}x{id}]"))).collect(),
+        };
+        if let Some(routes) = self.routes.filter(|routes| *routes == id) {
+            let lines = (0..self.place.hops).map(|nth| ("Record-Route", format!("[$route{nth}x{routes}]")));
+            headers.extend(lines);
+        }
+        headers.extend([
+            ("From", format!("[$from{id}]")),
+            ("To", format!("[$to{id}]{tag}")),
+            ("Call-ID", "[call_id]".into()),
+            ("CSeq", format!("[$cseq{id}]")),
+        ]);
+        let sets_target = matches!(line.method.as_str(), "INVITE" | "UPDATE");
+        if (101..300).contains(&status) && sets_target {
+            headers.push(("Contact", self.contact(line)));
+        }
+        if (200..300).contains(&status) && sets_target {
+            headers.push(("Allow", ALLOW.into()));
+        }
+        if line.reliable {
+            self.last_rseq = line.rseq.unwrap_or(self.last_rseq + 1);
+            headers.push(("Require", "100rel".into()));
+            headers.push(("RSeq", self.last_rseq.to_string()));
+        }
+        let answer = self.all.iter().any(|l| l.id == id && l.sdp.is_some());
+        self.message(format!("SIP/2.0 {status} {}", reason(status)), headers, line, answer)
+    }
+
+    fn contact(&self, line: &Line) -> String {
+        format!("<sip:{}@127.0.0.1:{}>", line.user.as_deref().unwrap_or("peer"), self.place.own)
+    }
+
+    fn message(&mut self, first: String, headers: Vec<(&str, String)>, line: &Line, answer: bool) -> String {
+        let named = |name: &str| line.headers.iter().any(|word| word.name.eq_ignore_ascii_case(name));
+        let mut text = format!("{first}\n");
+        for (name, value) in headers.iter().filter(|(name, _)| !named(name)) {
+            let _ = writeln!(text, "{name}: {}", value.trim_start());
+        }
+        for word in line.headers.iter().filter(|word| !word.absent) {
+            let value = word.value.as_deref().unwrap_or("1");
+            if !self.place.mirror {
+                let _ = writeln!(text, "{}: {value}", word.name);
+            } else if !value.contains(['[', '(', '|', '.']) {
+                let _ = writeln!(text, "{}: {}", word.name, value.replace(['^', '$', '\\'], ""));
+            }
+        }
+        let body = match (&line.sdp, line.fragment) {
+            (Some(SdpWords { body: Some(name), .. }), _) => self.bodies.get(name).cloned().unwrap_or_default(),
+            (Some(words), _) => self.sdp(words, answer),
+            (None, Some(status)) => format!("SIP/2.0 {status} {}\n", reason(status)),
+            (None, None) => String::new(),
+        };
+        if body.is_empty() {
+            text.push_str("Content-Length: 0\n");
+            return text;
+        }
+        if !named("Content-Type") {
+            let kind = if line.sdp.is_some() { "application/sdp" } else { "message/sipfrag;version=2.0" };
+            let _ = writeln!(text, "Content-Type: {kind}");
+        }
+        let _ = write!(text, "Content-Length: [len]\n\n{}", body.trim_end());
+        text.push('\n');
+        text
+    }
+
+    fn sdp(&mut self, words: &SdpWords, answer: bool) -> String {
+        self.version += words.version.unwrap_or(1);
+        if words.new_id {
+            self.session += 1;
+        }
+        let base = i64::from(self.place.media) + words.port.unwrap_or(0);
+        let address = words.connection.as_deref().unwrap_or("127.0.0.1");
+        let mut text =
+            format!("v=0\no=peer {} {} IN IP4 127.0.0.1\ns=-\nc=IN IP4 {address}\nt=0 0\n", self.session, self.version);
+        let audio = [("audio".to_string(), true)];
+        let streams = words.media.as_deref().unwrap_or(&audio);
+        let direction = words.direction.as_deref().unwrap_or("sendrecv");
+        for (index, (kind, alive)) in streams.iter().enumerate() {
+            let port = if *alive { base + 2 * i64::try_from(index).unwrap_or(0) } else { 0 };
+            let default = match kind.as_str() {
+                "audio" if answer => vec!["pcmu"],
+                "audio" => vec!["pcmu", "pcma", "telephone-event"],
+                "image" => vec!["t38"],
+                _ => vec!["vp8"],
+            };
+            let codecs = match &words.codecs {
+                Some(codecs) if kind == "audio" => codecs.iter().map(String::as_str).collect(),
+                _ => default,
+            };
+            let formats: Vec<&str> = codecs.iter().map(|codec| payload(codec).0).collect();
+            let protocol = if kind == "image" { "udptl" } else { "RTP/AVP" };
+            let _ = writeln!(text, "m={kind} {port} {protocol} {}", formats.join(" "));
+            for codec in codecs {
+                let (number, map) = payload(codec);
+                if kind != "image" {
+                    let _ = writeln!(text, "a=rtpmap:{number} {map}");
+                }
+            }
+            if kind != "image" {
+                let _ = writeln!(text, "a={direction}");
+            }
+        }
+        text
+    }
+
+    fn finish(mut self, name: &str) -> String {
+        let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"{name}\">\n{}", self.out);
+        if !self.later.is_empty() {
+            let end = self.label();
+            let _ = writeln!(text, "  <nop next=\"{end}\"/>\n{}  <label id=\"{end}\"/>\n  <nop/>", self.later);
+        }
+        let variables: Vec<String> = self.variables.into_iter().collect();
+        if !variables.is_empty() {
+            let _ = writeln!(text, "  <Reference variables=\"{}\"/>", variables.join(","));
+        }
+        text.push_str("</scenario>\n");
+        text
+    }
+}
+
+fn payload(codec: &str) -> (&'static str, &'static str) {
+    match codec {
+        "pcmu" => ("0", "PCMU/8000"),
+        "pcma" => ("8", "PCMA/8000"),
+        "g722" => ("9", "G722/8000"),
+        "telephone-event" => ("101", "telephone-event/8000"),
+        "vp8" => ("96", "VP8/90000"),
+        "t38" => ("t38", ""),
+        _ => ("98", "X-UNHEARD-OF/8000"),
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        202 => "Accepted",
+        302 => "Moved Temporarily",
+        405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        415 => "Unsupported Media Type",
+        420 => "Bad Extension",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
+        481 => "Call/Transaction Does Not Exist",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        603 => "Decline",
+        _ => "Status",
+    }
+}
+
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, REFER, NOTIFY, INFO, MESSAGE, SUBSCRIBE";
