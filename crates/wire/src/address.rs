@@ -1,0 +1,158 @@
+//! Addresses: a URI with an optional display name and parameters, as in From, To and Contact.
+
+use std::borrow::Cow;
+
+use crate::scan::{Scan, is_lws, is_token, trim};
+use crate::{Params, ParseError, Uri, What};
+
+/// The value of From, To, Contact, Route, Refer-To and their like. RFC 3261 §20.10.
+///
+/// ```
+/// use midcall_wire::NameAddr;
+///
+/// let from = NameAddr::parse("\"Alice \\\"A\\\" Liddell\" <sip:alice@example.com;lr>;tag=88sja8x").unwrap();
+/// assert_eq!(from.display_name().as_deref(), Some("Alice \"A\" Liddell"));
+/// assert_eq!(from.uri, "sip:alice@example.com;lr");
+/// assert_eq!(from.tag(), Some("88sja8x"));
+///
+/// // Without brackets the parameters belong to the header, not to the URI.
+/// let to = NameAddr::parse("sip:bob@example.com;tag=1").unwrap();
+/// assert_eq!((to.uri, to.tag()), ("sip:bob@example.com", Some("1")));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameAddr<'a> {
+    /// The display name as written, without its quotes; escapes are kept.
+    pub display: Option<&'a str>,
+    /// The URI, or `*` in a Contact that removes all bindings.
+    pub uri: &'a str,
+    /// The header parameters.
+    pub params: Params<'a>,
+}
+
+impl<'a> NameAddr<'a> {
+    /// Takes one address apart.
+    ///
+    /// # Errors
+    /// Says where the display name, the brackets or a parameter is wrong. The URI must have a scheme and no
+    /// space; [`Uri::parse`] looks closer.
+    pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        let mut scan = Scan::new(text);
+        scan.lws();
+        let display = if scan.peek() == Some(b'"') {
+            let name = scan.quoted()?;
+            scan.lws();
+            if scan.peek() != Some(b'<') {
+                return scan.fail(What::Bracket);
+            }
+            Some(name)
+        } else if let Some(open) = memchr::memchr(b'<', scan.rest().as_bytes()) {
+            display_tokens(&mut scan, open)?
+        } else {
+            return Self::bare(scan);
+        };
+        scan.eat(b'<');
+        let start = scan.at();
+        let uri = scan.run(|b| !matches!(b, b'>' | b'<' | b'"'));
+        check_uri(uri, start)?;
+        if !scan.eat(b'>') {
+            return scan.fail(What::Bracket);
+        }
+        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
+        Ok(Self { display, uri, params })
+    }
+
+    fn bare(mut scan: Scan<'a>) -> Result<Self, ParseError> {
+        let start = scan.at();
+        let uri = scan.run(|b| b != b';' && !is_lws(b));
+        if uri != "*" {
+            if let Some(at) = uri.bytes().position(|b| matches!(b, b'?' | b',')) {
+                return Err(ParseError::new(start + at, What::Bracket));
+            }
+            check_uri(uri, start)?;
+        }
+        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
+        Ok(Self { display: None, uri, params })
+    }
+
+    /// The tag parameter. RFC 3261 §19.3.
+    #[must_use]
+    pub fn tag(&self) -> Option<&'a str> {
+        self.params.value("tag")
+    }
+
+    /// The display name with its escapes resolved.
+    #[must_use]
+    pub fn display_name(&self) -> Option<Cow<'a, str>> {
+        let raw = self.display?;
+        if !raw.contains('\\') {
+            return Some(Cow::Borrowed(raw));
+        }
+        let mut out = String::with_capacity(raw.len());
+        let mut chars = raw.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => out.extend(chars.next()),
+                c => out.push(c),
+            }
+        }
+        Some(Cow::Owned(out))
+    }
+
+    /// The URI taken apart.
+    ///
+    /// # Errors
+    /// Those of [`Uri::parse`].
+    pub fn uri(&self) -> Result<Uri<'a>, ParseError> {
+        Uri::parse(self.uri)
+    }
+
+    /// Whether this is the `*` of a Contact that removes all bindings. RFC 3261 §10.2.2.
+    #[must_use]
+    pub fn is_star(&self) -> bool {
+        self.uri == "*"
+    }
+}
+
+impl std::fmt::Display for NameAddr<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(display) = self.display {
+            write!(f, "\"{display}\" ")?;
+        }
+        if self.is_star() {
+            f.write_str("*")?
+        } else {
+            write!(f, "<{}>", self.uri)?
+        }
+        f.write_str(self.params.as_str())
+    }
+}
+
+/// Steps over the tokens of an unquoted display name, which ends where the bracket opens.
+fn display_tokens<'a>(scan: &mut Scan<'a>, open: usize) -> Result<Option<&'a str>, ParseError> {
+    let start = scan.at();
+    let name = scan.rest().get(..open).unwrap_or_default();
+    let mut at = start;
+    for word in name.split([' ', '\t', '\r', '\n']) {
+        // Peers write plain UTF-8 without quotes; it hides no delimiter, so it is read.
+        if let Some(inside) = word.bytes().position(|b| b.is_ascii() && !is_token(b)) {
+            return Err(ParseError::new(at + inside, What::DisplayName));
+        }
+        at += word.len() + 1;
+    }
+    scan.skip(open);
+    let name = trim(name);
+    Ok((!name.is_empty()).then_some(name))
+}
+
+/// A URI has a scheme, and no space.
+fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
+    if let Some(at) = crate::uri::first_space(uri) {
+        return Err(ParseError::new(start + at, What::Uri));
+    }
+    let mut scan = Scan::new(uri);
+    let scheme = scan.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    if scheme.is_empty() || !scan.eat(b':') || scan.peek().is_none() {
+        return Err(ParseError::new(start, What::Uri));
+    }
+    Ok(())
+}

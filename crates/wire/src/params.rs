@@ -1,0 +1,166 @@
+//! Parameters: `;name=value` lists behind URIs, addresses, Via and other values.
+
+use crate::scan::{Scan, is_lws, is_token, trim};
+use crate::{ParseError, What};
+
+/// The parameters behind a value, read from the text each time they are asked for.
+///
+/// ```
+/// use midcall_wire::NameAddr;
+///
+/// let to = NameAddr::parse("<sip:bob@example.com>;tag=a6c85cf;x;y=\"one; two\"").unwrap();
+/// assert_eq!(to.params.value("TAG"), Some("a6c85cf"));
+/// assert_eq!(to.params.get("x"), Some(None));
+/// assert_eq!(to.params.get("y"), Some(Some("one; two")));
+/// assert_eq!(to.params.get("z"), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Params<'a>(&'a str);
+
+impl<'a> Params<'a> {
+    /// Parameters as written, from the first semicolon on. Nothing is checked.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// Header parameters that follow RFC 3261 §25.1: names are tokens, values are there where `=` is.
+    ///
+    /// # Errors
+    /// Says where a parameter is empty or malformed. One semicolon at the very end is forgiven.
+    pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        let mut scan = Scan::new(text);
+        loop {
+            scan.lws();
+            if scan.peek().is_none() {
+                return Ok(Self(text));
+            }
+            if !scan.eat(b';') {
+                return scan.fail(What::Parameter);
+            }
+            scan.lws();
+            if scan.peek().is_none() {
+                return Ok(Self(text));
+            }
+            if scan.run(is_token).is_empty() {
+                return scan.fail(What::Parameter);
+            }
+            scan.lws();
+            if scan.eat(b'=') {
+                scan.lws();
+                if scan.peek() == Some(b'"') {
+                    scan.quoted()?;
+                } else if scan.run(is_plain_value).is_empty() {
+                    return scan.fail(What::Parameter);
+                }
+            }
+        }
+    }
+
+    /// The text of all of them, semicolons included.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The parameter of that name, in any case: `Some(None)` when it stands without a value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Option<&'a str>> {
+        self.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value of the parameter of that name, without quotes.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&'a str> {
+        self.get(name).flatten()
+    }
+
+    /// Whether a parameter of that name is there.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Where a parameter stands in the text, its semicolon included.
+    pub(crate) fn span(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let mut iter = self.iter();
+        loop {
+            let start = iter.0.at();
+            let (found, _) = iter.next()?;
+            if found.eq_ignore_ascii_case(name) {
+                return Some(start..iter.0.at());
+            }
+        }
+    }
+
+    /// Name and value of each, in order. Quotes are taken off the values, escapes stay.
+    #[must_use]
+    pub fn iter(&self) -> ParamsIter<'a> {
+        ParamsIter(Scan::new(self.0))
+    }
+}
+
+impl<'a> IntoIterator for Params<'a> {
+    type Item = (&'a str, Option<&'a str>);
+    type IntoIter = ParamsIter<'a>;
+
+    fn into_iter(self) -> ParamsIter<'a> {
+        self.iter()
+    }
+}
+
+impl std::fmt::Display for Params<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Iterator over [`Params`].
+#[derive(Clone)]
+pub struct ParamsIter<'a>(Scan<'a>);
+
+impl std::fmt::Debug for ParamsIter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ParamsIter").field(&self.0.rest()).finish()
+    }
+}
+
+impl<'a> Iterator for ParamsIter<'a> {
+    type Item = (&'a str, Option<&'a str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let scan = &mut self.0;
+        scan.run(|b| b == b';' || is_lws(b));
+        scan.peek()?;
+        let name = trim(scan.run(|b| b != b';' && b != b'='));
+        if !scan.eat(b'=') {
+            return Some((name, None));
+        }
+        scan.lws();
+        let value = if scan.peek() == Some(b'"') {
+            let mut quoted = *scan;
+            match quoted.quoted() {
+                Ok(value) => {
+                    *scan = quoted;
+                    scan.run(|b| b != b';');
+                    return Some((name, Some(value)));
+                }
+                Err(_) => scan.run(|b| b != b';'),
+            }
+        } else {
+            scan.run(|b| b != b';')
+        };
+        Some((name, Some(trim(value))))
+    }
+}
+
+/// What a value may hold outside quotes: a token, a host, and what peers are seen to send without quotes.
+const fn is_plain_value(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f && !matches!(byte, b';' | b'"' | b',' | b'<' | b'>')
+}

@@ -1,0 +1,144 @@
+//! A cursor over one header value, and the character classes of RFC 3261 §25.1.
+
+use crate::{ParseError, What};
+
+/// White space inside a value. A folded line keeps its CRLF, which counts as space too.
+pub(crate) const fn is_lws(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// A character of a token. RFC 3261 §25.1.
+pub(crate) const fn is_token(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        byte += 1;
+    }
+    table
+};
+
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Whether the text is one token.
+pub(crate) fn all_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token)
+}
+
+/// A cursor that only ever stands between characters.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The same text, from another place on.
+    pub(crate) const fn from(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Steps over that many bytes, which must end between characters.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.text.len());
+    }
+
+    pub(crate) fn lws(&mut self) {
+        while self.peek().is_some_and(is_lws) {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over what `wanted` accepts, which must be ASCII, or all bytes above it.
+    pub(crate) fn run(&mut self, wanted: impl Fn(u8) -> bool) -> &'a str {
+        let start = self.at;
+        while self.peek().is_some_and(&wanted) {
+            self.at += 1;
+        }
+        self.since(start)
+    }
+
+    pub(crate) fn token(&mut self) -> Result<&'a str, ParseError> {
+        let token = self.run(is_token);
+        if token.is_empty() { self.fail(What::Token) } else { Ok(token) }
+    }
+
+    /// A decimal number up to `most`.
+    pub(crate) fn number(&mut self, most: u64) -> Result<u64, ParseError> {
+        let start = self.at;
+        let digits = self.run(|b| b.is_ascii_digit());
+        if digits.is_empty() {
+            return self.fail(What::Number);
+        }
+        match digits.parse::<u64>() {
+            Ok(number) if number <= most => Ok(number),
+            _ => Err(ParseError::new(start, What::Range)),
+        }
+    }
+
+    /// A quoted string, without its quotes; escapes are kept.
+    pub(crate) fn quoted(&mut self) -> Result<&'a str, ParseError> {
+        let open = self.at;
+        if !self.eat(b'"') {
+            return self.fail(What::Quote);
+        }
+        let start = self.at;
+        loop {
+            match self.peek() {
+                None => return Err(ParseError::new(open, What::Quote)),
+                Some(b'"') => {
+                    let inside = self.since(start);
+                    self.at += 1;
+                    return Ok(inside);
+                }
+                // The escaped character may be longer than a byte: the bytes behind it never are a quote.
+                Some(b'\\') => self.at = (self.at + 2).min(self.text.len()),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    /// Nothing but white space is left.
+    pub(crate) fn end(&mut self) -> Result<(), ParseError> {
+        self.lws();
+        if self.peek().is_none() { Ok(()) } else { self.fail(What::End) }
+    }
+
+    pub(crate) fn fail<T>(&self, what: What) -> Result<T, ParseError> {
+        Err(ParseError::new(self.at, what))
+    }
+}

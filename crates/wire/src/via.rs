@@ -1,0 +1,123 @@
+//! The Via header: which way a request came, and a response goes. RFC 3261 §20.42.
+
+use std::net::IpAddr;
+
+use crate::scan::Scan;
+use crate::{Params, ParseError, What};
+
+/// One value of a Via header.
+///
+/// ```
+/// use midcall_wire::Via;
+///
+/// let via = Via::parse("SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bKabc;rport=40000;received=198.51.100.7").unwrap();
+/// assert_eq!((via.transport, via.host, via.port), ("UDP", "192.0.2.1", Some(5062)));
+/// assert_eq!(via.branch(), Some("z9hG4bKabc"));
+/// assert_eq!(via.rport(), Some(Some(40000)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// The transport as written, such as `UDP`.
+    pub transport: &'a str,
+    /// The host of sent-by, an IPv6 address in its brackets.
+    pub host: &'a str,
+    /// The port of sent-by, where one is written.
+    pub port: Option<u16>,
+    /// What follows sent-by.
+    pub params: Params<'a>,
+    sent_by: &'a str,
+}
+
+impl<'a> Via<'a> {
+    /// Takes one value apart.
+    ///
+    /// # Errors
+    /// Says where it departs from RFC 3261 §25.1.
+    pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        let mut scan = Scan::new(text);
+        for word in ["SIP", "2.0"] {
+            scan.lws();
+            let start = scan.at();
+            if !scan.token().is_ok_and(|found| found.eq_ignore_ascii_case(word)) {
+                return Err(ParseError::new(start, What::SentProtocol));
+            }
+            scan.lws();
+            if !scan.eat(b'/') {
+                return scan.fail(What::SentProtocol);
+            }
+        }
+        scan.lws();
+        let Ok(transport) = scan.token() else { return scan.fail(What::SentProtocol) };
+        let before = scan.at();
+        scan.lws();
+        if scan.at() == before {
+            return scan.fail(What::SentProtocol);
+        }
+        let start = scan.at();
+        let host = crate::uri::host(&mut scan)?;
+        let mut sent_by = scan.since(start);
+        let mut ahead = scan;
+        ahead.lws();
+        let mut port = None;
+        if ahead.eat(b':') {
+            ahead.lws();
+            port = Some(crate::uri::port(&mut ahead)?);
+            sent_by = ahead.since(start);
+            scan = ahead;
+        }
+        scan.lws();
+        if !matches!(scan.peek(), None | Some(b';')) {
+            return scan.fail(What::Parameter);
+        }
+        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
+        Ok(Self { transport, host, port, params, sent_by })
+    }
+
+    /// Host and port as written.
+    #[must_use]
+    pub const fn sent_by(&self) -> &'a str {
+        self.sent_by
+    }
+
+    /// The host of sent-by, where it is an address.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        crate::uri::host_ip(self.host)
+    }
+
+    /// The branch parameter. RFC 3261 §8.1.1.7.
+    #[must_use]
+    pub fn branch(&self) -> Option<&'a str> {
+        self.params.value("branch")
+    }
+
+    /// The received parameter as written. RFC 3261 §18.2.1.
+    #[must_use]
+    pub fn received(&self) -> Option<&'a str> {
+        self.params.value("received")
+    }
+
+    /// The address of the received parameter; brackets around IPv6 are forgiven. RFC 5118 §4.5.
+    #[must_use]
+    pub fn received_ip(&self) -> Option<IpAddr> {
+        crate::uri::host_ip(self.received()?)
+    }
+
+    /// The rport parameter: `Some(None)` asks for it, `Some(Some(_))` gives it. RFC 3581 §3, §4.
+    #[must_use]
+    pub fn rport(&self) -> Option<Option<u16>> {
+        self.params.get("rport").map(|value| value.and_then(|port| port.parse().ok()))
+    }
+
+    /// The maddr parameter. RFC 3261 §18.2.2.
+    #[must_use]
+    pub fn maddr(&self) -> Option<&'a str> {
+        self.params.value("maddr")
+    }
+
+    /// The ttl parameter. RFC 3261 §18.1.1.
+    #[must_use]
+    pub fn ttl(&self) -> Option<u8> {
+        self.params.value("ttl")?.parse().ok()
+    }
+}
