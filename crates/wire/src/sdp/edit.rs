@@ -20,8 +20,7 @@ pub struct Format {
 impl Sdp {
     /// Writes another version into the `o=` line; nothing happens without one.
     pub fn set_origin_version(&mut self, version: &str) {
-        let Some(line) = self.session_lines().find(|line| line.letter() == Some(b'o')) else { return };
-        let Some(origin) = line.value().and_then(Origin::parse) else { return };
+        let Some(origin) = self.origin() else { return };
         // The version is replaced where it stands, so odd spacing around it survives.
         let offset = origin.version.as_ptr() as usize - self.bytes.as_ptr() as usize;
         let end = offset + origin.version.len();
