@@ -358,11 +358,13 @@ mod tests {
         assert_eq!(Multipart::parse("multipart/mixed;boundary=x", b"--x--").unwrap().count(), 0);
         let unclosed = b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
         assert_eq!(session_description("multipart/mixed;boundary=x", None, unclosed), Some(&b"v=0\r\n"[..]));
-        // A part that wraps itself for ever is given up on.
-        let mut body = wrap("b", &[("Content-Type: application/sdp\r\n", SDP)]);
-        for _ in 0..20 {
-            body = wrap("b", &[("Content-Type: multipart/mixed;boundary=b\r\n", &body)]);
+        // Parts in parts in parts are given up on at some depth.
+        let mut body = wrap("b0", &[("Content-Type: application/sdp\r\n", SDP)]);
+        for depth in 0..20 {
+            let headers = format!("Content-Type: multipart/mixed;boundary=b{depth}\r\n");
+            body = wrap(&format!("b{}", depth + 1), &[(&headers, &body)]);
+            let found = session_description(&format!("multipart/mixed;boundary=b{}", depth + 1), None, &body);
+            assert_eq!(found.is_some(), depth + 2 <= usize::from(DEPTH));
         }
-        assert_eq!(session_description("multipart/mixed;boundary=b", None, &body), None);
     }
 }

@@ -1,0 +1,253 @@
+//! Making offers.
+
+use midcall_wire::sdp::{Direction, Media, Sdp};
+
+use super::numbers::{Numbers, explained, written_codecs};
+use super::write::{Section, write};
+use super::{Codec, Local, MediaKind, Stream, Wanted};
+
+/// Derives an offer: what this side wants now, fitted to the session that exists. RFC 3264 §5, §8.
+///
+/// The state wanted is stated in full, whatever the peer said before (RFC 6337 §5.1). Every `m=` line of the
+/// session keeps its place, streams nobody wants have port 0, new ones take the place of dead ones or go
+/// below. If that is what was sent last, the result is that description, byte for byte.
+///
+/// ```
+/// use midcall_proto::session::{Codec, Local, Stream, Wanted, offer};
+///
+/// let mut wanted = Wanted::new([192, 0, 2, 1].into(), 7);
+/// wanted.add_stream(Stream::audio(4000, [Codec::pcma()]));
+/// let first = offer(&wanted, Local::default());
+/// let again = offer(&wanted, Local { last_sent: Some(&first), agreed: None });
+/// assert_eq!(first, again);
+/// ```
+pub fn offer(wanted: &Wanted, local: Local<'_>) -> Sdp {
+    draft(wanted, local, false)
+}
+
+/// Derives an offer for a peer that asked for one with an offerless INVITE. RFC 6337 §5.2.5.
+///
+/// As for a new call: all codecs, all streams, this side's own hold and nobody else's. What RFC 3261 §14.2 adds
+/// is kept: a stream that goes on shares a format with what is in use.
+pub fn full_offer(wanted: &Wanted, local: Local<'_>) -> Sdp {
+    draft(wanted, local, true)
+}
+
+/// Whether an offer made now would change what is agreed.
+///
+/// Meant for a wish that had to wait: it is sent only if it still says something new. When it cannot be told,
+/// for example after an answer that had to leave something out, the result is `true`.
+pub fn differs(wanted: &Wanted, local: Local<'_>) -> bool {
+    let Some((ours, theirs)) = local.agreed else { return true };
+    let next = draft(wanted, Local { last_sent: Some(ours), agreed: local.agreed }, false);
+    if next == *ours {
+        return false;
+    }
+    let (mut now, mut then) = (ours.media(), next.media());
+    let mut peer = theirs.media();
+    loop {
+        match (now.next(), then.next()) {
+            (None, None) => return false,
+            (Some(now), Some(then)) if !section_differs(&now, &then, peer.next().as_ref()) => {}
+            _ => return true,
+        }
+    }
+}
+
+fn section_differs(now: &Media<'_>, then: &Media<'_>, peer: Option<&Media<'_>>) -> bool {
+    if now.rejected() && then.rejected() {
+        return false;
+    }
+    let same_line = now.line() == then.line() && now.connection() == then.connection();
+    let bare = |media: &Media<'_>| -> Vec<_> {
+        let lines = media.lines().skip(1).filter(|line| line.letter() == Some(b'a'));
+        lines
+            .filter(|line| line.attribute().is_none_or(|(name, _)| Direction::parse(name).is_none()))
+            .map(|line| line.content().to_vec())
+            .collect()
+    };
+    if !same_line || bare(now) != bare(then) {
+        return true;
+    }
+    let theirs = peer.map(Media::direction).unwrap_or_default();
+    // If theirs cannot have answered ours, ours answered theirs and may already hold all that is wanted.
+    let answered = !now.direction().may_be_answered(theirs);
+    let effective = if answered { then.direction().and(theirs.reversed()) } else { then.direction() };
+    effective != now.direction()
+}
+
+fn draft(wanted: &Wanted, local: Local<'_>, overlap: bool) -> Sdp {
+    let slots = Slots::new(local);
+    let places = slots.places(wanted);
+    let sections: Vec<_> = places
+        .iter()
+        .enumerate()
+        .map(|(place, stream)| {
+            let slot = slots.0.get(place);
+            match stream.and_then(|index| wanted.streams.get(index)) {
+                Some(stream) => live_section(stream, slot, overlap),
+                None => dead_section(slot),
+            }
+        })
+        .collect();
+    write(wanted, &["t=0 0".to_owned()], &sections, local.last_sent)
+}
+
+/// One place in the description and what stood there.
+struct Slot<'a> {
+    ours: Option<Media<'a>>,
+    theirs: Option<Media<'a>>,
+    sent: Option<Media<'a>>,
+}
+
+impl<'a> Slot<'a> {
+    fn line(&self) -> Option<Media<'a>> {
+        self.ours.or(self.theirs)
+    }
+
+    fn dead(&self) -> bool {
+        let gone = |media: Option<Media<'_>>| media.is_none_or(|media| media.rejected());
+        gone(self.ours) || gone(self.theirs)
+    }
+
+    fn is(&self, kind: &MediaKind) -> bool {
+        self.line().is_some_and(|line| MediaKind::parse(line.kind()) == *kind)
+    }
+}
+
+struct Slots<'a>(Vec<Slot<'a>>);
+
+/// Whether a place suits a stream: position of the place, what stood there, position of the stream, the stream.
+type Pass<'p> = &'p dyn Fn(usize, &Slot<'_>, usize, &Stream) -> bool;
+
+impl<'a> Slots<'a> {
+    fn new(local: Local<'a>) -> Self {
+        let all = |sdp: Option<&'a Sdp>| sdp.map(|sdp| sdp.media().collect::<Vec<_>>()).unwrap_or_default();
+        let ours = all(local.agreed.map(|(ours, _)| ours));
+        let theirs = all(local.agreed.map(|(_, theirs)| theirs));
+        let sent = all(local.last_sent);
+        let count = ours.len().max(theirs.len());
+        Self(
+            (0..count)
+                .map(|at| Slot {
+                    ours: ours.get(at).copied(),
+                    theirs: theirs.get(at).copied(),
+                    sent: sent.get(at).copied(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Which stream goes where. RFC 3264 §8.1: a stream keeps its place, a new one takes a dead place or the end.
+    fn places(&self, wanted: &Wanted) -> Vec<Option<usize>> {
+        let mut places: Vec<Option<usize>> = vec![None; self.0.len()];
+        let live: Vec<_> = wanted.streams.iter().enumerate().filter(|(_, stream)| stream.live()).collect();
+        let passes: [Pass<'_>; 5] = [
+            &|_, slot, _, stream| {
+                !slot.dead()
+                    && slot.is(&stream.kind)
+                    && slot.ours.is_some_and(|line| line.port() == stream.port)
+            },
+            &|place, slot, index, stream| place == index && slot.is(&stream.kind),
+            &|_, slot, _, stream| slot.is(&stream.kind),
+            &|place, _, index, _| place == index,
+            &|_, slot, _, _| slot.dead(),
+        ];
+        for pass in passes {
+            for (index, stream) in &live {
+                if places.contains(&Some(*index)) {
+                    continue;
+                }
+                let free = self.0.iter().enumerate().position(|(place, slot)| {
+                    places.get(place) == Some(&None) && pass(place, slot, *index, stream)
+                });
+                if let Some(place) = free.and_then(|place| places.get_mut(place)) {
+                    *place = Some(*index);
+                }
+            }
+        }
+        for (index, _) in &live {
+            if !places.contains(&Some(*index)) {
+                places.push(Some(*index));
+            }
+        }
+        places
+    }
+}
+
+fn live_section(stream: &Stream, slot: Option<&Slot<'_>>, overlap: bool) -> Section {
+    let mut codecs = written_codecs(stream);
+    let continued = slot.filter(|slot| slot.is(&stream.kind) && !slot.dead());
+    if let Some(ours) = continued.and_then(|slot| slot.ours).filter(|_| overlap) {
+        add_overlap(&mut codecs, &ours);
+    }
+    let rtp = is_rtp(&stream.protocol);
+    let mut numbers = Numbers::default();
+    if let Some(slot) = slot {
+        slot.sent.iter().chain(&slot.ours).for_each(|media| numbers.remember_ours(media));
+        slot.theirs.iter().for_each(|media| numbers.remember_theirs(media));
+    }
+    let (mut formats, mut lines) = (Vec::new(), Vec::new());
+    if rtp {
+        for (number, codec) in numbers.assign(&codecs) {
+            explain(&mut lines, &number.to_string(), &codec);
+            formats.push(number.to_string());
+        }
+    } else {
+        formats.extend(codecs.iter().map(|codec| codec.name.clone()));
+    }
+    if !stream.attributes.iter().any(|attribute| attribute.starts_with("mid:"))
+        && let Some(mid) = slot.and_then(|slot| slot.ours).and_then(|media| media.mid())
+    {
+        lines.push(format!("a=mid:{mid}"));
+    }
+    lines.extend(stream.attributes.iter().map(|attribute| format!("a={attribute}")));
+    if rtp {
+        lines.push(format!("a={}", stream.wish()));
+    }
+    Section {
+        kind: stream.kind.as_str().to_owned(),
+        port: stream.port,
+        protocol: stream.protocol.clone(),
+        formats,
+        address: stream.address,
+        lines,
+    }
+}
+
+/// Adds what is in use if nothing of it would be offered. RFC 3261 §14.2.
+fn add_overlap(codecs: &mut Vec<Codec>, ours: &Media<'_>) {
+    let current: Vec<_> = explained(ours).into_iter().map(|(_, codec)| codec).collect();
+    let shared = current.iter().any(|codec| !codec.is_companion() && codecs.iter().any(|c| c.same(codec)));
+    if !shared {
+        codecs.extend(current.into_iter().filter(|codec| !codec.is_companion()));
+    }
+}
+
+fn dead_section(slot: Option<&Slot<'_>>) -> Section {
+    let line = slot.and_then(Slot::line);
+    let mid = slot.and_then(|slot| slot.ours).and_then(|media| media.mid());
+    let mut formats: Vec<_> = line.iter().flat_map(Media::formats).map(str::to_owned).collect();
+    if formats.is_empty() {
+        formats.push("0".to_owned());
+    }
+    Section {
+        kind: line.map_or("audio", |line| line.kind()).to_owned(),
+        port: 0,
+        protocol: line.map_or("RTP/AVP", |line| line.protocol()).to_owned(),
+        formats,
+        address: None,
+        lines: mid.map(|mid| format!("a=mid:{mid}")).into_iter().collect(),
+    }
+}
+
+pub(super) fn explain(lines: &mut Vec<String>, number: &str, codec: &Codec) {
+    lines.push(format!("a=rtpmap:{number} {}", codec.rtpmap()));
+    if let Some(fmtp) = &codec.fmtp {
+        lines.push(format!("a=fmtp:{number} {fmtp}"));
+    }
+}
+
+pub(super) fn is_rtp(protocol: &str) -> bool {
+    protocol.to_ascii_uppercase().contains("RTP/")
+}

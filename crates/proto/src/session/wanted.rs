@@ -1,0 +1,283 @@
+//! What this side wants of a session, whatever the other side said.
+
+use std::net::IpAddr;
+
+use midcall_wire::sdp::Direction;
+
+use super::Codec;
+
+/// What a stream carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// Voice.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// Anything else, by the name in the `m=` line, such as `image`.
+    Other(String),
+}
+
+impl MediaKind {
+    /// Reads the media type of an `m=` line.
+    pub fn parse(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "audio" => Self::Audio,
+            "video" => Self::Video,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The media type as written in an `m=` line.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl std::fmt::Display for MediaKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether and how this side holds a stream. RFC 3264 §8.4, RFC 6337 §5.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// The stream is not held.
+    #[default]
+    Off,
+    /// Nothing is received, but this side may go on sending, for music on hold.
+    Sending,
+    /// Nothing flows either way.
+    Silent,
+}
+
+/// One stream this side wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// What it carries.
+    pub kind: MediaKind,
+    /// The transport, such as `RTP/AVP`.
+    pub protocol: String,
+    /// The port this side receives on.
+    pub port: u16,
+    /// The address this side receives on, where it is not that of the session.
+    pub address: Option<IpAddr>,
+    /// The formats, the best one first.
+    pub codecs: Vec<Codec>,
+    /// What this side wants while it does not hold.
+    pub direction: Direction,
+    /// Whether this side holds the stream now.
+    pub hold: Hold,
+    /// Whether this side wants the stream at all.
+    pub enabled: bool,
+    /// Attributes that go with it, without `a=`.
+    pub attributes: Vec<String>,
+}
+
+impl Stream {
+    /// A two-way stream over plain RTP.
+    pub fn new(kind: MediaKind, port: u16, codecs: impl IntoIterator<Item = Codec>) -> Self {
+        Self {
+            kind,
+            protocol: "RTP/AVP".to_owned(),
+            port,
+            address: None,
+            codecs: codecs.into_iter().collect(),
+            direction: Direction::SendRecv,
+            hold: Hold::Off,
+            enabled: true,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// A two-way voice stream over plain RTP.
+    pub fn audio(port: u16, codecs: impl IntoIterator<Item = Codec>) -> Self {
+        Self::new(MediaKind::Audio, port, codecs)
+    }
+
+    /// A two-way video stream over plain RTP.
+    pub fn video(port: u16, codecs: impl IntoIterator<Item = Codec>) -> Self {
+        Self::new(MediaKind::Video, port, codecs)
+    }
+
+    /// The direction this side states now: what it wants, less what it holds. RFC 3264 §8.4.
+    ///
+    /// ```
+    /// use midcall_proto::session::{Codec, Hold, Stream};
+    /// use midcall_wire::sdp::Direction;
+    ///
+    /// let mut stream = Stream::audio(4000, [Codec::pcma()]);
+    /// stream.hold = Hold::Sending;
+    /// assert_eq!(stream.wish(), Direction::SendOnly);
+    /// stream.direction = Direction::RecvOnly;
+    /// assert_eq!(stream.wish(), Direction::Inactive);
+    /// ```
+    pub fn wish(&self) -> Direction {
+        match self.hold {
+            Hold::Off => self.direction,
+            Hold::Sending => self.direction.and(Direction::SendOnly),
+            Hold::Silent => Direction::Inactive,
+        }
+    }
+
+    /// Whether this side holds the stream.
+    pub fn held(&self) -> bool {
+        self.hold != Hold::Off
+    }
+
+    /// Whether the stream can be on an `m=` line with a port.
+    pub(super) fn live(&self) -> bool {
+        self.enabled && self.port != 0 && !self.codecs.is_empty()
+    }
+}
+
+/// The whole session as this side wants it; offers and answers are derived from it when they are sent.
+///
+/// ```
+/// use midcall_proto::session::{Codec, Local, Stream, Wanted, offer};
+///
+/// let mut wanted = Wanted::new([192, 0, 2, 1].into(), 7);
+/// wanted.add_stream(Stream::audio(4000, [Codec::pcma(), Codec::telephone_event()]));
+/// let first = offer(&wanted, Local::default());
+/// wanted.hold();
+/// let hold = offer(&wanted, Local { last_sent: Some(&first), agreed: None });
+/// assert!(hold.to_string().contains("o=- 7 2 IN IP4 192.0.2.1"));
+/// assert!(hold.to_string().ends_with("a=sendonly\r\n"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where this side receives, for streams with no address of their own.
+    pub address: IpAddr,
+    /// The streams; one keeps its place for as long as it lives.
+    pub streams: Vec<Stream>,
+    /// The username in the `o=` line.
+    pub user: String,
+    /// The number of the session in the `o=` line.
+    pub session_id: u64,
+}
+
+impl Wanted {
+    /// A session without streams.
+    pub fn new(address: IpAddr, session_id: u64) -> Self {
+        Self { address, streams: Vec::new(), user: "-".to_owned(), session_id }
+    }
+
+    /// Holds all streams; this side may go on sending. RFC 3264 §8.4.
+    pub fn hold(&mut self) {
+        self.set_hold(Hold::Sending);
+    }
+
+    /// Holds all streams and sends nothing either.
+    pub fn hold_silently(&mut self) {
+        self.set_hold(Hold::Silent);
+    }
+
+    /// Takes this side's hold off all streams; that of the other side stays.
+    pub fn resume(&mut self) {
+        self.set_hold(Hold::Off);
+    }
+
+    /// Holds one stream; `false` if there is none at this place.
+    pub fn hold_stream(&mut self, index: usize) -> bool {
+        self.change(index, |stream| stream.hold = Hold::Sending)
+    }
+
+    /// Takes this side's hold off one stream; `false` if there is none at this place.
+    pub fn resume_stream(&mut self, index: usize) -> bool {
+        self.change(index, |stream| stream.hold = Hold::Off)
+    }
+
+    /// Whether this side holds all streams it wants.
+    pub fn held(&self) -> bool {
+        let mut live = self.streams.iter().filter(|stream| stream.enabled).peekable();
+        live.peek().is_some() && live.all(Stream::held)
+    }
+
+    /// Whether this side holds one stream.
+    pub fn stream_held(&self, index: usize) -> bool {
+        self.streams.get(index).is_some_and(Stream::held)
+    }
+
+    /// Changes the codecs of one stream; DTMF stays if the stream had it. RFC 4733 §2.1.
+    ///
+    /// ```
+    /// use midcall_proto::session::{Codec, Stream, Wanted};
+    ///
+    /// let mut wanted = Wanted::new([192, 0, 2, 1].into(), 7);
+    /// wanted.add_stream(Stream::audio(4000, [Codec::pcma(), Codec::telephone_event()]));
+    /// assert!(wanted.codecs(0, [Codec::opus()]));
+    /// assert_eq!(wanted.streams[0].codecs, [Codec::opus(), Codec::telephone_event()]);
+    /// ```
+    pub fn codecs(&mut self, index: usize, codecs: impl IntoIterator<Item = Codec>) -> bool {
+        self.change(index, |stream| {
+            let mut codecs: Vec<_> = codecs.into_iter().collect();
+            if !codecs.iter().any(Codec::is_telephone_event) {
+                codecs.extend(stream.codecs.drain(..).filter(Codec::is_telephone_event));
+            }
+            stream.codecs = codecs;
+        })
+    }
+
+    /// Changes what this side wants of one stream while it does not hold it.
+    pub fn direction(&mut self, index: usize, direction: Direction) -> bool {
+        self.change(index, |stream| stream.direction = direction)
+    }
+
+    /// Adds a stream in the place of one that is no longer wanted, else below the others. RFC 3264 §8.1.
+    ///
+    /// The result is its place.
+    pub fn add_stream(&mut self, stream: Stream) -> usize {
+        let free = self.streams.iter().position(|stream| !stream.enabled);
+        match free.and_then(|index| Some((index, self.streams.get_mut(index)?))) {
+            Some((index, slot)) => {
+                *slot = stream;
+                index
+            }
+            None => {
+                self.streams.push(stream);
+                self.streams.len() - 1
+            }
+        }
+    }
+
+    /// Gives up one stream; its place in the description stays, with port 0. RFC 3264 §8.2.
+    pub fn drop_stream(&mut self, index: usize) -> bool {
+        self.change(index, |stream| stream.enabled = false)
+    }
+
+    /// Receives everything at another address, ports unchanged.
+    pub fn move_address(&mut self, address: IpAddr) {
+        self.address = address;
+        for stream in &mut self.streams {
+            stream.address = None;
+        }
+    }
+
+    /// Receives one stream elsewhere. RFC 3264 §8.3.1.
+    pub fn move_to(&mut self, index: usize, address: IpAddr, port: u16) -> bool {
+        let session = self.address;
+        self.change(index, |stream| {
+            stream.address = (address != session).then_some(address);
+            stream.port = port;
+        })
+    }
+
+    /// Whether this side wants a stream of this kind.
+    pub fn wants(&self, kind: &MediaKind) -> bool {
+        self.streams.iter().any(|stream| stream.live() && stream.kind == *kind)
+    }
+
+    fn set_hold(&mut self, hold: Hold) {
+        for stream in &mut self.streams {
+            stream.hold = hold;
+        }
+    }
+
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut Stream)) -> bool {
+        self.streams.get_mut(index).map(change).is_some()
+    }
+}
