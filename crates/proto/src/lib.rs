@@ -4,6 +4,7 @@
 pub mod flow;
 pub mod rng;
 pub mod rules;
+pub mod session;
 pub mod time;
 pub mod transitions;
 
