@@ -212,7 +212,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refuse the request with 400; start numbers well below 2^31.",
         reply: Some(Reply::Status(400)),
         loss: false,
-        held: Held::Wire("wire::message"),
+        held: Held::Check,
     },
     Rule {
         id: RuleId::AckOutsideCSeqOrder,
@@ -515,7 +515,7 @@ pub(super) const TABLE: &[Rule] = &[
             the Call-ID of the setup, and in CSeq its own method. Swapped tags match no dialog, and a \
             wrong CSeq method gets 400.",
         fix: "Build From and To from the dialog: the callee swaps those of the INVITE.",
-        reply: Some(Reply::Status(400)),
+        reply: None,
         loss: false,
         held: Held::Check,
     },

@@ -7,10 +7,24 @@
 //! The functions that find a breach live in [`check`], keyed by [`RuleId`]; a rule that needs none says in
 //! [`Rule::held`] what keeps it.
 
+mod bb;
+mod cf;
 mod dlg;
+mod er;
 mod gl;
 mod id;
 mod markdown;
+mod oa;
+mod oa_media;
+mod pr;
+mod rc;
+mod rf;
+mod ri;
+mod sec;
+mod st;
+mod sv;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tx;
 mod up;
@@ -280,7 +294,24 @@ impl fmt::Display for Held {
 }
 
 /// The tables of all families, in the order of [`RuleId`].
-const FAMILIES: &[&[Rule]] = &[dlg::TABLE, tx::TABLE, up::TABLE, gl::TABLE];
+const FAMILIES: &[&[Rule]] = &[
+    dlg::TABLE,
+    tx::TABLE,
+    oa::TABLE,
+    oa_media::TABLE,
+    ri::TABLE,
+    up::TABLE,
+    gl::TABLE,
+    pr::TABLE,
+    st::TABLE,
+    rf::TABLE,
+    rc::TABLE,
+    sv::TABLE,
+    bb::TABLE,
+    er::TABLE,
+    sec::TABLE,
+    cf::TABLE,
+];
 
 /// All rows, so that a [`RuleId`] is an index. Built by the compiler, which also checks the order.
 static TABLE: [&Rule; RuleId::COUNT] = {

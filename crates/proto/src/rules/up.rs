@@ -212,7 +212,7 @@ pub(super) const TABLE: &[Rule] = &[
         code: "UP-15",
         title: "A refused UPDATE changes nothing",
         level: Level::Must,
-        severity: Severity::None,
+        severity: Severity::Warning,
         cites: &[Cite::new(3311, "5.3")],
         means: "Any refusal of an UPDATE leaves the session as it was. Only 481, 408 or silence say that \
             the far end has lost the call.",
@@ -226,7 +226,7 @@ pub(super) const TABLE: &[Rule] = &[
         code: "UP-16",
         title: "UPDATE is retried once after 491",
         level: Level::Should,
-        severity: Severity::None,
+        severity: Severity::Warning,
         cites: &[Cite::new(3311, "5.3")],
         means: "A refused UPDATE waits the same random time as a re-INVITE: 2.1 to 4 seconds for the \
             owner of the Call-ID, 0 to 2 seconds for the other side. Then it goes out once more if it is \
