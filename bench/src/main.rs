@@ -1,1 +1,103 @@
-fn main(){}
+//! Times every task of every contender, interleaved, and prints medians as ratios to midcall.
+
+use std::collections::HashMap;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use midcall_bench::{Task, tasks};
+
+fn main() -> ExitCode {
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    let tasks = match tasks() {
+        Ok(tasks) => tasks,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let allocations = allocations();
+    println!("medians of {BATCHES} interleaved batches of {} us each", BATCH.as_micros());
+    for mut task in tasks.into_iter().filter(|task| task.title.contains(&filter)) {
+        let medians = time(&mut task);
+        print(&task, &medians, &allocations);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The median time of one, in nanoseconds, for each contender.
+fn time(task: &mut Task) -> Vec<f64> {
+    let sizes: Vec<u32> = task.works.iter_mut().map(|work| batch_size(&mut work.batch)).collect();
+    let count = task.works.len();
+    let mut samples = vec![Vec::with_capacity(BATCHES); count];
+    for round in 0..BATCHES {
+        for turn in 0..count {
+            let who = (round + turn) % count; // nobody always runs behind the same neighbour
+            let start = Instant::now();
+            (task.works[who].batch)(sizes[who]);
+            samples[who].push(start.elapsed().as_nanos() as f64 / f64::from(sizes[who]));
+        }
+    }
+    samples
+        .into_iter()
+        .map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        })
+        .collect()
+}
+
+/// How many make a batch last as long as it should; warms everything up on the way.
+fn batch_size(batch: &mut dyn FnMut(u32)) -> u32 {
+    let mut size = 16;
+    loop {
+        let start = Instant::now();
+        batch(size);
+        if start.elapsed() >= BATCH {
+            return size;
+        }
+        size *= 2;
+    }
+}
+
+fn print(task: &Task, medians: &[f64], allocations: &HashMap<(String, String), u64>) {
+    let count = |who: &str| allocations.get(&(task.title.to_owned(), who.to_owned())).copied();
+    let own = medians[0];
+    println!("\n{}", task.title);
+    for (work, time) in task.works.iter().zip(medians) {
+        let allocated = count(work.who).map_or("?".to_owned(), |n| n.to_string());
+        println!("  {:<20} {time:>8.0} ns  {:>6.2} x  {allocated:>4} allocations", work.who, time / own);
+    }
+    if let Some(bar) = task.bar.nanoseconds {
+        println!(
+            "  bar: at most {bar:.0} ns: {}",
+            reached(own <= bar, format!("{:.2} x the bar", own / bar))
+        );
+    }
+    if let Some(bar) = task.bar.allocations {
+        let own = count(task.works[0].who);
+        let distance = own.map_or("not counted".to_owned(), |n| format!("{n} allocations"));
+        println!("  bar: at most {bar} allocations: {}", reached(own.is_some_and(|n| n <= bar), distance));
+    }
+}
+
+fn reached(yes: bool, distance: String) -> String {
+    format!("{} ({distance})", if yes { "reached" } else { "NOT reached" })
+}
+
+/// What the sibling program counts: counting in this one would slow those who allocate.
+fn allocations() -> HashMap<(String, String), u64> {
+    let counted = std::env::current_exe()
+        .and_then(|me| Command::new(me.with_file_name("allocations")).output())
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    counted
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.split('\t');
+            Some(((cells.next()?.to_owned(), cells.next()?.to_owned()), cells.next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+const BATCHES: usize = 401;
+const BATCH: Duration = Duration::from_micros(500);
