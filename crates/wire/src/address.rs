@@ -118,10 +118,9 @@ impl std::fmt::Display for NameAddr<'_> {
         if let Some(display) = self.display {
             write!(f, "\"{display}\" ")?;
         }
-        if self.is_star() {
-            f.write_str("*")?
-        } else {
-            write!(f, "<{}>", self.uri)?
+        match self.uri {
+            "*" => f.write_str("*")?,
+            uri => write!(f, "<{uri}>")?,
         }
         f.write_str(self.params.as_str())
     }

@@ -100,6 +100,8 @@ pub enum What {
     Repeated(Name),
     /// The method of CSeq is not that of the request. RFC 3261 §8.1.1.5.
     OtherMethod,
+    /// A method that is known here; this one is not, and CSeq names yet another. RFC 3261 §8.2.1.
+    UnknownMethod,
     /// A URI scheme this element does not know. RFC 3261 §8.2.2.1.
     Scheme,
     /// A Request-URI that carries headers, which only make sense outside of messages. RFC 3261 §19.1.1.
@@ -140,6 +142,7 @@ impl ParseError {
     pub const fn status(&self) -> u16 {
         match self.what {
             What::OtherVersion => 505,
+            What::UnknownMethod => 501,
             What::Scheme => 416,
             What::TooManyHops => 483,
             What::Limit(Limit::Uri) => 414,
@@ -195,6 +198,7 @@ impl fmt::Display for What {
             Self::MediaType => "expected a media type",
             Self::Challenge => "expected an authentication scheme with its parameters",
             Self::OtherMethod => "expected the method of the request",
+            Self::UnknownMethod => "expected a method that is known here",
             Self::Scheme => "expected a URI scheme that is known here",
             Self::UriHeaders => "expected a Request-URI without headers",
             Self::Branch => "expected more than the magic cookie in the branch",

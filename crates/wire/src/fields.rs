@@ -228,7 +228,7 @@ impl<'a> SubscriptionState<'a> {
 
     /// Whether the subscription is over.
     #[must_use]
-    pub const fn is_terminated(&self) -> bool {
+    pub fn is_terminated(&self) -> bool {
         self.state.eq_ignore_ascii_case("terminated")
     }
 }

@@ -7,6 +7,7 @@ mod address;
 mod builder;
 mod challenge;
 mod check;
+mod date;
 mod edit;
 mod error;
 mod fields;
@@ -28,6 +29,7 @@ mod via;
 pub use address::NameAddr;
 pub use builder::Builder;
 pub use challenge::Challenge;
+pub use date::Date;
 pub use edit::Edit;
 pub use error::{Limit, ParseError, What};
 pub use fields::{

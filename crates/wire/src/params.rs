@@ -15,13 +15,22 @@ use crate::{ParseError, What};
 /// assert_eq!(to.params.get("z"), None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Params<'a>(&'a str);
+pub struct Params<'a> {
+    text: &'a str,
+    /// Names may be written with `%XX`, as they may in a URI and nowhere else.
+    escaped: bool,
+}
 
 impl<'a> Params<'a> {
     /// Parameters as written, from the first semicolon on. Nothing is checked.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self(text)
+        Self { text, escaped: false }
+    }
+
+    /// The parameters of a URI. RFC 3261 §19.1.4: an escaped name equals the plain one.
+    pub(crate) const fn of_uri(text: &'a str) -> Self {
+        Self { text, escaped: true }
     }
 
     /// Header parameters that follow RFC 3261 §25.1: names are tokens, values are there where `=` is.
@@ -33,14 +42,14 @@ impl<'a> Params<'a> {
         loop {
             scan.lws();
             if scan.peek().is_none() {
-                return Ok(Self(text));
+                return Ok(Self::new(text));
             }
             if !scan.eat(b';') {
                 return scan.fail(What::Parameter);
             }
             scan.lws();
             if scan.peek().is_none() {
-                return Ok(Self(text));
+                return Ok(Self::new(text));
             }
             if scan.run(is_token).is_empty() {
                 return scan.fail(What::Parameter);
@@ -60,7 +69,7 @@ impl<'a> Params<'a> {
     /// The text of all of them, semicolons included.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// Whether there are none.
@@ -72,7 +81,7 @@ impl<'a> Params<'a> {
     /// The parameter of that name, in any case: `Some(None)` when it stands without a value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Option<&'a str>> {
-        self.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.iter().find(|(found, _)| self.is(found, name)).map(|(_, value)| value)
     }
 
     /// The value of the parameter of that name, without quotes.
@@ -87,13 +96,18 @@ impl<'a> Params<'a> {
         self.get(name).is_some()
     }
 
+    fn is(&self, found: &str, name: &str) -> bool {
+        found.eq_ignore_ascii_case(name)
+            || (self.escaped && found.contains('%') && crate::unescape(found).eq_ignore_ascii_case(name))
+    }
+
     /// Where a parameter stands in the text, its semicolon included.
     pub(crate) fn span(&self, name: &str) -> Option<std::ops::Range<usize>> {
         let mut iter = self.iter();
         loop {
             let start = iter.0.at();
             let (found, _) = iter.next()?;
-            if found.eq_ignore_ascii_case(name) {
+            if self.is(found, name) {
                 return Some(start..iter.0.at());
             }
         }
@@ -102,7 +116,7 @@ impl<'a> Params<'a> {
     /// Name and value of each, in order. Quotes are taken off the values, escapes stay.
     #[must_use]
     pub fn iter(&self) -> ParamsIter<'a> {
-        ParamsIter(Scan::new(self.0))
+        ParamsIter(Scan::new(self.text))
     }
 }
 
@@ -117,7 +131,7 @@ impl<'a> IntoIterator for Params<'a> {
 
 impl std::fmt::Display for Params<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.text)
     }
 }
 

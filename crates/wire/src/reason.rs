@@ -79,7 +79,6 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         555 => "Push Notification Service Not Supported",
         580 => "Precondition Failure",
         500..=599 => "Server Internal Error",
-        600 => "Busy Everywhere",
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",

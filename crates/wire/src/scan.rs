@@ -28,11 +28,6 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
-/// Whether the text is one token.
-pub(crate) fn all_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token)
-}
-
 /// A cursor that only ever stands between characters.
 #[derive(Clone, Copy)]
 pub(crate) struct Scan<'a> {

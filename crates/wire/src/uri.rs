@@ -118,7 +118,7 @@ impl<'a> Uri<'a> {
         }
         let start = scan.at();
         scan.run(|b| b != b'?');
-        self.params = Params::new(scan.since(start));
+        self.params = Params::of_uri(scan.since(start));
         if scan.eat(b'?') {
             self.headers = Some(scan.rest());
         }
@@ -141,7 +141,7 @@ impl<'a> Uri<'a> {
             return scan.fail(What::TelephoneNumber);
         }
         self.user = Some(scan.since(start));
-        self.params = Params::new(scan.rest());
+        self.params = Params::of_uri(scan.rest());
         Ok(())
     }
 
@@ -445,9 +445,9 @@ fn units(text: &str, exact: bool) -> impl Iterator<Item = (bool, u8)> {
 /// Every parameter of `one` is matched in `other`, or may be missing there.
 fn one_way(one: &Uri<'_>, other: &Uri<'_>) -> bool {
     const NEVER_ALONE: [&str; 4] = ["user", "ttl", "method", "maddr"];
-    one.params.iter().all(|(name, value)| match other.params.get(name) {
+    one.params.iter().all(|(name, value)| match other.params.get(&unescape(name)) {
         Some(found) => same_escaped(value, found, false),
-        None => !NEVER_ALONE.iter().any(|alone| name.eq_ignore_ascii_case(alone)),
+        None => !NEVER_ALONE.iter().any(|alone| unescape(name).eq_ignore_ascii_case(alone)),
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Line, Message};
 use crate::fields::{only_number, seconds};
 use crate::scan::is_lws;
 use crate::{
-    CSeq, Challenge, Event, MediaType, Name, NameAddr, ParseError, RAck, Replaces, SessionExpires,
+    CSeq, Challenge, Date, Event, MediaType, Name, NameAddr, ParseError, RAck, Replaces, SessionExpires,
     SubscriptionState, Via, What,
 };
 
@@ -130,6 +130,11 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.optional(Name::MinExpires, |text| only_number(text, u32::MAX))
     }
 
+    /// Date. RFC 3261 §20.17.
+    pub fn date(&self) -> Option<Result<Date, ParseError>> {
+        self.optional(Name::Date, Date::parse)
+    }
+
     /// Refer-To. RFC 3515 §2.1.
     pub fn refer_to(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
         self.optional(Name::ReferTo, NameAddr::parse)
@@ -165,7 +170,7 @@ impl<B: AsRef<[u8]>> Message<B> {
             .collect()
     }
 
-    pub(super) fn required<'m, T>(
+    fn required<'m, T>(
         &'m self,
         name: Name,
         parse: impl FnOnce(&'m str) -> Result<T, ParseError>,
@@ -173,7 +178,7 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.optional(name, parse).unwrap_or_else(|| Err(self.missing(name)))
     }
 
-    pub(super) fn optional<'m, T>(
+    pub(crate) fn optional<'m, T>(
         &'m self,
         name: Name,
         parse: impl FnOnce(&'m str) -> Result<T, ParseError>,
@@ -204,7 +209,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     /// A missing header is found missing where the headers end.
-    pub(super) fn missing(&self, name: Name) -> ParseError {
+    fn missing(&self, name: Name) -> ParseError {
         ParseError::new(self.header_span().end, What::Missing(name))
     }
 }
