@@ -113,7 +113,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refuse none of them.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::UpdateToReInvite,

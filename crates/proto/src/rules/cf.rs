@@ -45,7 +45,7 @@ pub(super) const TABLE: &[Rule] = &[
             dialog.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::TargetOnProvisional,
@@ -64,7 +64,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Follow RFC 6141.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::TargetAtSuccess,
@@ -78,7 +78,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Take route set and Contact from the 2xx.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::CalleeByeBeforeAck,
@@ -110,7 +110,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat each tag as a fork.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::VersionStep,
@@ -193,7 +193,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat it as normal and raise the interval.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::UsageOrDialog,
@@ -294,7 +294,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep to the random windows, and name the pattern in a trace.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::RetryAfterZero,
@@ -320,7 +320,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Wait, retry, keep the call.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::TwoHundredTwo,
@@ -333,7 +333,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send 200, accept both.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferInDialog,
@@ -346,7 +346,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Accept both; send by the form of the Contact.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::PrackRefusal,
@@ -359,7 +359,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Handle them as their codes say.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::reliable"),
+        held: Held::Machine("dialog::open"),
     },
     Rule {
         id: RuleId::SuccessAfterReliableAnswer,
@@ -400,7 +400,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat the refusal as its own and go on.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::OfferEchoesLast,
@@ -453,7 +453,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Ignore it; warn under DLG-10.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::route"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::AckMisdirected,

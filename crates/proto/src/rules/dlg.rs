@@ -45,7 +45,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Draw every tag and Call-ID from a seeded random source.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::id"),
+        held: Held::Machine("rng"),
     },
     Rule {
         id: RuleId::WhatMakesADialog,
@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Ignore the tag of a 100 and make no dialog for other methods.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::id"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::ToTagChanged,
@@ -80,7 +80,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep a dialog per tag; if a single UA did it, make it reuse its first tag.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::RecordRouteNotCopied,
@@ -198,7 +198,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep a local and a remote number, and never compare the two.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::cseq"),
+        held: Held::Machine("dialog"),
     },
     Rule {
         id: RuleId::CSeqOutOfRange,
@@ -246,7 +246,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Read Contact from target refresh requests and their responses only.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::TargetAdoptedOnError,
@@ -317,7 +317,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Move first, then ask for the session change in a second request.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::ContactMissing,
@@ -351,7 +351,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send the new From only if the peer listed from-change; otherwise keep the URIs of the setup.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::identity"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::NoSuchDialog,
@@ -379,7 +379,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep them for 32 seconds after the first 2xx and ACK every late one.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::CalleeByeTooEarly,
@@ -407,7 +407,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep one dialog value per To tag and share nothing but the INVITE.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::SecondSuccessNotAcked,
@@ -435,7 +435,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Stop that fork's media and drop its early dialog.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::DialogOutlivesUsage,
@@ -502,7 +502,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Use an empty tag in the key and leave the parameter out.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::id"),
+        held: Held::Machine("dialog"),
     },
     Rule {
         id: RuleId::DialogHeadersWrong,
@@ -532,6 +532,6 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "List the tag, send that one UPDATE, and accept the old URI in To until the new one shows up.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::identity"),
+        held: Held::Machine("dialog::apply"),
     },
 ];

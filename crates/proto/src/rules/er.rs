@@ -10,9 +10,9 @@ pub(super) const TABLE: &[Rule] = &[
         level: Level::Should,
         severity: Severity::Warning,
         cites: &[Cite::new(3261, "12.2.1.2"), Cite::new(3261, "14.1"), Cite::new(5057, "5.2")],
-        means: "Only 481, 408 or silence to INVITE, UPDATE, INFO or PRACK ends the call, and even then \
-            not the dialog's other usages. To OPTIONS they end nothing, to NOTIFY or REFER at most the \
-            subscription.",
+        means: "Only 481, 408 or silence to INVITE, UPDATE or INFO ends the call, and even then not the \
+            dialog's other usages. To OPTIONS they end nothing, to PRACK a 481 drops only that 1xx, to \
+            NOTIFY or REFER at most the subscription.",
         fix: "End the invite usage on these only; keep the call on all other codes.",
         reply: None,
         loss: true,
@@ -30,7 +30,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Wait and retry with Retry-After; check CSeq without it.",
         reply: Some(Reply::Status(500)),
         loss: false,
-        held: Held::Machine("dialog::cseq"),
+        held: Held::Machine("dialog"),
     },
     Rule {
         id: RuleId::RetryAfterIgnored,

@@ -44,7 +44,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Remember the role at setup and take the retry window from it.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::id"),
+        held: Held::Machine("dialog"),
     },
     Rule {
         id: RuleId::RetryRebuiltFromNow,
@@ -102,7 +102,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Ignore the header and use the glare delay.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::OverlapRetryAfter,

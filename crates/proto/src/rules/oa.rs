@@ -156,7 +156,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep offer/answer state per To tag.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::OfferRefused,

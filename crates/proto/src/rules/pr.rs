@@ -51,8 +51,8 @@ pub(super) const TABLE: &[Rule] = &[
         level: Level::Must,
         severity: Severity::Error,
         cites: &[Cite::new(3262, "3"), Cite::new(3262, "7.1")],
-        means: "A reliable 1xx has Require: 100rel and an RSeq between 1 and 2^31-1, and each new one \
-            counts up by one. A caller drops a 1xx whose number does not follow.",
+        means: "A reliable 1xx has Require: 100rel and an RSeq; the first lies between 1 and 2^31-1, and \
+            each new one counts up by one. A caller drops a 1xx whose number does not follow.",
         fix: "Draw a first number, then add one for each reliable 1xx of that tag.",
         reply: None,
         loss: true,
@@ -126,7 +126,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Stop the 1xx timer at the final and keep answering PRACK.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::reliable"),
+        held: Held::Machine("dialog::open"),
     },
     Rule {
         id: RuleId::PrackRepeated,
@@ -153,7 +153,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Track RSeq per To tag.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::reliable"),
+        held: Held::Machine("dialog::open"),
     },
     Rule {
         id: RuleId::ReliableRequiredElsewhere,
@@ -181,7 +181,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Retry as the code says, or cancel the call.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::reliable"),
+        held: Held::Machine("dialog::open"),
     },
     Rule {
         id: RuleId::SlowAnswerInPrack,
@@ -209,7 +209,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Drop reliable 1xx after the final.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::client_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::PrackAuthenticated,
@@ -236,7 +236,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Acknowledge first, then use UPDATE.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::PreconditionTags,

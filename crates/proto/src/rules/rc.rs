@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "UAS: absorb it, repeat the 2xx if you like. UAC: ACK.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::server_invite"),
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::RaceCancelSuccess,
@@ -71,7 +71,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "UAS: 491. UAC: repeat the ACK for the resent 2xx, retry after the delay.",
         reply: Some(Reply::Status(491)),
         loss: true,
-        held: Held::Machine("dialog::offers"),
+        held: Held::Check,
     },
     Rule {
         id: RuleId::RaceByeResentSuccess,
@@ -168,7 +168,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refuse offers with 491, accept an UPDATE without SDP.",
         reply: Some(Reply::Status(491)),
         loss: false,
-        held: Held::Machine("dialog::offers"),
+        held: Held::Check,
     },
     Rule {
         id: RuleId::RaceByeRefer,
@@ -195,7 +195,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "ACK the later 2xx, and BYE it if unwanted.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::RaceReInviteLostThenBye,
@@ -250,7 +250,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the first, ACK and end the others.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::RaceAckDelay,

@@ -43,7 +43,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send 200; treat 202 as 200.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferAnsweredLate,
@@ -155,7 +155,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refuse with 403; let the referred call go on after an unsubscribe.",
         reply: Some(Reply::Status(403)),
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferInDialogToGruu,
@@ -184,7 +184,7 @@ pub(super) const TABLE: &[Rule] = &[
             target is a GRUU.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferSubViolated,
@@ -226,7 +226,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Write the tags from the receiver's side; check for a swap on 481.",
         reply: Some(Reply::Status(481)),
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReplacesMalformed,
@@ -240,7 +240,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send one Replaces, in INVITE only.",
         reply: Some(Reply::Status(400)),
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReplacesOutcome,
@@ -254,7 +254,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer first, then end the replaced dialog at once.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReplacesFailedCallEnded,
@@ -268,7 +268,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "End the old dialog only after the 200 to the new INVITE.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReplacesUnauthorised,
@@ -282,7 +282,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Authenticate the INVITE or require a valid Referred-By.",
         reply: None,
         loss: false,
-        held: Held::Policy("Config::refer"),
+        held: Held::Open("midcall challenges nobody; naming the dialog is enough"),
     },
     Rule {
         id: RuleId::ReplacesNotListed,
@@ -296,7 +296,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "List replaces; use Require: replaces towards unknown peers.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReplacesNotEscaped,
@@ -324,7 +324,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Use the Contact if it is routable, else the address of record.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ByeBeforeOutcome,
@@ -338,7 +338,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the subscription after BYE; better wait for the outcome.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::FailedTransferEndsCall,
@@ -366,7 +366,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start the new call with a fresh session.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferredByChanged,
@@ -380,7 +380,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Copy the header byte for byte, once.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::TransferFallback,
@@ -395,7 +395,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Turn the roles round, or take the call back.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::SemiAttendedTransfer,
@@ -409,7 +409,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Wait for the answer, or refer without the second call.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::UsageRefusedWithDialogCode,
@@ -492,7 +492,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat a Contact without gr as an older stack.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferForked,
@@ -539,7 +539,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send it to the caller's Contact.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferNotInAllow,

@@ -281,7 +281,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Repeat the last SDP unchanged, or use UPDATE without SDP.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::RedirectInDialog,
@@ -325,7 +325,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send a new re-INVITE from the new address; cancel the old one if the old address is gone.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::ReliableInReInvite,
@@ -339,7 +339,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "List 100rel in re-INVITEs too.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::reliable"),
+        held: Held::Machine("dialog::open"),
     },
     Rule {
         id: RuleId::ReInviteOnMediaLoss,
@@ -367,7 +367,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the transport and connection of the setup.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::layer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::RefreshLeftUnanswered,

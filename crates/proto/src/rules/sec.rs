@@ -82,7 +82,7 @@ pub(super) const TABLE: &[Rule] = &[
         ],
         means: "Of several challenges for a realm the topmost supported one is answered, with SHA-256 or \
             SHA-512/256 before MD5, and unknown ones are skipped. Basic is never used.",
-        fix: "Offer SHA-256 as well as MD5; always send qop.",
+        fix: "Support SHA-256 as well as MD5; always send qop.",
         reply: None,
         loss: false,
         held: Held::Machine("auth"),
@@ -114,8 +114,8 @@ pub(super) const TABLE: &[Rule] = &[
         severity: Severity::Warning,
         cites: &[Cite::new(5630, "3.1.4"), Cite::new(5630, "5")],
         means: "The URI parameter transport=tls was taken out of the standard. It is understood on input \
-            and never written; sips, or TCP over a TLS connection, says the same.",
-        fix: "Leave it out.",
+            and never written.",
+        fix: "Write sips, with transport=tcp if the transport must be named.",
         reply: None,
         loss: false,
         held: Held::Check,

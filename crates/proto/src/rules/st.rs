@@ -281,7 +281,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Prefer UPDATE for refreshes; else repeat the SDP unchanged.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::RefreshBumpedVersion,
@@ -309,7 +309,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Mark UPDATE as lacking and send the re-INVITE at once.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::ProxyChangedTimer,
@@ -366,7 +366,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Raise Session-Expires and Min-SE and retry.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::HostileInterval,

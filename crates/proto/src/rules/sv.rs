@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Change the direction per stream; resume by offering sendrecv.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceConsultation,
@@ -43,7 +43,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Accept Replaces for the held dialog and end the replaced one.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceMusicByOffer,
@@ -92,7 +92,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the subscription until its final NOTIFY.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceFailedTransfer,
@@ -106,7 +106,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Resume after a final status of 300 or more.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceAttendedTransfer,
@@ -120,7 +120,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refer with Replaces and wait for the outcome.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceTargetExposed,
@@ -134,7 +134,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Take care of the order of BYE and REFER.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServicePeerLacksRefer,
@@ -147,7 +147,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Try the other party, then resume.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceTargetNotRoutable,
@@ -161,7 +161,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Ignore those branches and take the one that fits.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceSemiAttended,
@@ -175,7 +175,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Wait for the answer, then refer with Replaces.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceReferredBy,
@@ -189,7 +189,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Copy the header; pass 429 back as the outcome.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceConference,
@@ -203,7 +203,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Follow the new Contact; show isfocus to the application.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::target"),
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::ServicePark,
@@ -217,7 +217,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Accept Replaces each time and end the old dialog.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServicePickup,
@@ -231,7 +231,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Look at early-only before replacing.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::transfer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServiceFindMe,
@@ -250,7 +250,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep early dialogs apart and end those that lose.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::ServiceClickToDial,
@@ -264,7 +264,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Accept descriptions without m-lines and make offers when asked.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ServicePreconditions,

@@ -60,10 +60,10 @@ fn on_the_wire(rule: &Rule) -> String {
 fn held(held: Held) -> String {
     match held {
         Held::Check => "a check on every message sent, received or read from a trace".to_owned(),
-        Held::Machine(module) => format!("the state machine in {module}"),
-        Held::Wire(module) => format!("parsing and printing in {module}"),
+        Held::Machine(module) => format!("{module}, by construction"),
+        Held::Wire(module) => format!("{module}, in parsing and printing"),
         Held::Policy(what) => format!("policy: {what}"),
-        Held::Open(why) => format!("not held yet: {why}"),
+        Held::Open(why) => format!("nothing yet: {why}"),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Stop timer A at the first 1xx; if resends go on, the 1xx does not reach the sender.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::client_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::AckForFailureHasNewBranch,
@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep timer D at 32 seconds on UDP and 0 elsewhere.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::client_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::AcceptedClient,
@@ -74,7 +74,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep timer M running and let the dialog ACK every 2xx.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::client_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::AcceptedServer,
@@ -93,7 +93,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep timer L running so that a resent INVITE starts nothing.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::server_invite"),
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::SuccessResentWithoutAck,
@@ -180,7 +180,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Report the error and keep the transaction until its timer ends.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::server_invite"),
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::FailureResentWithoutAck,
@@ -209,7 +209,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send 100 after 200 ms without a response.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::server_invite"),
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::NonInviteTimers,
@@ -223,7 +223,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat the timeout as 408 from the far end.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::client_non_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::ProvisionalToNonInvite,
@@ -279,7 +279,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Key transactions on exactly these.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::layer"),
+        held: Held::Machine("transaction::key"),
     },
     Rule {
         id: RuleId::BranchWithoutCookie,
@@ -294,7 +294,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Fall back to the old matching; have the old element updated.",
         reply: None,
         loss: false,
-        held: Held::Machine("transaction::layer"),
+        held: Held::Machine("transaction::key"),
     },
     Rule {
         id: RuleId::CancelNotAllowed,
@@ -335,7 +335,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Destroy the transaction after 32 seconds and tell the call.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::client_invite"),
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::UnknownCodes,
@@ -378,7 +378,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Use TCP or TLS for it and name that transport in the top Via, or trim the SDP.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::layer"),
+        held: Held::Policy("Config::mtu_limit"),
     },
     Rule {
         id: RuleId::MergedRequest,
@@ -406,7 +406,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer resends inside the transaction.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::server_invite"),
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::ResponseHeadersWrong,
@@ -464,7 +464,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start a new transaction for the next target; expect 482 or 500 if both copies arrived.",
         reply: None,
         loss: true,
-        held: Held::Machine("transaction::layer"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ExpiresInInvite,

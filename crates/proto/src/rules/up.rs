@@ -57,8 +57,8 @@ pub(super) const TABLE: &[Rule] = &[
         means: "UPDATE has to be answered at once, so once the call is up a session change is better \
             sent as re-INVITE, which may wait for a person. Refreshes and changes that need no approval \
             are the exception.",
-        fix: "Use re-INVITE for session changes and UPDATE for refreshes, target and identity; set the \
-            policy to light to use UPDATE for harmless changes too.",
+        fix: "Use re-INVITE for session changes and UPDATE for refreshes, target and identity; with \
+            prefer set to update, changes that need no person go out as UPDATE too.",
         reply: None,
         loss: false,
         held: Held::Policy("Config::prefer"),
@@ -148,7 +148,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send it in any early or confirmed dialog as soon as no UPDATE of one's own is open.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::UpdateAnsweredLate,
@@ -234,7 +234,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start the delay at the 491, then build the change again from the present state.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::UpdatedContactReverts,
@@ -296,7 +296,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep offer/answer state per To tag and apply the UPDATE to that one.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::fork"),
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::UpdateInsidePendingReInvite,
