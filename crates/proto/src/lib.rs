@@ -1,12 +1,17 @@
 //! The sans-IO core of midcall: it takes bytes, the time and a seed, and gives back what to send, what
 //! happened and when to wake it.
 
+pub mod auth;
 pub mod flow;
 pub mod rng;
 pub mod rules;
 pub mod session;
 pub mod time;
+pub mod transaction;
 pub mod transitions;
+
+/// A message as the core handles it: its bytes are shared, not copied.
+pub type Msg = midcall_wire::Message<bytes::Bytes>;
 
 /// Names the rules a test holds.
 ///
