@@ -70,8 +70,8 @@ impl Builder {
         if let (Some((number, span)), Some(line)) = (request.spans(Name::Via).next(), request.line(Name::Via))
         {
             debug_assert_eq!(request.lines().get(number).map(|line| line.at), Some(line.at));
-            let offset = start.saturating_sub(line.at as usize);
-            builder.via = Some((span.start + offset, span.end + offset));
+            let moved = |at: usize| (at + start).saturating_sub(line.at as usize);
+            builder.via = Some((moved(span.start), moved(span.end)));
         }
         builder = builder.lines_of(request, Name::From);
         let start = builder.head.len();
@@ -90,9 +90,11 @@ impl Builder {
     }
 
     /// Adds a header line. Content-Length is left out: [`Builder::finish`] writes it.
+    #[inline]
     pub fn header(mut self, name: Name, value: impl fmt::Display) -> Self {
         if !matches!(name, Name::ContentLength | Name::Other) {
-            self.line(name.as_str().as_bytes(), value);
+            self.head.extend_from_slice(name.prefix().as_bytes());
+            self.value(value);
         }
         self
     }
@@ -104,7 +106,9 @@ impl Builder {
         }
         let clean: Vec<u8> = name.bytes().filter(|&b| is_token(b)).collect();
         if !clean.is_empty() {
-            self.line(&clean, value);
+            self.head.extend_from_slice(&clean);
+            self.head.extend_from_slice(b": ");
+            self.value(value);
         }
         self
     }
@@ -126,7 +130,10 @@ impl Builder {
     pub fn to_tag(mut self, tag: &str) -> Self {
         if let Some(at) = self.tagless_to.take() {
             let clean = tag.bytes().filter(|&b| is_token(b));
-            let text: Vec<u8> = b";tag=".iter().copied().chain(clean).collect();
+            // A semicolon too many, forgiven at the end of the line, must not become an empty parameter.
+            let forgiven = self.head.get(..at).is_some_and(|head| head.ends_with(b";"));
+            let separator: &[u8] = if forgiven { b"tag=" } else { b";tag=" };
+            let text: Vec<u8> = separator.iter().copied().chain(clean).collect();
             self.insert(at..at, &text);
         }
         self
@@ -174,9 +181,7 @@ impl Builder {
         head
     }
 
-    fn line(&mut self, name: &[u8], value: impl fmt::Display) {
-        self.head.extend_from_slice(name);
-        self.head.extend_from_slice(b": ");
+    fn value(&mut self, value: impl fmt::Display) {
         let _ = write!(Text(&mut self.head), "{value}");
         self.head.extend_from_slice(b"\r\n");
     }
@@ -198,7 +203,8 @@ impl fmt::Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let start = self.0.len();
         self.0.extend_from_slice(text.as_bytes());
-        if memchr::memchr3(b'\r', b'\n', 0, text.as_bytes()).is_some() {
+        // Looks at all bytes without leaving early, so that it is done many at a time.
+        if text.bytes().fold(false, |found, b| found | (b <= b'\r')) {
             for byte in self.0.iter_mut().skip(start).filter(|b| matches!(b, b'\r' | b'\n' | 0)) {
                 *byte = b' ';
             }

@@ -315,13 +315,17 @@ fn set_param(via: &str, name: &str, value: Option<&str>) -> Option<String> {
     let params = Via::parse(via).ok()?.params;
     let start = via.len() - params.as_str().len();
     let mut new = String::with_capacity(name.len() + value.map_or(1, |value| value.len() + 2));
-    new.push(';');
+    let span = params.span(name);
+    // A semicolon too many is forgiven at the end, but must not become an empty parameter.
+    if span.is_some() || !via.ends_with(';') {
+        new.push(';');
+    }
     new.extend(name.chars().filter(|c| c.is_ascii() && is_token(*c as u8)));
     if let Some(value) = value {
         new.push('=');
         new.extend(value.chars().filter(|c| !matches!(c, ';' | ',' | '"' | '<' | '>') && *c > ' '));
     }
-    let old = params.span(name).map_or(via.len()..via.len(), |span| start + span.start..start + span.end);
+    let old = span.map_or(via.len()..via.len(), |span| start + span.start..start + span.end);
     let mut out = via.to_owned();
     out.replace_range(old, &new);
     Some(out)

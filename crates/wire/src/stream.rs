@@ -116,6 +116,9 @@ impl Framer {
         };
         let head = from + found + 4;
         self.searched = 0;
+        if head > self.limits.message {
+            return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));
+        }
         match body_length(self.rest().get(..head).unwrap_or_default()) {
             Err(error) => self.broken(error),
             Ok(body) => {
