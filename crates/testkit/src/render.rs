@@ -37,14 +37,20 @@ pub fn ladder(packets: &[Packet], columns: &[Column], start: Instant) -> String 
     let words = words(packets);
     for (at, packet) in packets.iter().enumerate() {
         let label = words.get(at).map(String::as_str).unwrap_or_default();
-        let time = (packet.sent - start).as_micros() / 1_000;
-        let mark = format!("{:>3} {:>3}.{:03}  ", packet.number, time / 1_000, time % 1_000);
+        let mark = format!("{:>3} {}  ", packet.number, time(packet.sent, start));
         let notes = notes(packets, packet);
         let row = format!("{mark}{}{notes}", arrow(columns, packet, label));
         text.push_str(row.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// Seconds from `start`, with a minus before it.
+fn time(at: Instant, start: Instant) -> String {
+    let (sign, span) = if at < start { ("-", start - at) } else { ("", at - start) };
+    let millis = span.as_micros() / 1_000;
+    format!("{:>7}", format!("{sign}{}.{:03}", millis / 1_000, millis % 1_000))
 }
 
 fn head(columns: &[Column]) -> String {

@@ -69,7 +69,7 @@
 //!   `{call-id}` `{tag A}` `{uri A}` `{cseq N}` `{rseq N}` `{branch N}` stand for what line N or the dialog has, and
 //!   `{replaces XY}` for the call between X and Y as `call-id;to-tag=..;from-tag=..` that Y's INVITE to X would name.
 //! - `reliable` (Require: 100rel and the next RSeq), `rseq=N` or `rseq=+N`.
-//! - `cseq=N`, `cseq=+N` (from the sender's last), `cseq-method=WORD`.
+//! - `cseq=N`, `cseq=+N` (from the last of the sender; for ACK and CANCEL from the right one), `cseq-method=WORD`.
 //! - `to-tag=X`, `from-tag=X` (`none` for none), `branch=X` (`of:N` for that of line N), `call-id=X`, `uri=X`,
 //!   `reason="..."`, `via=IP:PORT`.
 //! - `sipfrag=STATUS`: the body of a NOTIFY; a final status ends the subscription.
@@ -98,8 +98,10 @@
 //!
 //! With `expect nothing` each seat is taken in turn by an endpoint, which must do as the ladder says and report nothing.
 
+mod compose;
 mod parse;
 mod script;
+mod stage;
 #[cfg(test)]
 mod tests;
 
@@ -107,3 +109,4 @@ pub use parse::parse;
 pub use script::{
     Arrow, Certainty, Expect, Ladder, Line, Number, Setting, Start, Step, Tagging, What, Who, Word,
 };
+pub use stage::{Attempt, Live, Stage};

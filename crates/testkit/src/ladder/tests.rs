@@ -99,3 +99,107 @@ fn mistakes_are_told_with_their_line() {
     "A -> B BYE\nexpect nothing\nexpect A breaks UP-13 at 1": expect nothing contradicts expect ... breaks
     "#);
 }
+
+fn played(text: &str) -> String {
+    let ladder = parse(text).unwrap();
+    let mut stage = Stage::new(&ladder, Vec::new());
+    stage.play(None).unwrap_or_else(|why| panic!("{why}"));
+    stage.drawing()
+}
+
+#[test]
+fn scripted_parties_play_the_example() {
+    insta::assert_snapshot!(played(UP_13), @r"
+            A alice                               B bob
+    1  -0.062  |------ INVITE 701 offer ----------->|
+    2  -0.041  |<----- 200 INVITE 701 answer -------|
+    3  -0.020  |------ ACK 701 -------------------->|
+    4   0.001  |------ INVITE 702 offer ----------->|
+    5   0.002  |<----- UPDATE 403 offer ------------|   crosses 4
+    6   0.023  |------ 200 UPDATE 403 answer ------>|
+    ");
+}
+
+#[test]
+fn crossings_overtakings_and_losses_are_as_written() {
+    let text = "\
+start reliable
+A -> B  UPDATE offer sdp:sendonly
+A -> B  INFO
+B >< A  UPDATE crosses=1 @2s
+B -> A  200 of=1 answer
+B >> A  491 INFO
+A -> B  500 UPDATE [Retry-After: 5]
+B ~> A  200 INVITE
+B -> A  again 7 +500ms
+A -> B  ACK cseq=+0
+B -> A  183 tag=other reliable of=1
+expect nothing
+";
+    insta::assert_snapshot!(played(text), @r"
+             A alice                               B bob
+     1  -0.083  |------ INVITE 701 offer ----------->|
+     2  -0.062  |<- 183 INVITE 701 reliable answer --|
+     3  -0.041  |------ PRACK 702 ------------------>|
+     4  -0.020  |<----- 200 PRACK 702 ---------------|
+     5   0.001  |---- UPDATE 703 offer sendonly ---->|
+     6   0.002  |------ INFO 704 ------------------->|
+     7   2.000  |<----- UPDATE 403 ------------------|   crosses 5 6
+     8   2.021  |<- 200 UPDATE 703 answer recvonly --|
+     9   2.022  |<----- 491 INFO 704 ----------------|   overtakes 8
+    10   2.063  |------ 500 UPDATE 403 ------------->|
+    11   2.084  |~----- 200 INVITE 701 --------------|   lost
+    12   2.584  |<---- 200 INVITE 701 again 11 ------|
+    13   2.605  |------ ACK 701 -------------------->|
+    14   2.626  |<---- 183 UPDATE 703 reliable ------|
+    ");
+}
+
+#[test]
+fn a_transfer_names_the_call_to_replace() {
+    let text = "\
+start call
+A -> C  INVITE offer
+C -> A  200 answer
+A -> C  ACK
+A -> B  REFER [Refer-To: <{uri C}?Replaces={replaces CA}>]
+B -> A  200
+B -> A  NOTIFY
+A -> B  200
+B -> C  INVITE offer [Replaces: {replaces CA}]
+C -> B  486
+B -> A  NOTIFY sipfrag=486
+A -> B  200
+expect nothing
+";
+    let ladder = parse(text).unwrap();
+    let mut stage = Stage::new(&ladder, Vec::new());
+    stage.play(None).unwrap_or_else(|why| panic!("{why}"));
+    insta::assert_snapshot!(stage.drawing(), @r"
+             A alice                               B bob                               C carol
+     1  -0.062  |------ INVITE 701 offer ----------->|                                    |
+     2  -0.041  |<----- 200 INVITE 701 answer -------|                                    |
+     3  -0.020  |------ ACK 701 -------------------->|                                    |
+     4   0.001  |------ INVITE 406 offer ------------------------------------------------>|
+     5   0.022  |<----- 200 INVITE 406 answer --------------------------------------------|
+     6   0.043  |------ ACK 406 --------------------------------------------------------->|
+     7   0.064  |------ REFER 702 ------------------>|                                    |
+     8   0.085  |<----- 200 REFER 702 ---------------|                                    |
+     9   0.106  |<----- NOTIFY 403 ------------------|                                    |
+    10   0.127  |------ 200 NOTIFY 403 ------------->|                                    |
+    11   0.148  |                                    |------ INVITE 650 offer ----------->|
+    12   0.169  |                                    |<----- 486 INVITE 650 --------------|
+    13   0.189  |                                    |------ ACK 650 -------------------->|
+    14   0.210  |<----- NOTIFY 404 ------------------|                                    |
+    15   0.231  |------ 200 NOTIFY 404 ------------->|                                    |
+    ");
+    let invite = stage.packets()[stage.packet_of(8).unwrap() - 1].raw();
+    let called = stage.packets()[stage.packet_of(2).unwrap() - 1].raw();
+    let replaces = format!(
+        "{};to-tag={};from-tag={}",
+        called.call_id(),
+        called.tag("To").unwrap(),
+        called.tag("From").unwrap()
+    );
+    assert_eq!(invite.header("Replaces"), Some(replaces.as_str()));
+}

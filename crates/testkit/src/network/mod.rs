@@ -172,11 +172,27 @@ impl Network {
 
     /// Lets every held packet go: they arrive one latency from now, in the order they were sent.
     pub fn release(&mut self) {
-        for at in 0..self.packets.len() {
-            if self.packets.get(at).is_some_and(|packet| packet.fate == Fate::Held) {
-                let due = self.now + self.weather.latency;
-                self.fly(at, due, false);
-            }
+        for number in 1..=self.packets.len() {
+            self.let_go(number);
+        }
+    }
+
+    /// Holds a packet that is in flight until it is [let go](Self::let_go).
+    pub fn hold(&mut self, number: usize) {
+        self.ground(number, Fate::Held);
+    }
+
+    /// Loses a packet that is in flight.
+    pub fn lose(&mut self, number: usize) {
+        self.ground(number, Fate::Lost);
+    }
+
+    /// Lets one held packet go: it arrives one latency from now.
+    pub fn let_go(&mut self, number: usize) {
+        let at = number.saturating_sub(1);
+        if self.packets.get(at).is_some_and(|packet| packet.fate == Fate::Held) {
+            let due = self.now + self.weather.latency;
+            self.fly(at, due, false);
         }
     }
 
@@ -294,6 +310,14 @@ impl Network {
             _ => packet.to,
         };
         Some((address, Arrival::Packet(packet)))
+    }
+
+    fn ground(&mut self, number: usize, fate: Fate) {
+        let at = number.saturating_sub(1);
+        if self.packets.get(at).is_some_and(|packet| matches!(packet.fate, Fate::Flying(_) | Fate::Held)) {
+            self.flying.retain(|_, flight| flight.packet != at);
+            self.settle(at, fate);
+        }
     }
 
     fn plan(&mut self, pick: impl Into<Pick>, left: u32, act: Act) {

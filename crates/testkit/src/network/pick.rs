@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-//METHOD
+use midcall_wire::Method;
 
 use crate::raw::Raw;
 
@@ -76,7 +76,6 @@ impl From<&str> for Pick {
     }
 }
 
-#[cfg(any())]
 impl From<Method> for Pick {
     fn from(method: Method) -> Self {
         Self::request(method.as_str())

@@ -42,7 +42,7 @@ fn packets_take_the_latency_and_keep_their_order_without_jitter() {
 #[test]
 fn planned_faults_meet_only_their_packet() {
     let mut net = Network::new(1);
-    net.drop_next("ACK");
+    net.drop_next(midcall_wire::Method::Ack);
     net.double_next("BYE");
     net.delay_next("INFO", ms(500));
     for method in ["ACK", "BYE", "ACK", "INFO"] {

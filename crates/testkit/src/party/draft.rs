@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use midcall_proto::flow::Transport;
 
 use super::Party;
+use crate::node::Outgoing;
 use crate::raw::Raw;
 use crate::sketch::Tweak;
 
@@ -18,6 +19,7 @@ pub struct Draft<'p> {
     pub(super) to: SocketAddr,
     pub(super) transport: Transport,
     pub(super) connection: Option<u64>,
+    pub(super) from: SocketAddr,
 }
 
 impl Draft<'_> {
@@ -110,6 +112,28 @@ impl Draft<'_> {
         self
     }
 
+    /// Carries the party's last description, byte for byte; `None` if there is none.
+    pub fn same(self) -> Option<Self> {
+        let last = self.party.sketcher(self.leg).last()?.to_owned();
+        Some(self.sdp(last))
+    }
+
+    /// The RSeq that the party sent last in this dialog.
+    pub fn last_rseq(&self) -> Option<u32> {
+        self.party.legs.get(self.leg?)?.rseq
+    }
+
+    /// The address it is sent from.
+    pub fn sender(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// Sends it from this address, which need not be the party's own.
+    pub fn sent_from(mut self, address: SocketAddr) -> Self {
+        self.from = address;
+        self
+    }
+
     /// The message so far.
     pub fn raw(&self) -> &Raw {
         &self.raw
@@ -122,7 +146,13 @@ impl Draft<'_> {
 
     /// Sends it and returns what was sent.
     pub fn send(self) -> Raw {
-        self.party.dispatch(self.leg, &self.raw, self.transport, self.to, self.connection);
+        let (transport, from, to) = (self.transport, self.from, self.to);
+        let bytes = self.raw.bytes();
+        self.party.dispatch(
+            self.leg,
+            &self.raw,
+            Outgoing { transport, from, to, connection: self.connection, bytes },
+        );
         self.raw
     }
 }

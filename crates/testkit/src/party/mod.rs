@@ -59,6 +59,8 @@ pub struct Received {
     pub from: SocketAddr,
     /// Whether the same message had come before.
     pub again: bool,
+    /// Whether it is a request that got a final response.
+    pub answered: bool,
     transport: Transport,
     connection: Option<u64>,
     taken: bool,
@@ -121,6 +123,40 @@ impl Party {
         let found = self.inbox.iter_mut().find(|got| !got.taken && !got.again && pick.means(&got.raw))?;
         found.taken = true;
         Some(found.clone())
+    }
+
+    /// The newest request that matches and got no final response yet.
+    pub fn open_request(&self, from: SocketAddr, method: Option<&str>) -> Option<Received> {
+        let open = |got: &&Received| {
+            got.is_request()
+                && !got.again
+                && !got.answered
+                && got.method() != "ACK"
+                && got.from.ip() == from.ip()
+        };
+        let fits = |got: &&Received| method.is_none_or(|method| got.method() == method);
+        self.inbox.iter().rev().filter(open).find(fits).cloned()
+    }
+
+    /// Speaks in the dialog of which one tag is this; on the callee's side it is made as a fork if there is none.
+    pub fn select_tag(&mut self, call_id: &str, tag: &str) -> bool {
+        let has = |leg: &Leg| leg.local_tag == tag || leg.remote_tag.as_deref() == Some(tag);
+        if let Some(at) = self.legs.iter().position(|leg| leg.call_id == call_id && has(leg)) {
+            self.current = Some(at);
+            return true;
+        }
+        let Some(first) = self.legs.iter().find(|leg| leg.call_id == call_id && !leg.caller) else {
+            return false;
+        };
+        let keep = (first.call_id.clone(), first.local_tag.clone());
+        let fork = Leg { local_tag: tag.to_owned(), rseq: None, ..first.clone() };
+        let sketch = self.sketchers.iter().find(|(call, own, _)| (call, own) == (&keep.0, &keep.1));
+        if let Some(sketcher) = sketch.map(|(.., sketcher)| sketcher.clone()) {
+            self.sketchers.push((fork.call_id.clone(), fork.local_tag.clone(), sketcher));
+        }
+        self.legs.push(fork);
+        self.current = Some(self.legs.len() - 1);
+        true
     }
 
     /// Its dialogs, oldest first.
@@ -202,7 +238,7 @@ impl Party {
         let next = leg.route.first().map_or(leg.target.as_str(), |route| bare_uri(route));
         let to = self.resolve(next, &leg);
         let transport = self.transport;
-        Draft { leg: Some(at), raw, to, transport, connection: None, party: self }
+        Draft { leg: Some(at), raw, to, transport, connection: None, from: self.address(), party: self }
     }
 
     /// The ACK for a final response to our INVITE: for a 2xx a request of its own, else a copy of the INVITE's path.
@@ -236,7 +272,7 @@ impl Party {
         let at = self.current;
         let to = self.leg().cloned().map_or_else(|| self.address(), |leg| self.resolve(invite.uri(), &leg));
         let transport = self.transport;
-        Draft { leg: at, raw, to, transport, connection: None, party: self }
+        Draft { leg: at, raw, to, transport, connection: None, from: self.address(), party: self }
     }
 
     /// The PRACK for a reliable provisional response (RFC 3262 §4).
@@ -257,7 +293,16 @@ impl Party {
                     && leg.call_id == request.call_id()
                     && leg.remote_tag.as_deref() == request.tag("From"))
         });
+        let speaks = |at: &usize| self.legs.get(*at).is_some_and(|leg| leg.call_id == request.call_id());
+        let chosen = self.current.filter(speaks).filter(|_| request.tag("To").is_none());
+        let at = chosen.or(at);
         self.current = at.or(self.current);
+        if status >= 200 {
+            self.inbox
+                .iter_mut()
+                .filter(|got| got.packet == request.packet)
+                .for_each(|got| got.answered = true);
+        }
         let mut raw = Raw::with_start(format!("SIP/2.0 {status} {}", reason(status)));
         for (n, via) in request.list("Via").into_iter().enumerate() {
             let asked = n == 0 && parameter(via, "rport").is_some_and(str::is_empty);
@@ -281,7 +326,16 @@ impl Party {
             self.dress(&mut raw, &method);
         }
         let (to, transport, connection) = (request.from, request.transport, request.connection);
-        Draft { leg: at, raw, to, transport, connection, party: self }
+        Draft { leg: at, raw, to, transport, connection, from: self.address(), party: self }
+    }
+
+    /// The last final response to an INVITE of ours, or the last reliable provisional one.
+    pub fn newest_response(&self, reliable: bool) -> Option<Received> {
+        let fits = |got: &&Received| {
+            let status = got.status().unwrap_or(0);
+            got.method() == "INVITE" && if reliable { got.header("RSeq").is_some() } else { status >= 200 }
+        };
+        self.inbox.iter().rev().find(fits).cloned()
     }
 
     /// Sends these bytes as they are.
@@ -306,22 +360,14 @@ impl Party {
         &mut self.sketchers[at].2
     }
 
-    fn dispatch(
-        &mut self,
-        leg: Option<usize>,
-        raw: &Raw,
-        transport: Transport,
-        to: SocketAddr,
-        connection: Option<u64>,
-    ) {
+    fn dispatch(&mut self, leg: Option<usize>, raw: &Raw, message: Outgoing) {
         if let Some(sdp) = raw.sdp() {
             self.sketcher(leg).sent(sdp);
         }
         if let Some(leg) = leg.and_then(|at| self.legs.get_mut(at)) {
             leg.sent(raw);
         }
-        let from = self.address();
-        self.outbox.push(Outgoing { transport, from, to, connection, bytes: raw.bytes() });
+        self.outbox.push(message);
     }
 
     /// Contact, Allow and Supported where a message carries them.
@@ -437,6 +483,7 @@ impl Node for Party {
             packet: packet.number,
             from: packet.from,
             again,
+            answered: false,
             transport: packet.transport,
             connection: packet.connection,
             taken: false,
