@@ -115,6 +115,11 @@ fn first(text: &str) -> &str {
     text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#')).unwrap_or_default()
 }
 
+/// The first row of a ladder once its macros are written out.
+pub(crate) fn head(text: &str, role: Role) -> String {
+    first(&expand(text, role).join("\n")).to_string()
+}
+
 /// Reads a ladder.
 pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();

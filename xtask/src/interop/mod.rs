@@ -1,20 +1,40 @@
-//! Scenarios against real peers: each folder of `interop/` is one peer.
+//! Real peers: `cargo xtask interop [sipp|baresip|kamailio]...`. See `interop/README.md`.
 
+mod always;
+mod baresip;
+mod check;
+mod kamailio;
+mod ladder;
+mod media;
+mod play;
+mod ports;
+mod process;
+mod record;
+mod scenario;
+mod sip;
+mod sipp;
+
+use std::env;
 use std::fmt;
-use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
-use crate::root;
+use play::{Peer, Run, World};
 
 /// What to run.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Args {
-    /// The folders to run; all of them when empty.
-    pub(crate) peers: Vec<String>,
     /// An absent peer is a failure, not a skip.
     pub(crate) require_peers: bool,
+    /// Peers, and scenario ids or parts of run names to narrow the choice; also `list` (say what would run),
+    /// `mirror` (SIPp in midcall's place, to try ladders out), `jobs=N` and `midcall=PATH`.
+    pub(crate) peers: Vec<String>,
 }
 
-/// How the scenarios went.
+/// How many runs went how.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Summary {
     pub(crate) passed: usize,
@@ -24,34 +44,152 @@ pub(crate) struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+        write!(f, "interop: {} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
-/// Runs the scenarios of the wanted peers.
+struct Options {
+    peers: Vec<Peer>,
+    only: Vec<String>,
+    jobs: usize,
+    mirror: bool,
+    list: bool,
+    midcall: Option<PathBuf>,
+}
+
+/// Runs the scenarios the arguments name, all without any.
 pub(crate) fn run(args: &Args) -> Summary {
+    let options = read(&args.peers);
+    let root = crate::root();
     let mut summary = Summary::default();
-    let Ok(folders) = fs::read_dir(root().join("interop")) else {
-        println!("no interop folder: no scenario to run");
-        return summary;
-    };
-    let mut found = 0;
-    for folder in folders.flatten().filter(|entry| entry.path().is_dir()) {
-        let name = folder.file_name().to_string_lossy().into_owned();
-        if !args.peers.is_empty() && !args.peers.contains(&name) {
+    let mut runs = Vec::new();
+    for peer in &options.peers {
+        let folder = root.join("interop").join(peer.name());
+        let scenarios = match scenario::load(&folder) {
+            Ok(scenarios) => scenarios,
+            Err(why) => {
+                println!("BAD     {why}");
+                summary.failed += 1;
+                continue;
+            }
+        };
+        let mut wanted: Vec<Run> = scenarios.iter().flat_map(|s| Run::all(*peer, s)).collect();
+        wanted.retain(|run| {
+            options.only.is_empty() || options.only.iter().any(|only| run.id == *only || run.name().contains(only))
+        });
+        let absent: Vec<&str> = peer.programs().iter().copied().filter(|p| !process::present(p)).collect();
+        if !absent.is_empty() && !options.list {
+            println!("SKIPPED {} runs with {}: no {}; {INSTALL}", wanted.len(), peer.name(), absent.join(", "));
+            if args.require_peers {
+                summary.failed += wanted.len();
+            } else {
+                summary.skipped += wanted.len();
+            }
             continue;
         }
-        found += 1;
-        println!("{name}: nothing here knows how to run it");
-        if args.require_peers {
-            summary.failed += 1;
-        } else {
-            summary.skipped += 1;
+        if options.mirror {
+            wanted.retain(|run| run.peer != Peer::Baresip && run.seat.after.is_none());
         }
+        runs.extend(wanted);
     }
-    if found == 0 {
-        println!("interop holds no scenario to run");
+    if options.list {
+        for run in &runs {
+            println!("{:<40} {}", run.name(), run.title);
+        }
+        return summary;
+    }
+    let midcall = match (&options.midcall, options.mirror) {
+        (Some(path), _) => path.clone(),
+        (None, true) => PathBuf::new(),
+        (None, false) => match build(&root) {
+            Ok(path) => path,
+            Err(why) => {
+                println!("BAD     {why}");
+                return Summary { failed: summary.failed + runs.len().max(1), ..summary };
+            }
+        },
+    };
+    let (config, logs) = (root.join("interop"), target(&root).join("interop"));
+    let world = World { midcall, config, logs, mirror: options.mirror };
+    if runs.is_empty() && !options.only.is_empty() {
+        println!("BAD     no scenario is named {}", options.only.join(" or "));
         summary.failed += 1;
     }
+    let (passed, failed) = perform(runs, &world, options.jobs);
+    summary.passed += passed;
+    summary.failed += failed;
     summary
 }
+
+/// Plays all runs, the longest first, some at a time.
+fn perform(mut runs: Vec<Run>, world: &World, jobs: usize) -> (usize, usize) {
+    runs.sort_by_key(|run| run.seat.limit);
+    let queue = Mutex::new(runs);
+    let counts = Mutex::new((0, 0));
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(run) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
+                    let start = Instant::now();
+                    let faults = play::play(&run, world).unwrap_or_else(|why| vec![why]);
+                    let Ok(mut counts) = counts.lock() else { return };
+                    let seconds = start.elapsed().as_secs_f64();
+                    if faults.is_empty() {
+                        counts.0 += 1;
+                        println!("ok      {:<36} {seconds:5.1} s  {}", run.name(), run.title);
+                    } else {
+                        counts.1 += 1;
+                        println!("FAILED  {:<36} {seconds:5.1} s  {}", run.name(), run.title);
+                        for fault in &faults {
+                            println!("          {fault}");
+                        }
+                        println!("          logs: {}", world.logs.join(run.name()).display());
+                    }
+                }
+            });
+        }
+    });
+    counts.into_inner().unwrap_or_default()
+}
+
+fn read(words: &[String]) -> Options {
+    let mut options =
+        Options { peers: Vec::new(), only: Vec::new(), jobs: 8, mirror: false, list: false, midcall: None };
+    for word in words {
+        if let Some(peer) = Peer::ALL.into_iter().find(|peer| peer.name() == word) {
+            options.peers.push(peer);
+        } else if let Some(jobs) = word.strip_prefix("jobs=").and_then(|n| n.parse().ok()) {
+            options.jobs = jobs;
+        } else if let Some(path) = word.strip_prefix("midcall=") {
+            options.midcall = Some(path.into());
+        } else if word == "mirror" {
+            options.mirror = true;
+        } else if word == "list" {
+            options.list = true;
+        } else {
+            options.only.push(word.clone());
+        }
+    }
+    if options.peers.is_empty() {
+        options.peers = Peer::ALL.to_vec();
+    }
+    options
+}
+
+fn build(root: &Path) -> Result<PathBuf, String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "midcall-cli", "--bin", "midcall"]).current_dir(root);
+    let status = command.status().map_err(|e| format!("cargo: {e}"))?;
+    if !status.success() {
+        return Err("midcall does not build".into());
+    }
+    Ok(target(root).join("debug/midcall"))
+}
+
+fn target(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+const INSTALL: &str = "apt-get install --no-install-recommends sip-tester baresip-core kamailio kamailio-tls-modules \
+                       kamailio-utils-modules tshark";

@@ -41,8 +41,7 @@ pub(crate) fn compile(name: &str, steps: &[Step], place: &Place, bodies: &BTreeM
         routes: None,
         next_cseq: if caller { 1 } else { 101 },
         cseqs: BTreeMap::new(),
-        version: 0,
-        session: 7000,
+        descriptions: BTreeMap::new(),
         last_rseq: 4000,
         labels: 0,
     };
@@ -67,8 +66,8 @@ struct Compiler<'a> {
     routes: Option<usize>,
     next_cseq: i64,
     cseqs: BTreeMap<usize, i64>,
-    version: i64,
-    session: u32,
+    /// o= session and version, for each tag this side uses.
+    descriptions: BTreeMap<String, (u32, i64)>,
     last_rseq: u32,
     labels: u32,
 }
@@ -109,9 +108,6 @@ impl<'a> Compiler<'a> {
     // ---- receiving
 
     fn receive(&mut self, line: &Line) {
-        if line.again {
-            return;
-        }
         self.trying(line);
         if line.statuses.len() > 1 {
             let end = self.label();
@@ -239,7 +235,11 @@ impl<'a> Compiler<'a> {
 
     fn send(&mut self, line: &Line) {
         let earlier = self.all.iter().rev().find(|l| {
-            l.id < line.id && self.mine(l) && l.method == line.method && l.statuses == line.statuses
+            l.id < line.id
+                && self.mine(l)
+                && l.method == line.method
+                && l.statuses == line.statuses
+                && l.rseq == line.rseq
         });
         let text = match earlier.filter(|_| line.again) {
             Some(earlier) => self.texts.get(&earlier.id).cloned().unwrap_or_default(),
@@ -401,8 +401,11 @@ impl<'a> Compiler<'a> {
             }
         }
         let body = match (&line.sdp, line.fragment) {
-            (Some(SdpWords { body: Some(name), .. }), _) => self.bodies.get(name).cloned().unwrap_or_default(),
-            (Some(words), _) => self.sdp(words, answer),
+            (Some(SdpWords { body: Some(name), .. }), _) => {
+                self.origin(line);
+                self.bodies.get(name).cloned().unwrap_or_default()
+            }
+            (Some(words), _) => self.sdp(line, words, answer),
             (None, Some(status)) => format!("SIP/2.0 {status} {}\n", reason(status)),
             (None, None) => String::new(),
         };
@@ -419,15 +422,23 @@ impl<'a> Compiler<'a> {
         text
     }
 
-    fn sdp(&mut self, words: &SdpWords, answer: bool) -> String {
-        self.version += words.version.unwrap_or(1);
-        if words.new_id {
-            self.session += 1;
-        }
+    /// Session and version of the next description of a line's dialog.
+    fn origin(&mut self, line: &Line) -> (u32, i64) {
+        let fresh = 7000 + 10 * u32::try_from(self.descriptions.len()).unwrap_or(0);
+        let tag = line.tag.clone().unwrap_or_default();
+        let (session, version) = self.descriptions.entry(tag).or_insert((fresh, 0));
+        let words = line.sdp.as_ref();
+        *version += words.and_then(|words| words.version).unwrap_or(1);
+        *session += u32::from(words.is_some_and(|words| words.new_id));
+        (*session, *version)
+    }
+
+    fn sdp(&mut self, line: &Line, words: &SdpWords, answer: bool) -> String {
+        let (session, version) = self.origin(line);
         let base = i64::from(self.place.media) + words.port.unwrap_or(0);
         let address = words.connection.as_deref().unwrap_or("127.0.0.1");
         let mut text =
-            format!("v=0\no=peer {} {} IN IP4 127.0.0.1\ns=-\nc=IN IP4 {address}\nt=0 0\n", self.session, self.version);
+            format!("v=0\no=peer {session} {version} IN IP4 127.0.0.1\ns=-\nc=IN IP4 {address}\nt=0 0\n");
         let audio = [("audio".to_string(), true)];
         let streams = words.media.as_deref().unwrap_or(&audio);
         let direction = words.direction.as_deref().unwrap_or("sendrecv");
