@@ -3,6 +3,7 @@
 //! Both ends and the network are values, time is virtual and chance comes from a seed, so every run can be repeated.
 
 pub mod capture;
+pub mod coverage;
 pub mod ladder;
 pub mod network;
 pub mod node;
