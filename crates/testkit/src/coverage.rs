@@ -116,7 +116,7 @@ pub fn workspace() -> PathBuf {
 fn codes_named(text: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let text = code.join("\n");
-    let calls = text.split("covers!(").skip(1);
+    let calls = text.split(CALL).skip(1);
     let inner = calls.filter_map(|rest| rest.split_once(')').map(|(inner, _)| inner));
     inner.flat_map(|inner| inner.split('"').skip(1).step_by(2).map(str::to_owned)).collect()
 }
@@ -147,15 +147,18 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// What a call of the macro begins with; written so that this file holds no such call itself.
+const CALL: &str = concat!("covers", "!(");
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn codes_are_read_from_calls_only() {
-        let text = "/// covers!(\"TX-01\")\nfn t() {\n    covers!(\"UP-13\", \"GL-01\",);\n    \
-            crate::covers!(\n        \"OA-02\"\n    );\n}\nmacro_rules! covers { ($($code:literal),+) => {}; }";
-        assert_eq!(codes_named(text), ["UP-13", "GL-01", "OA-02"]);
+        let text = "/// C\"TX-01\")\nfn t() {\n    C\"UP-13\", \"GL-01\",);\n    crate::C\n        \"OA-02\"\n    );\n}\n";
+        let text = text.replace('C', CALL);
+        assert_eq!(codes_named(&text), ["UP-13", "GL-01", "OA-02"]);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use midcall_testkit::coverage::{Coverage, workspace};
 fn every_rule_is_covered() {
     let list = workspace().join("crates/testkit/tests/uncovered.txt");
     let found = Coverage::scan(&workspace()).expect("the sources can be read");
-    let gaps: Vec<String> = found.gaps().into_iter().map(|gap| format!("{} {}", gap.code, gap.lacks)).collect();
+    let gaps: Vec<String> =
+        found.gaps().into_iter().map(|gap| format!("{} {}", gap.code, gap.lacks)).collect();
     let listed = std::fs::read_to_string(&list).unwrap_or_default();
     let listed: Vec<&str> = listed.lines().collect();
-    let (left, missing): (Vec<&String>, Vec<&String>) = gaps.iter().partition(|gap| listed.contains(&gap.as_str()));
+    let (left, missing): (Vec<&String>, Vec<&String>) =
+        gaps.iter().partition(|gap| listed.contains(&gap.as_str()));
     if std::env::var_os("MIDCALL_BLESS").is_some() {
         let text: String = left.iter().map(|gap| format!("{gap}\n")).collect();
         std::fs::write(&list, text).expect("the list can be written");
