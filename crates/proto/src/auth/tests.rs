@@ -119,7 +119,7 @@ fn a_stale_nonce_that_is_offered_again_is_no_new_one() {
 
 #[test]
 fn later_requests_carry_credentials_without_being_asked() {
-    crate::covers!("SEC-04");
+    crate::covers!("SEC-04", "PR-16");
     let mut client = client();
     assert_eq!(client.preemptive("BYE", URI, b"", 1), []);
     assert!(!client.challenged());
@@ -127,7 +127,7 @@ fn later_requests_carry_credentials_without_being_asked() {
     answer(&mut client, &by_proxy, &request(&[])).unwrap();
     assert!(client.challenged());
     for (nc, cnonce) in [("00000002", "0000000000000001"), ("00000003", "0000000000000002")] {
-        let credentials = client.preemptive("BYE", URI, b"", u64::from_str_radix(cnonce, 16).unwrap());
+        let credentials = client.preemptive("PRACK", URI, b"", u64::from_str_radix(cnonce, 16).unwrap());
         assert_eq!(credentials[0].0, Name::ProxyAuthorization);
         assert_eq!((param(&credentials[0], "nc"), param(&credentials[0], "cnonce")), (nc, cnonce));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 
-use midcall_wire::{Name, NameAddr, Via};
+use midcall_wire::{Method, Name, NameAddr, Via};
 use smallvec::SmallVec;
 
 use super::slots::Slot;
@@ -47,6 +47,11 @@ impl Index {
         self.map.insert(key, slot);
     }
 
+    /// A tag for the response to the request with that key: the same for every copy, and nobody else's.
+    pub(super) fn tag(&self, key: &[u8]) -> String {
+        format!("{:016x}", self.map.hasher().hash_one(key))
+    }
+
     /// Forgets the key, unless it meanwhile means another transaction.
     pub(super) fn remove(&mut self, key: &[u8], slot: Slot) {
         if self.find(key) == Some(slot) {
@@ -84,6 +89,24 @@ pub(super) fn of_ack(msg: &Msg, via: &Via<'_>) -> (Key, Option<Key>) {
     let key = of_server(msg, via, "INVITE");
     let second = modern_branch(via).is_none().then(|| by_headers(msg, "INVITE", ""));
     (key, second)
+}
+
+/// The key that copies of one request have in common which came by different ways (RFC 3261 §8.2.2.2).
+///
+/// Only a request without a To tag can be such a copy. A CANCEL goes with its INVITE.
+pub(super) fn of_copies(msg: &Msg) -> Option<Key> {
+    let (from, to, cseq) = (msg.from().ok()?, msg.to().ok()?, msg.cseq().ok()?);
+    if to.tag().is_some() || matches!(cseq.method, Method::Cancel | Method::Ack) {
+        return None;
+    }
+    let mut key = Key::new();
+    key.push(b'\t'); // no method starts so
+    key.extend_from_slice(&cseq.number.to_be_bytes());
+    for part in [cseq.name, from.tag()?, msg.call_id().ok()?] {
+        key.extend_from_slice(part.as_bytes());
+        key.push(0);
+    }
+    Some(key)
 }
 
 /// The branch, if it is one that identifies the transaction by itself (RFC 3261 §8.1.1.7).

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use midcall_wire::{Method, Name};
+use midcall_wire::{Builder, Method, Name};
 
 use super::client::{self, Client, ClientInfo};
 use super::key::{self, Index};
@@ -165,11 +165,8 @@ impl Layer {
     /// Requests that went by it fail as in [`Layer::transport_error`]. Responses to requests that came by it
     /// will go to the address they came from and the port their sender listens at (RFC 3261 §18.2.2).
     pub fn closed(&mut self, now: Instant, connection: u64) {
-        let servers: Vec<Slot> = self.servers.iter().map(|(slot, _)| slot).collect();
-        for slot in servers {
-            if let Some(server) = self.servers.get_mut(slot) {
-                server.connection_closed(connection);
-            }
+        for server in self.servers.values_mut() {
+            server.connection_closed(connection);
         }
         self.fail(now, |flow| flow.connection == Some(connection));
     }
@@ -254,21 +251,36 @@ impl Layer {
         }
         let invite = (method == Method::Cancel).then(|| key::of_server(&msg, &top, Method::Invite.as_str()));
         let matches = invite.and_then(|key| self.server_index.find(&key)).map(ServerId);
-        let (reply, fallback) = via::reply_flows(&top, flow);
+        let ways = via::reply_flows(&top, flow);
         let stamped = via::stamped(&msg, &top, flow.remote);
         let msg = stamped.unwrap_or(msg);
-        let id = self.serve(now, &msg, key.into_vec().into_boxed_slice(), reply, fallback);
+        let (id, merged) = self.serve(now, &msg, &key, ways);
+        if merged {
+            self.counters.merged += 1;
+            let tag = self.server_index.tag(&key);
+            let loop_detected = Builder::reply(&msg, 482, None).to_tag(&tag).finish();
+            self.respond(now, id, Bytes::from(loop_detected), 482);
+            return Received::Absorbed;
+        }
         Received::Request { id, msg, flow, matches }
     }
 
-    fn serve(&mut self, now: Instant, msg: &Msg, key: Box<[u8]>, reply: Flow, fallback: Flow) -> ServerId {
-        let slot = self.servers.insert(Server::new(msg, key.clone(), reply, fallback));
-        self.server_index.insert(key, slot);
+    /// Makes the transaction of a new request, and says whether another copy of the request has one already.
+    fn serve(&mut self, now: Instant, msg: &Msg, key: &[u8], ways: (Flow, Flow)) -> (ServerId, bool) {
+        let merge = key::of_copies(msg);
+        let copy = merge.as_ref().and_then(|merge| self.servers.get(self.server_index.find(merge)?));
+        let merged = copy.is_some_and(Server::ongoing);
+        let merge = merge.filter(|_| !merged);
+        let slot = self.servers.insert(Server::new(msg, key.into(), merge.as_deref().map(Into::into), ways));
+        self.server_index.insert(key.into(), slot);
+        if let Some(merge) = merge {
+            self.server_index.insert(merge.into_vec().into(), slot);
+        }
         let id = ServerId(slot);
         if let Some(server) = self.servers.get_mut(slot) {
             server.start(id, &mut reach!(self, now));
         }
-        id
+        (id, merged)
     }
 
     fn ack(&mut self, now: Instant, flow: Flow, found: Option<Slot>, msg: Msg) -> Received {
@@ -293,10 +305,7 @@ impl Layer {
     }
 
     fn stands(&self, at: Instant, owner: Owner, timer: Timer) -> bool {
-        match owner {
-            Owner::Client(slot) => self.clients.get(slot).is_some_and(|client| client.stands(timer, at)),
-            Owner::Server(slot) => self.servers.get(slot).is_some_and(|server| server.stands(timer, at)),
-        }
+        stands(&self.clients, &self.servers, at, owner, timer)
     }
 
     fn fire(&mut self, now: Instant, owner: Owner, timer: Timer) {
@@ -338,16 +347,32 @@ impl Layer {
     fn forget_server(&mut self, slot: Slot) {
         if let Some(server) = self.servers.remove(slot) {
             self.server_index.remove(&server.key, slot);
+            if let Some(merge) = &server.merge {
+                self.server_index.remove(merge, slot);
+            }
         }
     }
 
-    /// Takes deadlines that no longer stand from the front, so that nobody wakes up for them.
+    /// Takes deadlines that no longer stand from the front, so that nobody wakes up for them; and from everywhere,
+    /// once they are the most.
     fn prune(&mut self) {
+        if self.deadlines.len() > 256 + 8 * (self.clients.len() + self.servers.len()) {
+            let (clients, servers) = (&self.clients, &self.servers);
+            self.deadlines.retain(|at, (owner, timer)| stands(clients, servers, at, owner, timer));
+        }
         while let Some((at, (owner, timer))) = self.deadlines.first() {
             if self.stands(at, owner, timer) {
                 return;
             }
             self.deadlines.pop();
         }
+    }
+}
+
+/// Whether a deadline that was set is still one.
+fn stands(clients: &Slots<Client>, servers: &Slots<Server>, at: Instant, owner: Owner, timer: Timer) -> bool {
+    match owner {
+        Owner::Client(slot) => clients.get(slot).is_some_and(|client| client.stands(timer, at)),
+        Owner::Server(slot) => servers.get(slot).is_some_and(|server| server.stands(timer, at)),
     }
 }

@@ -18,6 +18,7 @@ mod via;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use midcall_wire::reason_phrase;
 
 pub use client::ClientInfo;
 pub use layer::Layer;
@@ -121,6 +122,36 @@ pub enum Action {
     ServerGone(ServerId),
 }
 
+impl Action {
+    /// The status code a failure of ours counts as (RFC 3261 §8.1.3.1).
+    pub const fn counts_as(&self) -> Option<u16> {
+        match self {
+            Self::ClientTimeout(_) => Some(408),
+            Self::ClientTransportError(_) => Some(503),
+            Self::Transmit { .. } | Self::ServerTimeout(_) | Self::ServerGone(_) => None,
+        }
+    }
+}
+
+/// The status code to treat a response as: an unknown one as the x00 of its class, an unknown 1xx as 183
+/// (RFC 3261 §8.1.3.2).
+///
+/// ```
+/// use midcall_proto::transaction::counts_as;
+///
+/// assert_eq!([499, 699, 189, 491].map(counts_as), [400, 600, 183, 491]);
+/// ```
+pub fn counts_as(status: u16) -> u16 {
+    let class = status / 100 * 100;
+    match status {
+        100 | 180..=183 | 199 => status,
+        101..=198 => 183,
+        // What has no phrase of its own is not known.
+        _ if reason_phrase(status) == reason_phrase(class) => class,
+        _ => status,
+    }
+}
+
 /// What a message that came in is.
 #[derive(Clone, Debug)]
 pub enum Received {
@@ -169,6 +200,8 @@ pub struct Counters {
     pub servers_refused: u64,
     /// Responses that matched nothing.
     pub strays: u64,
+    /// Copies of a request that had come by another way: answered with 482 (RFC 3261 §8.2.2.2).
+    pub merged: u64,
     /// Messages whose top Via could not be read, and responses with more than one Via.
     pub malformed: u64,
     /// Messages that came again.

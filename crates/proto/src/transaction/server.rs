@@ -24,6 +24,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) key: Box<[u8]>,
+    /// What copies of the request by other ways would have in common with it.
+    pub(super) merge: Option<Box<[u8]>>,
     machine: Machine,
     /// Where responses go.
     reply: Flow,
@@ -33,6 +35,8 @@ pub(super) struct Server {
     request: Option<Bytes>,
     /// The last response.
     response: Option<Bytes>,
+    /// Whether that was a failure.
+    failed: bool,
     trying: Option<Instant>,
     resend: Option<Resend>,
     end: Option<Instant>,
@@ -45,14 +49,20 @@ enum Machine {
 }
 
 impl Server {
-    pub(super) fn new(msg: &Msg, key: Box<[u8]>, reply: Flow, fallback: Flow) -> Self {
+    pub(super) fn new(
+        msg: &Msg,
+        key: Box<[u8]>,
+        merge: Option<Box<[u8]>>,
+        (reply, fallback): (Flow, Flow),
+    ) -> Self {
         let machine = match msg.method() {
             Method::Invite => Machine::Invite(InviteServer::Proceeding),
             _ => Machine::Request(RequestServer::Trying),
         };
         let request = Some(shared(msg));
         let (response, trying, resend, end) = (None, None, None, None);
-        Self { key, machine, reply, fallback, request, response, trying, resend, end }
+        let failed = false;
+        Self { key, merge, machine, reply, fallback, request, response, failed, trying, resend, end }
     }
 
     /// Gives the user of the layer its time until a 100 is due.
@@ -118,6 +128,7 @@ impl Server {
         if taken {
             self.trying = None;
             self.request = None;
+            self.failed = status >= 300;
             reach.transmit(self.reply, response.clone());
             // The user of the layer resends a 2xx to an INVITE itself.
             let accepted = matches!(self.machine, Machine::Invite(InviteServer::Accepted));
@@ -243,6 +254,13 @@ impl Server {
         if self.reply.connection == Some(connection) {
             self.reply = self.fallback;
         }
+    }
+
+    /// Whether a copy of the request that comes by another way would be one too many.
+    ///
+    /// After a failure it is welcome: some clients try the same request again.
+    pub(super) fn ongoing(&self) -> bool {
+        !self.failed
     }
 
     /// Whether the last response has this To tag: what tells an ACK of RFC 2543 from a stranger's.

@@ -64,6 +64,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// Every value, in slot order.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
     /// Every value with its key, in slot order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
         self.entries.iter().zip(0u32..).filter_map(|(entry, index)| {

@@ -33,7 +33,11 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.heap.pop().map(|Reverse((at, _, key))| (at, key))
     }
 
-    #[cfg(test)]
+    /// Drops the deadlines nobody wants any more.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(Instant, K) -> bool) {
+        self.heap.retain(|Reverse((at, _, key))| wanted(*at, *key));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

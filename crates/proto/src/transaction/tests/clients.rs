@@ -167,7 +167,7 @@ fn on_a_stream_a_failed_invite_is_forgotten_at_once() {
 
 #[test]
 fn every_2xx_of_64_t1_goes_up_and_none_is_acknowledged() {
-    crate::covers!("TX-05", "TX-10");
+    crate::covers!("TX-05", "TX-10", "PR-15");
     let mut bench = Bench::new();
     let invite = ours("INVITE", "z9hG4bK1");
     let id = bench.request(udp(), &invite);

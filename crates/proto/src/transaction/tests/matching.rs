@@ -1,6 +1,7 @@
 //! Which transaction a message belongs to, and which way its response takes.
 
 use super::*;
+use crate::transaction::counts_as;
 
 #[test]
 fn a_response_to_nothing_is_dropped_and_counted() {
@@ -56,10 +57,14 @@ fn the_default_port_may_be_written_or_not() {
 fn one_branch_from_two_senders_makes_two_transactions() {
     crate::covers!("TX-19");
     let mut bench = Bench::new();
-    bench.serve(udp(), &theirs("UPDATE", "z9hG4bK1"));
-    bench.serve(udp(), &build("UPDATE", "SIP/2.0/UDP 192.0.2.3:5060;branch=z9hG4bK1"));
+    let update = |host: &str| {
+        by_way("UPDATE", "<sip:bob@example.com>;tag=ours", &format!("SIP/2.0/UDP {host};branch=z9hG4bK1"))
+    };
+    bench.serve(udp(), &update(THEM));
+    bench.serve(udp(), &update("192.0.2.3:5060"));
     bench.serve(udp(), &theirs("INFO", "z9hG4bK1"));
-    assert!(is_absorbed(&bench.receive(udp(), &theirs("UPDATE", "z9hG4bK1"))));
+    assert!(is_absorbed(&bench.receive(udp(), &update(THEM))));
+    assert_eq!(bench.layer.pending(), (0, 3));
 }
 
 #[test]
@@ -102,8 +107,17 @@ fn a_cancel_still_finds_an_invite_that_was_answered() {
 
 /// A request of an RFC 2543 peer.
 fn old(method: &str, to: &str) -> Msg {
+    by_way(method, to, &format!("SIP/2.0/UDP {THEM}"))
+}
+
+/// A request with this To and branch.
+fn to_whom(method: &str, to: &str, branch: &str) -> Msg {
+    by_way(method, to, &format!("SIP/2.0/UDP {THEM};branch={branch}"))
+}
+
+fn by_way(method: &str, to: &str, via: &str) -> Msg {
     let request = Builder::request(method, "sip:bob@192.0.2.2")
-        .header(Name::Via, format_args!("SIP/2.0/UDP {THEM}"))
+        .header(Name::Via, via)
         .header(Name::From, "<sip:alice@example.com>;tag=alice")
         .header(Name::To, to)
         .header(Name::CallId, "call-1")
@@ -264,4 +278,67 @@ fn a_response_repeats_what_identifies_its_request() {
     assert_eq!(trying.header(Name::Via), Some(via.as_str()));
     assert_eq!(trying.header(Name::To), Some("<sip:bob@example.com>"));
     assert_eq!(trying.cseq().map(|cseq| cseq.number), Ok(7));
+}
+
+#[test]
+fn a_copy_by_another_way_gets_482_unless_it_belongs_to_a_dialog() {
+    crate::covers!("TX-27");
+    let mut bench = Bench::new();
+    let (id, request) = bench.serve(udp(), &theirs("INVITE", "z9hG4bK1"));
+    bench.respond(id, &request, 180);
+    assert!(is_absorbed(&bench.receive(udp(), &theirs("INVITE", "z9hG4bK2"))));
+    let (_, copy) = bench.last();
+    assert_eq!((copy.status(), copy.top_via().unwrap().branch()), (Some(482), Some("z9hG4bK2")));
+    assert!(copy.to().unwrap().tag().is_some());
+    let cancelled = bench.receive(udp(), &theirs("CANCEL", "z9hG4bK2"));
+    assert!(matches!(cancelled, Received::Request { matches: Some(_), .. }));
+    assert!(is_absorbed(&bench.receive(udp(), &theirs("ACK", "z9hG4bK2"))));
+    assert_eq!(bench.layer.counters().merged, 1);
+    for branch in ["z9hG4bK3", "z9hG4bK4"] {
+        bench.serve(udp(), &to_whom("UPDATE", "<sip:bob@example.com>;tag=ours", branch));
+    }
+}
+
+#[test]
+fn a_copy_of_a_request_that_failed_is_a_new_try() {
+    crate::covers!("TX-27");
+    let mut bench = Bench::new();
+    let (id, request) = bench.serve(udp(), &theirs("INVITE", "z9hG4bK1"));
+    bench.respond(id, &request, 503);
+    bench.serve(udp(), &theirs("INVITE", "z9hG4bK2"));
+    bench.receive(udp(), &theirs("ACK", "z9hG4bK1"));
+    bench.until(10_000);
+    assert!(!bench.layer.serves(id));
+    assert!(is_absorbed(&bench.receive(udp(), &theirs("INVITE", "z9hG4bK3"))), "the second one goes on");
+}
+
+#[test]
+fn an_unknown_status_counts_as_the_first_of_its_class_and_silence_as_408() {
+    crate::covers!("TX-24", "ER-09");
+    let pairs =
+        [(100, 100), (189, 183), (202, 202), (299, 200), (499, 400), (491, 491), (503, 503), (699, 600)];
+    for (status, known) in pairs {
+        assert_eq!(counts_as(status), known);
+    }
+    let mut bench = Bench::new();
+    bench.request(udp(), &ours("UPDATE", "z9hG4bK1"));
+    bench.until(32_000);
+    bench.request(udp(), &ours("UPDATE", "z9hG4bK2"));
+    bench.layer.transport_error(bench.now, udp().remote);
+    bench.drain();
+    let codes: Vec<_> = bench.said().iter().map(|(_, action)| action.counts_as()).collect();
+    assert_eq!(codes, [Some(408), Some(503)]);
+}
+
+#[test]
+fn other_requests_run_beside_a_pending_invite_and_the_reverse() {
+    crate::covers!("RI-04");
+    let mut bench = Bench::new();
+    let (reinvite, info) = (ours("INVITE", "z9hG4bK1"), ours("INFO", "z9hG4bK2"));
+    bench.request(udp(), &reinvite);
+    bench.request(udp(), &info);
+    bench.serve(udp(), &to_whom("INFO", "<sip:bob@example.com>;tag=ours", "z9hG4bK3"));
+    bench.serve(udp(), &to_whom("INVITE", "<sip:bob@example.com>;tag=ours", "z9hG4bK4"));
+    assert!(is_response(&bench.receive(udp(), &reply(&info, 200, "bob"))));
+    assert!(is_response(&bench.receive(udp(), &reply(&reinvite, 200, "bob"))));
 }
