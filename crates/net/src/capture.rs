@@ -15,7 +15,9 @@ use std::time::UNIX_EPOCH;
 
 use etherparse::{PacketBuilder, PacketBuilderStep};
 use midcall_proto::flow::Transport;
-use pcap_parser::pcapng::{EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode, PcapNGOption, SectionHeaderBlock};
+use pcap_parser::pcapng::{
+    EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode, PcapNGOption, SectionHeaderBlock,
+};
 use pcap_parser::{Linktype, ToVec};
 use tokio::sync::oneshot;
 
@@ -88,7 +90,10 @@ impl<W: Write> CaptureWriter<W> {
         let (from, to) = same_family(seen.from, seen.to);
         if matches!(seen.traffic, Traffic::Media | Traffic::Signalling(Transport::Udp)) {
             let mut packet = Vec::with_capacity(seen.bytes.len() + 64);
-            ip(from.ip(), to.ip()).udp(from.port(), to.port()).write(&mut packet, &seen.bytes).map_err(to_io)?;
+            ip(from.ip(), to.ip())
+                .udp(from.port(), to.port())
+                .write(&mut packet, &seen.bytes)
+                .map_err(to_io)?;
             return self.block(seen, &packet);
         }
         for segment in seen.bytes.chunks(SEGMENT) {
@@ -168,7 +173,9 @@ impl Capture {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let lost = Arc::clone(&dropped);
-        std::thread::Builder::new().name("midcall-capture".to_owned()).spawn(move || work(&mut writer, &jobs, &lost))?;
+        std::thread::Builder::new()
+            .name("midcall-capture".to_owned())
+            .spawn(move || work(&mut writer, &jobs, &lost))?;
         Ok(Self { queue, dropped })
     }
 
@@ -186,7 +193,8 @@ impl Capture {
     pub async fn flush(&self) -> io::Result<()> {
         let (done, wait) = oneshot::channel();
         let queue = self.queue.clone();
-        let queued = tokio::task::spawn_blocking(move || queue.send(Job::Flush(done)).is_ok()).await.unwrap_or(false);
+        let queued =
+            tokio::task::spawn_blocking(move || queue.send(Job::Flush(done)).is_ok()).await.unwrap_or(false);
         let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the capture writer stopped");
         if !queued {
             return Err(gone());

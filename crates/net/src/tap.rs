@@ -106,18 +106,26 @@ impl Tap {
     }
 
     /// Shows one SIP message.
-    pub(crate) fn signalling(&self, way: Way, transport: Transport, local: SocketAddr, remote: SocketAddr, bytes: &Bytes) {
-        self.show(way, Traffic::Signalling(transport), local, remote, || bytes.clone());
+    pub(crate) fn signalling(
+        &self,
+        way: Way,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        bytes: &[u8],
+    ) {
+        self.show(way, Traffic::Signalling(transport), local, remote, bytes);
     }
 
-    /// Shows one media packet; copied only if somebody wants media.
+    /// Shows one media packet.
     pub(crate) fn media(&self, way: Way, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
         if self.inner.media {
-            self.show(way, Traffic::Media, local, remote, || Bytes::copy_from_slice(bytes));
+            self.show(way, Traffic::Media, local, remote, bytes);
         }
     }
 
-    fn show(&self, way: Way, traffic: Traffic, local: SocketAddr, remote: SocketAddr, bytes: impl FnOnce() -> Bytes) {
+    /// Copies only if there is a sink.
+    fn show(&self, way: Way, traffic: Traffic, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
         self.inner.seen.fetch_add(1, Ordering::Relaxed);
         if self.inner.capture.is_none() && self.inner.listeners.is_none() {
             return;
@@ -126,15 +134,16 @@ impl Tap {
             Way::Sent => (local, remote),
             Way::Received => (remote, local),
         };
-        let seen = Seen { at: SystemTime::now(), way, traffic, from, to, bytes: bytes() };
-        if let Some(capture) = &self.inner.capture {
-            capture.write(seen.clone());
-        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        let seen = Seen { at: SystemTime::now(), way, traffic, from, to, bytes };
         if let Some(listeners) = &self.inner.listeners
             && traffic != Traffic::Media
         {
             // An error only says that nobody listens now.
-            let _ = listeners.send(seen);
+            let _ = listeners.send(seen.clone());
+        }
+        if let Some(capture) = &self.inner.capture {
+            capture.write(seen);
         }
     }
 }

@@ -149,7 +149,10 @@ mod tests {
             .collect();
         assert_eq!(events[0], (1, 160, false, 0, true));
         assert_eq!(events[4], (1, 800, false, 640, false));
-        assert_eq!(&events[5..8], &[(1, 800, true, 800, false), (1, 800, true, 960, false), (1, 800, true, 1120, false)]);
+        assert_eq!(
+            &events[5..8],
+            &[(1, 800, true, 800, false), (1, 800, true, 960, false), (1, 800, true, 1120, false)]
+        );
         assert_eq!(events[8], (15, 160, false, 0, true));
     }
 

@@ -86,7 +86,8 @@ impl FromStr for PortRange {
     type Err = io::Error;
 
     fn from_str(text: &str) -> io::Result<Self> {
-        let ports = text.split_once('-').and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
+        let ports =
+            text.split_once('-').and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
         let Some((low, high)) = ports else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a range such as 10000-20000"));
         };
@@ -104,13 +105,16 @@ pub struct PortPair {
 }
 
 impl PortPair {
-    async fn bind(address: IpAddr, wish: Option<u16>) -> io::Result<Self> {
+    pub(crate) async fn bind(address: IpAddr, wish: Option<u16>) -> io::Result<Self> {
         let rtp = match wish {
             Some(port) => UdpSocket::bind((address, port)).await?,
             None => even(address).await?,
         };
         let above = rtp.local_addr()?.port().saturating_add(1);
         let rtcp = UdpSocket::bind((address, above)).await?;
+        // Until the runtime has seen them ready once, trying to send would find them busy.
+        rtp.writable().await?;
+        rtcp.writable().await?;
         Ok(Self { rtp, rtcp })
     }
 
