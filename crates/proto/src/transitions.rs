@@ -1,4 +1,4 @@
-//! State machines as tables: the [`transitions!`](crate::transitions) macro.
+//! State machines as tables: the [`transitions!`](crate::transitions!) macro.
 
 /// Declares a state machine as one table of events and edges.
 ///
