@@ -86,3 +86,53 @@ impl Streams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{SlicedPacket, TransportSlice};
+    use midcall_proto::time::Instant;
+    use pcap_file::pcap::PcapReader;
+
+    fn packet(number: usize, from: &str, to: &str, transport: Transport) -> Packet {
+        Packet {
+            number,
+            sent: Instant::from_millis(1_500),
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            transport,
+            connection: None,
+            bytes: b"OPTIONS".to_vec(),
+            fate: Fate::Lost,
+        }
+    }
+
+    #[test]
+    fn a_capture_reads_back_with_addresses_times_and_sequence_numbers() {
+        let path = std::env::temp_dir().join(format!("midcall-testkit-{}.pcap", std::process::id()));
+        let packets = [
+            packet(1, "10.0.0.1:5060", "10.0.0.2:5061", Transport::Udp),
+            packet(2, "10.0.0.1:49152", "10.0.0.2:5060", Transport::Tcp),
+            packet(3, "10.0.0.1:49152", "10.0.0.2:5060", Transport::Tcp),
+            packet(4, "[2001:db8::1]:5060", "[2001:db8::2]:5060", Transport::Udp),
+        ];
+        write_pcap(&path, &packets).unwrap();
+        let mut reader = PcapReader::new(File::open(&path).unwrap()).unwrap();
+        let mut told = Vec::new();
+        while let Some(Ok(packet)) = reader.next_packet() {
+            assert_eq!(packet.timestamp, Duration::from_millis(1_500));
+            let sliced = SlicedPacket::from_ip(&packet.data).unwrap();
+            told.push(match sliced.transport {
+                Some(TransportSlice::Udp(udp)) => {
+                    format!("{} {}", udp.destination_port(), udp.payload().len())
+                }
+                Some(TransportSlice::Tcp(tcp)) => {
+                    format!("{} seq {}", tcp.source_port(), tcp.sequence_number())
+                }
+                other => format!("{other:?}"),
+            });
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(told, ["5061 7", "49152 seq 1", "49152 seq 8", "5060 7"]);
+    }
+}

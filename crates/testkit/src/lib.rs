@@ -10,6 +10,7 @@ pub mod node;
 pub mod party;
 pub mod raw;
 pub mod render;
+pub mod scene;
 pub mod sketch;
 
 use std::time::Duration;

@@ -1,0 +1,161 @@
+//! What all simulated exchanges can do: run virtual time, draw themselves, and answer for what the wire saw.
+
+use std::time::Duration;
+
+use midcall_proto::time::Instant;
+
+use crate::Seed;
+use crate::capture;
+use crate::network::{Network, Packet};
+use crate::node::{self, Node};
+use crate::render::{self, Column};
+
+/// A wire with parties on it. `use midcall_testkit::prelude::*` brings its methods.
+pub trait Scene {
+    /// The wire and everyone on it.
+    fn parts(&mut self) -> (&mut Network, Vec<&mut dyn Node>);
+
+    /// The wire alone, to look at.
+    fn network(&self) -> &Network;
+
+    /// The names and addresses of everyone, in the order of columns.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Seed, name and what was declared.
+    fn book(&mut self) -> &mut Book;
+
+    /// Gives every packet this latency.
+    #[must_use]
+    fn latency(mut self, latency: Duration) -> Self
+    where
+        Self: Sized,
+    {
+        self.parts().0.weather().latency = latency;
+        self
+    }
+
+    /// Adds up to this much to the latency of each packet, by the seed.
+    #[must_use]
+    fn jitter(mut self, jitter: Duration) -> Self
+    where
+        Self: Sized,
+    {
+        self.parts().0.weather().jitter = jitter;
+        self
+    }
+
+    /// Loses so many datagrams of a thousand, by the seed.
+    #[must_use]
+    fn loss(mut self, of_thousand: u64) -> Self
+    where
+        Self: Sized,
+    {
+        self.parts().0.weather().loss = of_thousand;
+        self
+    }
+
+    /// The virtual time.
+    fn now(&self) -> Instant {
+        self.network().now()
+    }
+
+    /// Everything that was on the wire.
+    fn packets(&self) -> &[Packet] {
+        self.network().packets()
+    }
+
+    /// Runs until nothing is in flight and no timer is near ([`node::QUIET`]).
+    ///
+    /// # Panics
+    /// If it is not quiet after an hour of virtual time.
+    fn settle(&mut self) {
+        let limit = self.now() + Duration::from_secs(3_600);
+        loop {
+            let (wire, mut nodes) = self.parts();
+            node::pump(wire, &mut nodes);
+            if node::is_quiet(wire, &nodes) {
+                return;
+            }
+            assert!(node::step(wire, &mut nodes, limit), "never quiet:\n{}", self.ladder());
+        }
+    }
+
+    /// Runs for this long, whatever happens.
+    fn run_for(&mut self, span: Duration) {
+        let (wire, mut nodes) = self.parts();
+        node::run_for(wire, &mut nodes, span);
+    }
+
+    /// Runs until this is so.
+    ///
+    /// # Panics
+    /// If it is not so after ten minutes of virtual time.
+    fn run_until(&mut self, mut so: impl FnMut(&Self) -> bool)
+    where
+        Self: Sized,
+    {
+        let limit = self.now() + Duration::from_secs(600);
+        while !so(self) {
+            let (wire, mut nodes) = self.parts();
+            let moved = node::step(wire, &mut nodes, limit);
+            assert!(moved || so(self), "never so:\n{}", self.ladder());
+        }
+    }
+
+    /// The exchange so far as a text ladder. Parties that neither sent nor got anything are left out.
+    fn ladder(&self) -> String {
+        let packets = self.packets();
+        let spoke = |column: &Column| {
+            let own =
+                |packet: &Packet| [packet.from, packet.to].iter().any(|at| column.addresses.contains(at));
+            packets.iter().any(own)
+        };
+        let mut columns = self.columns();
+        if packets.iter().any(|packet| packet.connection.is_none()) {
+            columns.retain(spoke);
+        }
+        render::ladder(packets, &columns, Instant::ZERO)
+    }
+}
+
+/// What a scene remembers about itself.
+#[derive(Debug)]
+pub struct Book {
+    /// The seed, printed when the test fails.
+    pub seed: Seed,
+    /// The name of the test.
+    pub test: String,
+    /// The codes of findings that the test expects, with how many are left to come.
+    pub declared: Vec<String>,
+    /// Why the observer is not asked, if so.
+    pub unobserved: Option<String>,
+}
+
+impl Book {
+    /// A book for the test that runs on this thread.
+    pub fn new(seed: Seed) -> Self {
+        let test = std::thread::current().name().unwrap_or("simulated").to_owned();
+        Self { seed, test, declared: Vec::new(), unobserved: None }
+    }
+
+    /// Leaves a capture if the environment asks for it, and tells seed and ladder if the test fails.
+    pub fn close(&self, packets: &[Packet], ladder: &str) {
+        if let Err(error) = capture::leave(&self.test, packets, ladder) {
+            eprintln!("no capture of {}: {error}", self.test);
+        }
+        if std::thread::panicking() {
+            eprintln!("{:?}\n{ladder}", self.seed);
+        }
+    }
+}
+
+/// Compares the ladder of a scene with a snapshot.
+#[macro_export]
+macro_rules! assert_ladder {
+    ($scene:expr) => {
+        $crate::insta::assert_snapshot!($crate::scene::Scene::ladder(&$scene))
+    };
+    ($scene:expr, @$snapshot:literal) => {
+        $crate::insta::assert_snapshot!($crate::scene::Scene::ladder(&$scene), @$snapshot)
+    };
+}
