@@ -87,6 +87,7 @@
 //! - `expect A breaks CODE at N because M ...`, then `crossed` or `capture-gap` if it is not certain, `instead STATUS`
 //!   if an endpoint in A's seat owes another response.
 //! - `expect nothing`: every line keeps every rule.
+//! - `expect end`: the call is over in the end though no line says so; an endpoint may hang up.
 //! - `allow CODE`: this finding may come or not.
 //! - `skip A: why`: no endpoint can be brought to take seat A. `skip observer: why`.
 //!
@@ -99,12 +100,14 @@
 //! With `expect nothing` each seat is taken in turn by an endpoint, which must do as the ladder says and report nothing.
 
 mod compose;
+mod faces;
 mod parse;
 mod script;
 mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use faces::{Cast, Fault, Found, check};
 pub use parse::parse;
 pub use script::{
     Arrow, Certainty, Expect, Ladder, Line, Number, Setting, Start, Step, Tagging, What, Who, Word,

@@ -93,11 +93,12 @@ impl Reader {
 
     fn expect(&mut self, rest: &[String]) -> Result<(), String> {
         let [who, verb, code, at_word, at, more @ ..] = rest else {
-            if matches!(rest, [nothing] if nothing == "nothing") {
-                self.ladder.clean = true;
-                return Ok(());
+            match rest {
+                [word] if word == "nothing" => self.ladder.clean = true,
+                [word] if word == "end" => self.ladder.ends = true,
+                _ => return Err("expected: A breaks CODE at N because M ..., nothing, or end".to_owned()),
             }
-            return Err("expected: A breaks CODE at N because M ..., or nothing".to_owned());
+            return Ok(());
         };
         if verb != "breaks" || at_word != "at" {
             return Err(format!("expected: {who} breaks {code} at N"));

@@ -60,6 +60,8 @@ pub struct Ladder {
     pub allowed: Vec<String>,
     /// Seats that no endpoint takes, with the reason.
     pub skipped: Vec<(Who, String)>,
+    /// Whether the breach may end the call.
+    pub ends: bool,
     /// Why no observer is asked, if so.
     pub unobserved: Option<String>,
 }
@@ -144,6 +146,15 @@ impl Line {
     /// Whether it carries an SDP body.
     pub fn has_sdp(&self) -> bool {
         self.words.iter().any(|word| matches!(word, Word::Offer(_) | Word::Answer(_) | Word::Same))
+    }
+
+    /// Whether it ends a call, or a call being set up.
+    pub fn ends_a_call(&self) -> bool {
+        match &self.what {
+            What::Request(method) => matches!(method.as_str(), "BYE" | "CANCEL"),
+            What::Response(status, _) => *status >= 300,
+            What::Again(_) => false,
+        }
     }
 
     /// Whether it is an `unseen` line.
