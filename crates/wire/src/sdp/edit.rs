@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::media::{mapped, named};
-use super::{Connection, Direction, Line, Media, Origin, Sdp};
+use super::{Connection, Direction, Line, Lines, Media, Origin, Sdp};
 
 /// One format to be written on an `m=` line, with what explains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Sdp {
     pub fn set_origin_version(&mut self, version: &str) {
         let Some(origin) = self.origin() else { return };
         // The version is replaced where it stands, so odd spacing around it survives.
-        let offset = origin.version.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        let offset = self.offset(origin.version);
         let end = offset + origin.version.len();
         self.splice(offset, end, clean(version).as_bytes());
     }
@@ -110,7 +110,7 @@ impl Sdp {
     /// Puts a line at the end of the part between the offsets, before blank lines that close it.
     fn insert_line(&mut self, from: usize, to: usize, text: &str) {
         let ending = self.ending();
-        let at = super::Lines::new(&self.bytes, from, to)
+        let at = Lines::new(&self.bytes, from, to)
             .filter(|line| !line.is_blank())
             .last()
             .map_or(from, |line| line.end());
@@ -120,20 +120,42 @@ impl Sdp {
         self.splice(at, at, insertion.as_bytes());
     }
 
-    fn remove_lines(&mut self, from: usize, to: usize, gone: impl Fn(&Line<'_>) -> bool) {
-        let spans: Vec<_> = super::Lines::new(&self.bytes, from, to)
-            .filter(|line| gone(line))
-            .map(|line| (line.at(), line.end()))
-            .collect();
-        for (start, end) in spans.into_iter().rev() {
-            self.splice(start, end, b"");
+    /// Goes once over the lines of a part and does with each what `change` says.
+    fn rewrite(&mut self, from: usize, to: usize, mut change: impl FnMut(&Line<'_>) -> Change) {
+        let mut text = Vec::with_capacity(self.bytes.len() + 32);
+        text.extend_from_slice(self.bytes.get(..from).unwrap_or_default());
+        for line in Lines::new(&self.bytes, from, to) {
+            match change(&line) {
+                Change::Keep => text.extend_from_slice(line.content()),
+                Change::Put(new) => text.extend_from_slice(new.as_bytes()),
+                Change::Drop => continue,
+            }
+            text.extend_from_slice(line.ending());
         }
+        text.extend_from_slice(self.bytes.get(to..).unwrap_or_default());
+        self.bytes = Arc::from(text);
+    }
+
+    fn remove_lines(&mut self, from: usize, to: usize, gone: impl Fn(&Line<'_>) -> bool) {
+        self.rewrite(from, to, |line| if gone(line) { Change::Drop } else { Change::Keep });
+    }
+
+    /// Where a part of the text stands.
+    fn offset(&self, part: &str) -> usize {
+        part.as_ptr().addr() - self.bytes.as_ptr().addr()
     }
 
     fn splice(&mut self, start: usize, end: usize, text: &[u8]) {
         let (Some(before), Some(after)) = (self.bytes.get(..start), self.bytes.get(end..)) else { return };
         self.bytes = Arc::from([before, text, after].concat());
     }
+}
+
+/// What becomes of a line.
+enum Change {
+    Keep,
+    Put(String),
+    Drop,
 }
 
 /// One stream of a description, to be changed.
@@ -146,19 +168,15 @@ pub struct MediaMut<'a> {
 impl MediaMut<'_> {
     /// Sets the direction; a second direction line, if there is one, goes away.
     pub fn set_direction(&mut self, direction: Direction) {
-        let mut kept = false;
-        while let Some((start, end, whole)) = self.find(|line| {
-            let wrong = direction_of(line).is_some_and(|found| found != direction);
-            wrong.then(|| (line.at(), line.at() + line.content().len(), line.end()))
-        }) {
-            if kept {
-                self.sdp.splice(start, whole, b"");
-            } else {
-                self.sdp.splice(start, end, format!("a={direction}").as_bytes());
-                kept = true;
-            }
-        }
-        if self.find(direction_of).is_none() {
+        let Some((start, end)) = self.view().map(|media| media.span()) else { return };
+        let mut found = false;
+        self.sdp.rewrite(start, end, |line| match direction_of(line) {
+            None => Change::Keep,
+            Some(_) if std::mem::replace(&mut found, true) => Change::Drop,
+            Some(same) if same == direction => Change::Keep,
+            Some(_) => Change::Put(format!("a={direction}")),
+        });
+        if !found {
             self.add_attribute(direction.as_str(), None);
         }
     }
@@ -265,7 +283,7 @@ impl MediaMut<'_> {
     fn set_field(&mut self, index: usize, value: &str) {
         let Some(media) = self.view() else { return };
         let Some(field) = media.line().split_whitespace().nth(index) else { return };
-        let start = field.as_ptr() as usize - self.sdp.bytes.as_ptr() as usize;
+        let start = self.sdp.offset(field);
         let end = start + field.len();
         self.sdp.splice(start, end, clean(value).as_bytes());
     }

@@ -54,7 +54,9 @@ impl Sdp {
     /// Reads a description with limits of one's own.
     pub fn parse_with(bytes: &[u8], limits: &SdpLimits) -> Result<Self, SdpError> {
         if bytes.len() > limits.bytes {
-            return Err(SdpError { at: limits.bytes, line: 0, problem: SdpProblem::TooLong });
+            let read = bytes.get(..limits.bytes).unwrap_or_default();
+            let line = memchr::memchr_iter(b'\n', read).count() + 1;
+            return Err(SdpError { at: limits.bytes, line, problem: SdpProblem::TooLong });
         }
         let (mut started, mut media) = (false, 0);
         let mut last = (0, 1);
