@@ -4,8 +4,8 @@ use std::fmt;
 
 use midcall_wire::sdp::{Media, Sdp};
 
-use super::numbers::{explained, written_codecs};
-use super::offer::{explain, is_rtp};
+use super::numbers::{Numbers, explained, written_codecs};
+use super::offer::{direction_line, explain, is_rtp};
 use super::write::{Section, family, write};
 use super::{Codec, Local, MediaKind, Stream, Wanted};
 
@@ -50,7 +50,8 @@ impl std::error::Error for Unacceptable {}
 /// ```
 pub fn answer(wanted: &Wanted, offer: &Sdp, local: Local<'_>) -> Result<Sdp, Unacceptable> {
     let offered: Vec<_> = offer.media().collect();
-    let places = places(wanted, &offered, local);
+    let past = Past::new(local);
+    let places = places(wanted, &offered, &past);
     let mut refusal = None;
     let mut accepted = 0;
     let mut sections = Vec::with_capacity(offered.len());
@@ -61,7 +62,7 @@ pub fn answer(wanted: &Wanted, offer: &Sdp, local: Local<'_>) -> Result<Sdp, Una
         match taken {
             Some((stream, Ok(formats))) => {
                 accepted += 1;
-                sections.push(live_section(stream, media, &formats));
+                sections.push(live_section(stream, media, &past, &formats));
             }
             _ => {
                 if !media.rejected() {
@@ -96,16 +97,37 @@ fn times(offer: &Sdp) -> Vec<String> {
     times
 }
 
+/// What this side said before, by position.
+struct Past<'a> {
+    ours: Vec<Media<'a>>,
+    sent: Vec<Media<'a>>,
+}
+
+impl<'a> Past<'a> {
+    fn new(local: Local<'a>) -> Self {
+        let all = |sdp: Option<&'a Sdp>| sdp.map(|sdp| sdp.media().collect()).unwrap_or_default();
+        Self { ours: all(local.agreed.map(|(ours, _)| ours)), sent: all(local.last_sent) }
+    }
+
+    /// What the numbers of a stream stood for, if it goes on.
+    fn numbers(&self, media: &Media<'_>) -> Numbers {
+        let mut numbers = Numbers::default();
+        let before = [self.sent.get(media.index()), self.ours.get(media.index())].into_iter().flatten();
+        let goes_on = |line: &&Media<'_>| !line.rejected() && line.kind().eq_ignore_ascii_case(media.kind());
+        before.filter(goes_on).for_each(|line| numbers.remember_ours(line));
+        numbers
+    }
+}
+
 /// Whether an offered line, by position, is about a stream of ours, by position.
 type Pass<'p> = &'p dyn Fn(usize, usize, &Stream) -> bool;
 
 /// Which stream of ours each offered line is about.
-fn places(wanted: &Wanted, offered: &[Media<'_>], local: Local<'_>) -> Vec<Option<usize>> {
+fn places(wanted: &Wanted, offered: &[Media<'_>], past: &Past<'_>) -> Vec<Option<usize>> {
     let mut places: Vec<Option<usize>> = vec![None; offered.len()];
-    let ours: Vec<_> = local.agreed.map(|(ours, _)| ours.media().collect()).unwrap_or_default();
     let passes: [Pass<'_>; 3] = [
         &|place, _, stream| {
-            ours.get(place).is_some_and(|line: &Media<'_>| {
+            past.ours.get(place).is_some_and(|line| {
                 line.port() == stream.port && MediaKind::parse(line.kind()) == stream.kind
             })
         },
@@ -139,7 +161,7 @@ fn why_not(wanted: &Wanted, media: &Media<'_>) -> Unacceptable {
 }
 
 /// The formats both sides can use, with the offer's numbers in the offer's order, or why there are none.
-fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(String, Codec)>, Unacceptable> {
+fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(u8, Codec)>, Unacceptable> {
     let no = |warning, text: &str, what: &str| {
         Err(Unacceptable { warning, text: format!("{text}: {}", printable(what)) })
     };
@@ -164,58 +186,58 @@ fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(Strin
     Ok(formats)
 }
 
-fn common(stream: &Stream, media: &Media<'_>) -> Vec<(String, Codec)> {
+/// The formats both sides have, with the offer's numbers, in the offer's order.
+fn common(stream: &Stream, media: &Media<'_>) -> Vec<(u8, Codec)> {
     let ours = written_codecs(stream);
     if !media.is_rtp() {
-        let formats = media.formats().filter_map(|format| {
-            let codec = ours.iter().find(|codec| codec.name.eq_ignore_ascii_case(format))?;
-            Some((format.to_owned(), codec.clone()))
-        });
-        return formats.collect();
+        let known = |format: &&str| ours.iter().any(|codec| codec.name.eq_ignore_ascii_case(format));
+        return media.formats().filter(known).map(|format| (0, Codec::new(format, 0))).collect();
     }
-    let mut found: Vec<(String, Codec)> = Vec::new();
-    let events: Vec<_> = ours.iter().filter(|codec| codec.is_telephone_event()).collect();
     let offered = explained(media);
-    for (number, codec) in &offered {
-        let Some(mine) = ours.iter().find(|mine| mine.same(codec)) else { continue };
-        if !found.iter().any(|(_, taken)| taken.same(mine)) {
-            found.push((number.to_string(), mine.clone()));
+    let mut taken: Vec<(usize, Codec)> = Vec::new();
+    for (place, (_, codec)) in offered.iter().enumerate() {
+        let mine = ours.iter().find(|mine| mine.same(codec));
+        if let Some(mine) = mine.filter(|mine| !taken.iter().any(|(_, taken)| taken.same(mine))) {
+            taken.push((place, mine.clone()));
         }
     }
     // DTMF at the clock of the audio taken; a peer that knows one clock only still gets its digits.
-    let clocks: Vec<u32> = found.iter().filter(|(_, c)| !c.is_companion()).map(|(_, c)| c.clock).collect();
-    let fits = |codec: &Codec| !codec.is_telephone_event() || clocks.contains(&codec.clock);
-    if found.iter().any(|(_, codec)| codec.is_telephone_event() && fits(codec)) {
-        found.retain(|(_, codec)| fits(codec));
-    } else if let Some(event) = events.first()
-        && let Some((number, codec)) = offered.iter().find(|(_, codec)| codec.is_telephone_event())
+    let clocks: Vec<u32> =
+        taken.iter().filter(|(_, codec)| !codec.is_companion()).map(|(_, codec)| codec.clock).collect();
+    taken.retain(|(_, codec)| !codec.is_telephone_event() || clocks.contains(&codec.clock));
+    if !taken.iter().any(|(_, codec)| codec.is_telephone_event())
+        && let Some(event) = ours.iter().find(|codec| codec.is_telephone_event())
+        && let Some(place) = offered.iter().position(|(_, codec)| codec.is_telephone_event())
+        && let Some((_, codec)) = offered.get(place)
     {
-        found.retain(|(_, codec)| !codec.is_telephone_event());
-        found.push((number.to_string(), Codec { clock: codec.clock, ..(*event).clone() }));
+        taken.push((place, Codec { clock: codec.clock, ..event.clone() }));
+        taken.sort_by_key(|(place, _)| *place);
     }
-    let order = |format: &str| media.formats().position(|offered| offered == format);
-    found.sort_by_key(|(format, _)| order(format));
-    found
+    let numbered = taken.into_iter().filter_map(|(place, codec)| Some((offered.get(place)?.0, codec)));
+    numbered.collect()
 }
 
-fn live_section(stream: &Stream, media: &Media<'_>, formats: &[(String, Codec)]) -> Section {
+fn live_section(stream: &Stream, media: &Media<'_>, past: &Past<'_>, common: &[(u8, Codec)]) -> Section {
     let rtp = is_rtp(&stream.protocol);
-    let mut lines = Vec::new();
+    let (mut formats, mut lines) = (Vec::new(), Vec::new());
     if rtp {
-        formats.iter().for_each(|(number, codec)| explain(&mut lines, number, codec));
+        for (number, codec) in past.numbers(media).follow(common) {
+            explain(&mut lines, &number.to_string(), &codec);
+            formats.push(number.to_string());
+        }
+    } else {
+        formats.extend(common.iter().map(|(_, codec)| codec.name.clone()));
     }
     lines.extend(media.mid().map(|mid| format!("a=mid:{mid}")));
     lines.extend(stream.attributes.iter().filter_map(|attribute| adapted(attribute, media)));
     lines.extend(crypto(stream, media).filter(|_| secured(media)));
-    if rtp {
-        // RFC 3264 §6.1: this side's wish as far as the offer lets it go.
-        lines.push(format!("a={}", stream.wish().and(media.direction().reversed())));
-    }
+    // RFC 3264 §6.1: this side's wish as far as the offer lets it go.
+    lines.extend(direction_line(stream.wish().and(media.direction().reversed()), rtp));
     Section {
         kind: media.kind().to_owned(),
         port: stream.port,
         protocol: media.protocol().to_owned(),
-        formats: formats.iter().map(|(format, _)| format.clone()).collect(),
+        formats,
         address: stream.address,
         lines,
     }

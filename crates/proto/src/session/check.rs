@@ -4,8 +4,8 @@ use std::fmt;
 
 use midcall_wire::sdp::{Direction, Media, Sdp};
 
-use super::numbers::explained;
-use super::{Codec, MediaKind};
+use super::MediaKind;
+use super::numbers::{explained, unexplained};
 
 /// Something wrong with an answer, or with the next description of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,35 +273,32 @@ fn check_stream(offered: &Media<'_>, answered: &Media<'_>, faults: &mut Vec<Faul
 
 /// For each format answered, where the same one stands in the offer.
 fn positions(offered: &Media<'_>, answered: &Media<'_>) -> Vec<Option<usize>> {
-    let same_transport = offered.is_rtp() == answered.is_rtp();
-    let known: Vec<_> = offered.formats().map(|format| (format, Codec::of(offered, format))).collect();
-    let place = |format: &str| {
-        let codec = Codec::of(answered, format);
-        let by_codec = codec.as_ref().and_then(|codec| {
-            known.iter().position(|(_, other)| other.as_ref().is_some_and(|other| loosely(codec, other)))
-        });
-        // A number nothing explains can only be compared as such.
-        let by_number = || {
-            known
-                .iter()
-                .position(|(other, meaning)| *other == format && (codec.is_none() || meaning.is_none()))
-        };
-        by_codec.or_else(by_number)
-    };
-    answered.formats().map(|format| same_transport.then(|| place(format)).flatten()).collect()
-}
-
-/// The same encoding; parameters are for the two parties to judge.
-fn loosely(one: &Codec, other: &Codec) -> bool {
-    one.name.eq_ignore_ascii_case(&other.name) && one.clock == other.clock && one.channels == other.channels
-}
-
-fn unexplained(media: &Media<'_>) -> Vec<u8> {
-    if !media.is_rtp() {
+    if offered.is_rtp() != answered.is_rtp() {
         return Vec::new();
     }
-    let numbers = media.formats().filter(|format| !media.has_rtpmap(format));
-    numbers.filter_map(|format| format.parse().ok()).filter(|payload| (96..128).contains(payload)).collect()
+    if !offered.is_rtp() {
+        let place = |format: &str| offered.formats().position(|other| other.eq_ignore_ascii_case(format));
+        return answered.formats().map(place).collect();
+    }
+    let (known, meant) = (explained(offered), explained(answered));
+    let number = |format: &str| format.parse::<u8>().ok();
+    let places: Vec<_> = offered.formats().map(number).collect();
+    let place = |format: &str| {
+        let codec =
+            meant.iter().find(|(payload, _)| Some(*payload) == number(format)).map(|(_, codec)| codec);
+        let same = |other: &Option<u8>| {
+            let meaning = known.iter().find(|(payload, _)| Some(*payload) == *other).map(|(_, codec)| codec);
+            match (codec, meaning) {
+                (Some(codec), Some(meaning)) => codec.alike(meaning),
+                // A number nothing explains can only be compared as such.
+                _ => other.is_some() && *other == number(format),
+            }
+        };
+        // The same number, else the first with the same meaning.
+        let by_number = places.iter().position(|other| *other == number(format) && same(other));
+        by_number.or_else(|| places.iter().position(same))
+    };
+    answered.formats().map(place).collect()
 }
 
 /// Says what is wrong with a description after the previous one of the same side. RFC 3264 §8.
@@ -339,7 +336,7 @@ pub fn check_next(previous: &Sdp, lines: usize, new: &Sdp) -> Vec<Fault> {
 fn check_numbers(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>) {
     let old = explained(before);
     for (payload, codec) in explained(after) {
-        let moved = old.iter().any(|(number, meant)| *number == payload && !loosely(meant, &codec));
+        let moved = old.iter().any(|(number, meant)| *number == payload && !meant.alike(&codec));
         if moved && (96..128).contains(&payload) {
             faults.push(Fault::Renumbered { stream: after.index(), payload });
         }

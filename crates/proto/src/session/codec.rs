@@ -1,6 +1,6 @@
 //! Codecs: what a format number stands for.
 
-use midcall_wire::sdp::{Media, RtpMap};
+use midcall_wire::sdp::RtpMap;
 
 /// One format a stream can use.
 ///
@@ -80,21 +80,14 @@ impl Codec {
 
     /// Whether both mean the same format; numbers do not count.
     pub fn same(&self, other: &Self) -> bool {
+        self.alike(other) && self.packing() == other.packing()
+    }
+
+    /// The same encoding; parameters are left to the two parties.
+    pub(super) fn alike(&self, other: &Self) -> bool {
         self.name.eq_ignore_ascii_case(&other.name)
             && self.clock == other.clock
             && self.channels == other.channels
-            && self.packing() == other.packing()
-    }
-
-    /// What a format of a stream stands for; `None` for a number nothing explains.
-    pub fn of(media: &Media<'_>, format: &str) -> Option<Self> {
-        if !media.is_rtp() {
-            return Some(Self { payload: None, ..Self::new(format, 0) });
-        }
-        let payload = format.parse().ok().filter(|payload| *payload < 128)?;
-        let RtpMap { name, clock, channels } = media.rtpmap(format)?;
-        let fmtp = media.fmtp(format).map(str::to_owned);
-        Some(Self { name: name.to_owned(), clock, channels, payload: Some(payload), fmtp })
     }
 
     /// The number this codec always has, whatever the description. RFC 3551 §6.

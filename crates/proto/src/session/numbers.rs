@@ -1,6 +1,6 @@
 //! Payload type numbers: which one a codec gets, and keeps.
 
-use midcall_wire::sdp::Media;
+use midcall_wire::sdp::{Media, RtpMap};
 
 use super::{Codec, MediaKind, Stream};
 
@@ -33,7 +33,7 @@ impl Numbers {
             &Codec::fixed_payload,
             &|codec| known(&self.ours, codec),
             &|codec| known(&self.theirs, codec).filter(|number| self.free(*number, codec)),
-            &|codec| codec.payload.filter(|number| *number < 128 && self.free(*number, codec)),
+            &|codec| codec.payload.filter(|number| unfixed(*number) && self.free(*number, codec)),
         ];
         for pass in passes {
             for (index, codec) in codecs.iter().enumerate() {
@@ -55,10 +55,31 @@ impl Numbers {
         assigned
     }
 
+    /// Numbers for an answer: those of the offer, as RFC 3264 §6.1 advises, unless one of them stood for
+    /// something else on this side.
+    pub(super) fn follow(&self, offered: &[(u8, Codec)]) -> Vec<(u8, Codec)> {
+        let kept = |number: u8, codec: &Codec| !bound_otherwise(&self.ours, number, codec);
+        let mut taken: Vec<_> =
+            offered.iter().map(|(number, codec)| kept(*number, codec).then_some(*number)).collect();
+        let mut numbered = Vec::with_capacity(offered.len());
+        for (index, (_, codec)) in offered.iter().enumerate() {
+            let own = || known(&self.ours, codec).filter(|number| !taken.contains(&Some(*number)));
+            let Some(number) =
+                taken.get(index).copied().flatten().or_else(own).or_else(|| self.unused(&taken))
+            else {
+                continue;
+            };
+            if let Some(slot) = taken.get_mut(index) {
+                *slot = Some(number);
+            }
+            numbered.push((number, codec.clone()));
+        }
+        numbered
+    }
+
     /// Whether this number has never stood for another codec.
     fn free(&self, number: u8, codec: &Codec) -> bool {
-        let mut all = self.ours.iter().chain(&self.theirs);
-        !all.any(|(bound, other)| *bound == number && !other.same(codec))
+        !bound_otherwise(&self.ours, number, codec) && !bound_otherwise(&self.theirs, number, codec)
     }
 
     /// A number nobody used. Counting goes on above the highest one, so numbers of formats that were
@@ -101,15 +122,21 @@ pub(super) fn written_codecs(stream: &Stream) -> Vec<Codec> {
     codecs
 }
 
+/// Whether a number has no meaning of its own. RFC 3551 §6.
+fn unfixed(number: u8) -> bool {
+    number < 128 && RtpMap::fixed(number).is_none()
+}
+
 fn remember(into: &mut Vec<(u8, Codec)>, media: &Media<'_>) {
-    if !media.is_rtp() {
-        return;
-    }
     for (number, codec) in explained(media) {
         if !into.iter().any(|(known, _)| *known == number) {
             into.push((number, codec));
         }
     }
+}
+
+fn bound_otherwise(bound: &[(u8, Codec)], number: u8, codec: &Codec) -> bool {
+    bound.iter().any(|(known, other)| *known == number && !other.same(codec))
 }
 
 fn known(bound: &[(u8, Codec)], codec: &Codec) -> Option<u8> {
@@ -118,13 +145,65 @@ fn known(bound: &[(u8, Codec)], codec: &Codec) -> Option<u8> {
 
 /// The formats of an RTP stream that something explains, in order, each number once.
 pub(super) fn explained(media: &Media<'_>) -> Vec<(u8, Codec)> {
-    let mut found: Vec<(u8, Codec)> = Vec::new();
-    for format in media.formats() {
-        let Some(codec) = Codec::of(media, format) else { continue };
-        let Some(number) = codec.payload else { continue };
-        if !found.iter().any(|(known, _)| *known == number) {
-            found.push((number, codec));
+    let table = Table::new(media);
+    let numbers = numbers(media).into_iter();
+    numbers.filter_map(|number| Some((number, table.codec(number)?))).collect()
+}
+
+/// The dynamic payload types of an RTP stream that no `a=rtpmap` line explains.
+pub(super) fn unexplained(media: &Media<'_>) -> Vec<u8> {
+    let table = Table::new(media);
+    let dynamic = numbers(media).into_iter().filter(|number| DYNAMIC.contains(number));
+    dynamic.filter(|number| table.codec(*number).is_none()).collect()
+}
+
+/// The payload types listed, each once.
+fn numbers(media: &Media<'_>) -> Vec<u8> {
+    let mut seen = [false; 128];
+    let numbers = media.formats().filter_map(|format| format.parse::<u8>().ok());
+    numbers
+        .filter(|number| {
+            seen.get_mut(usize::from(*number)).is_some_and(|seen| !std::mem::replace(seen, true))
+        })
+        .collect()
+}
+
+/// What the attributes of a stream say about its payload types, gathered in one go.
+struct Table<'a> {
+    rtpmaps: [Option<&'a str>; 128],
+    fmtps: [Option<&'a str>; 128],
+}
+
+impl<'a> Table<'a> {
+    fn new(media: &Media<'a>) -> Self {
+        let mut table = Self { rtpmaps: [None; 128], fmtps: [None; 128] };
+        if !media.is_rtp() {
+            return table;
         }
+        for line in media.lines() {
+            let Some((name, Some(value))) = line.attribute() else { continue };
+            let column = match name {
+                "rtpmap" => &mut table.rtpmaps,
+                "fmtp" => &mut table.fmtps,
+                _ => continue,
+            };
+            let (number, text) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+            if let Some(cell) = number.parse().ok().and_then(|number: usize| column.get_mut(number)) {
+                cell.get_or_insert(text.trim());
+            }
+        }
+        table
     }
-    found
+
+    fn codec(&self, number: u8) -> Option<Codec> {
+        let cell = |column: &[Option<&'a str>; 128]| column.get(usize::from(number)).copied().flatten();
+        let map = cell(&self.rtpmaps).map_or_else(|| RtpMap::fixed(number), RtpMap::parse)?;
+        Some(Codec {
+            name: map.name.to_owned(),
+            clock: map.clock,
+            channels: map.channels,
+            payload: Some(number),
+            fmtp: cell(&self.fmtps).map(str::to_owned),
+        })
+    }
 }

@@ -202,9 +202,7 @@ fn live_section(stream: &Stream, slot: Option<&Slot<'_>>, overlap: bool) -> Sect
         lines.push(format!("a=mid:{mid}"));
     }
     lines.extend(stream.attributes.iter().map(|attribute| format!("a={attribute}")));
-    if rtp {
-        lines.push(format!("a={}", stream.wish()));
-    }
+    lines.extend(direction_line(stream.wish(), rtp));
     Section {
         kind: stream.kind.as_str().to_owned(),
         port: stream.port,
@@ -239,6 +237,11 @@ fn dead_section(slot: Option<&Slot<'_>>) -> Section {
         address: None,
         lines: mid.map(|mid| format!("a=mid:{mid}")).into_iter().collect(),
     }
+}
+
+/// RTP streams always state their direction, others only where it is not both ways.
+pub(super) fn direction_line(direction: Direction, rtp: bool) -> Option<String> {
+    (rtp || direction != Direction::SendRecv).then(|| format!("a={direction}"))
 }
 
 pub(super) fn explain(lines: &mut Vec<String>, number: &str, codec: &Codec) {

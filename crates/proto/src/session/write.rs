@@ -25,8 +25,9 @@ pub(super) struct Section {
 pub(super) fn write(wanted: &Wanted, times: &[String], sections: &[Section], last: Option<&Sdp>) -> Sdp {
     let session_id = wanted.session_id.to_string();
     let address = wanted.address.to_string();
+    let plain = !wanted.user.is_empty() && !wanted.user.contains(char::is_whitespace);
     let new = Origin {
-        username: if wanted.user.is_empty() { "-" } else { &wanted.user },
+        username: if plain { &wanted.user } else { "-" },
         session_id: &session_id,
         version: "1",
         net: "IN",
