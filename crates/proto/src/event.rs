@@ -250,21 +250,29 @@ pub enum CallEvent {
     Refreshed {
         /// Who refreshed.
         by: Side,
-        /// With which method.
-        method: Method,
         /// The interval now; `None` if the timer is off.
         interval: Option<Duration>,
     },
-    /// The peer asks us to call somebody else (REFER). With the policy `Ask`, answer with `answer_refer`.
+    /// The peer's Contact is new: requests go there now (RFC 3261 §12.2).
+    PeerMoved,
+    /// The peer's From URI is new (RFC 4916).
+    PeerIdentity {
+        /// The URI.
+        uri: String,
+    },
+    /// The peer asks us to call somebody else (REFER). Place that call with `Endpoint::place_referred`; where `decide` is set,
+    /// it waits for `accept_refer` or `decline_refer` first.
     Referred {
+        /// The CSeq number of the REFER: its name in this call.
+        refer: u32,
         /// The Refer-To URI without its headers.
         to: String,
         /// The Referred-By URI, unverified.
         referred_by: Option<String>,
         /// Whether the new call replaces one at the target (attended transfer).
         attended: bool,
-        /// The call that was placed for it, if the policy accepted at once.
-        placed: Option<CallId>,
+        /// Whether the application must decide first.
+        decide: bool,
     },
     /// News of a transfer that we asked for.
     Transfer {

@@ -2,6 +2,9 @@
 //! happened and when to wake it.
 
 pub mod auth;
+pub mod dialog;
+pub mod endpoint;
+pub mod event;
 pub mod flow;
 pub mod rng;
 pub mod rules;

@@ -106,7 +106,9 @@ impl Config {
     pub fn new(identity: &str) -> Self {
         let user = midcall_wire::NameAddr::parse(identity)
             .ok()
-            .and_then(|address| midcall_wire::Uri::parse(address.uri).ok().and_then(|uri| uri.user.map(str::to_owned)))
+            .and_then(|address| {
+                midcall_wire::Uri::parse(address.uri).ok().and_then(|uri| uri.user.map(str::to_owned))
+            })
             .unwrap_or_else(|| "midcall".to_owned());
         Self {
             identity: identity.to_owned(),

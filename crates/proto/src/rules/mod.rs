@@ -9,6 +9,7 @@
 
 mod bb;
 mod cf;
+pub mod check;
 mod dlg;
 mod er;
 mod gl;

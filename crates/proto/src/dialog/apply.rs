@@ -1,0 +1,450 @@
+//! Recording what happened, however wrong. Every way of a message, request or response, goes through [`Dialog::apply`].
+
+use midcall_wire::{Message, Method};
+use smallvec::SmallVec;
+
+use super::capability::MethodSet;
+use super::offers::Outcome;
+use super::open::{Open, Phase, Unacknowledged};
+use super::seen::{At, Seen, Way};
+use super::subscription::{Subscription, SubscriptionEvent, SubscriptionState};
+use super::usage::InviteEvent;
+use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS};
+
+/// Something that a message changed in a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Noted {
+    /// The INVITE usage moved.
+    Usage(InviteState),
+    /// Offer/answer moved.
+    Exchange(Outcome),
+    /// The target of this side is new: messages to it go elsewhere now.
+    Target(Way),
+    /// The URI of this side is new (RFC 4916).
+    Identity(Way),
+    /// A 2xx set, moved or ended the session timer.
+    Timer {
+        /// Whether one runs now.
+        running: bool,
+        /// The way of the request that refreshed.
+        by: Way,
+    },
+    /// A reliable provisional response was acknowledged.
+    Acknowledged,
+    /// The peer of this way refused the method itself with 405 or 501.
+    Lacks(Way, Method),
+    /// A NOTIFY brought news of a REFER: its CSeq, the status, and whether it is the last.
+    Notified {
+        /// The CSeq of the REFER.
+        refer: u32,
+        /// The status of its sipfrag.
+        status: Option<u16>,
+        /// Whether the subscription ended.
+        done: bool,
+    },
+}
+
+/// What a message changed.
+pub type Applied = SmallVec<[Noted; 4]>;
+
+impl Dialog {
+    /// Records a message: [`apply`](Self::apply) on its facts.
+    pub fn apply_message<B: AsRef<[u8]>>(&mut self, way: Way, at: At, message: &Message<B>) -> Applied {
+        let seen = Seen::read(way, at, message);
+        self.apply(&seen)
+    }
+
+    /// Records what happened. Total: whatever the message is, afterwards the dialog says what this party knows.
+    pub fn apply(&mut self, seen: &Seen<'_>) -> Applied {
+        let mut noted = Applied::new();
+        match (seen.status, seen.method) {
+            (None, Method::Ack) => self.apply_ack(seen, &mut noted),
+            (None, Method::Cancel) => {
+                if let Some(open) = self.find_open_mut(seen.way, Method::Invite, seen.cseq) {
+                    open.cancelled = Some(seen.at.n);
+                }
+            }
+            (None, _) => self.apply_request(seen, &mut noted),
+            (Some(_), Method::Cancel) => {}
+            (Some(100..=199), _) => self.apply_provisional(seen, &mut noted),
+            (Some(200..=299), _) => self.apply_success(seen, &mut noted),
+            (Some(_), _) => self.apply_failure(seen, &mut noted),
+        }
+        noted
+    }
+
+    /// The BYE transaction is over: the dialog lives on only for its subscriptions.
+    pub fn bye_ended(&mut self) {
+        self.step(InviteEvent::bye_ended, &mut Applied::new());
+    }
+
+    /// A request of this side got no response at all: what it had on offer is gone (RFC 3264 §4).
+    pub fn timed_out(&mut self, way: Way, method: Method, cseq: u32) -> Applied {
+        let mut noted = Applied::new();
+        if let Some(open) = self.close(way, method, cseq) {
+            noted.extend(self.offers.withdraw(way, method, cseq).map(Noted::Exchange));
+            if open.forms {
+                self.step(InviteEvent::failure, &mut noted);
+            }
+            if method == Method::Bye {
+                self.step(InviteEvent::bye_ended, &mut noted);
+            }
+        }
+        noted
+    }
+
+    /// An INVITE whose 2xx was never acknowledged is over; the dialog counts as confirmed (RFC 3261 §13.3.1.4).
+    pub fn ack_missed(&mut self, way: Way, cseq: u32) {
+        let mut noted = Applied::new();
+        self.close(way, Method::Invite, cseq);
+        self.offers.withdraw(way, Method::Invite, cseq);
+        self.step(InviteEvent::ack, &mut noted);
+    }
+
+    fn step(&mut self, event: InviteEvent, noted: &mut Applied) {
+        if let Some(next) = self.usage.next(event)
+            && next != self.usage
+        {
+            self.usage = next;
+            noted.push(Noted::Usage(next));
+        }
+    }
+
+    fn apply_request(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let owed = self.owed(seen);
+        let sender = self.party.by_mut(seen.way);
+        sender.cseq = Some(sender.cseq.map_or(seen.cseq, |last| last.max(seen.cseq)));
+        sender.can.learn(seen);
+        let current_uri = sender.uri.clone();
+        let forms =
+            seen.method == Method::Invite && self.usage == InviteState::Preparative && self.open.is_empty();
+        if matches!(seen.method, Method::Invite | Method::Update) {
+            self.timer.saw_min_se(if forms { None } else { seen.min_se });
+        }
+        if seen.has_sdp {
+            let role = self.role_of_sdp(seen);
+            noted.extend(self.offers.record(seen, role, seen.way).map(Noted::Exchange));
+        }
+        match seen.method {
+            Method::Prack => self.acknowledge(seen, noted),
+            Method::Bye => {
+                self.party.by_mut(seen.way).bye.get_or_insert(seen.at.n);
+                self.step(InviteEvent::bye, noted);
+            }
+            Method::Refer => self.subscribe(seen),
+            Method::Notify => self.notify(seen, noted),
+            _ => {}
+        }
+        let offered = seen.has_sdp
+            && self.offers.pending.by(seen.way).as_ref().is_some_and(|offer| offer.on == seen.at.n);
+        if self.open.len() >= MOST_OPEN {
+            self.open.remove(0);
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+        self.open.push(Open {
+            way: seen.way,
+            method: seen.method,
+            cseq: seen.cseq,
+            on: seen.at.n,
+            since: seen.at.time,
+            phase: Phase::Trying,
+            offered,
+            exchanged: false,
+            accepted: None,
+            provisional: None,
+            rseq: None,
+            rseq_on: 0,
+            unacknowledged: None,
+            acknowledging: None,
+            cancelled: None,
+            target: seen.contact.filter(|_| seen.refreshes_target() && !forms).map(Into::into),
+            identity: seen.from_uri.filter(|uri| **uri != *current_uri).map(Into::into),
+            executed: false,
+            supported: seen.supported,
+            require: seen.require,
+            session_expires: seen.session_expires,
+            min_se: seen.min_se,
+            refer_sub: !seen.headers.refer_sub_false,
+            owed,
+            forms,
+            rack: seen.rack.map(|(rseq, invite, _)| (rseq, invite)),
+        });
+    }
+
+    /// PRACK: the reliable response that it names is acknowledged (RFC 3262 §3).
+    fn acknowledge(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let Some((rseq, invite, _)) = seen.rack else { return };
+        let answered = !self.offers.open();
+        if let Some(open) = self.find_open_mut(seen.way, Method::Invite, invite) {
+            if open.unacknowledged.is_some_and(|response| response.rseq == rseq) {
+                open.unacknowledged = None;
+                open.acknowledging = Some((seen.cseq, seen.at.n));
+                noted.push(Noted::Acknowledged);
+            }
+            if answered && open.exchanged && !open.forms {
+                open.executed = true;
+            }
+        }
+    }
+
+    fn subscribe(&mut self, seen: &Seen<'_>) {
+        if self.subscriptions.len() >= MOST_SUBSCRIPTIONS {
+            self.subscriptions.remove(0);
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+        let first = !self.subscriptions.iter().any(|s| s.refer == seen.way);
+        self.subscriptions.push(Subscription {
+            refer: seen.way,
+            cseq: seen.cseq,
+            on: seen.at.n,
+            first,
+            state: SubscriptionState::default(),
+            accepted: None,
+            expires: None,
+            status: None,
+            notified_on: None,
+        });
+    }
+
+    fn notify(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        if !seen.headers.event_refer {
+            return;
+        }
+        let Some(subscription) = self.subscriptions.iter_mut().rev().find(|s| s.takes(seen)) else { return };
+        let done = seen.headers.subscription_state == 2;
+        subscription.step(if done { SubscriptionEvent::terminated } else { SubscriptionEvent::notified });
+        subscription.notified_on = Some(seen.at.n);
+        if let Some(seconds) = seen.headers.subscription_expires {
+            subscription.expires = Some(seen.at.time + std::time::Duration::from_secs(u64::from(seconds)));
+        }
+        let status = seen.headers.sipfrag.flatten();
+        subscription.status = status.or(subscription.status);
+        noted.push(Noted::Notified { refer: subscription.cseq, status, done });
+    }
+
+    fn apply_ack(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let Some(open) = self.find_open(seen.way, Method::Invite, seen.cseq) else { return };
+        if open.phase != Phase::Accepted {
+            return; // the ACK of a non-2xx belongs to its transaction
+        }
+        let forms = open.forms;
+        let role = self.role_of_sdp(seen);
+        if seen.has_sdp {
+            noted.extend(self.offers.record(seen, role, seen.way).map(Noted::Exchange));
+        }
+        // An offer in the 2xx that the ACK left unanswered is over: nothing can answer it any more.
+        noted.extend(self.offers.withdraw(seen.way, Method::Invite, seen.cseq).map(Noted::Exchange));
+        self.close(seen.way, Method::Invite, seen.cseq);
+        if forms {
+            self.step(InviteEvent::ack, noted);
+        }
+    }
+
+    fn apply_provisional(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let role = self.role_of_sdp(seen);
+        let request = seen.way.reversed();
+        self.party.by_mut(seen.way).can.learn(seen);
+        let reliable = seen.reliable();
+        let Some(open) = self.find_open_mut(request, seen.method, seen.cseq) else { return };
+        open.phase = if open.phase == Phase::Trying { Phase::Proceeding } else { open.phase };
+        open.provisional.get_or_insert(seen.at.n);
+        if matches!(role, super::SdpRole::Offer(_) | super::SdpRole::Answer) {
+            open.exchanged = true;
+        }
+        if role == super::SdpRole::Answer && !open.forms {
+            open.executed = true;
+        }
+        let forms = open.forms;
+        if let Some(rseq) = reliable
+            && open.rseq.is_none_or(|last| rseq > last)
+        {
+            open.rseq = Some(rseq);
+            open.rseq_on = seen.at.n;
+            open.unacknowledged =
+                Some(Unacknowledged { rseq, on: seen.at.n, with_sdp: seen.has_sdp, since: seen.at.time });
+        }
+        let adopted = if reliable.is_some() { open.target.take() } else { None };
+        if seen.has_sdp {
+            noted.extend(self.offers.record(seen, role, request).map(Noted::Exchange));
+        }
+        if let Some(target) = adopted {
+            self.set_target(request, &target, noted);
+        }
+        let first = forms && self.usage == InviteState::Preparative;
+        if let Some(contact) = seen.contact
+            && (first && seen.status != Some(100) || reliable.is_some())
+        {
+            self.set_target(seen.way, contact, noted);
+        }
+        if forms && seen.status != Some(100) && seen.to_tag.is_some() {
+            self.step(InviteEvent::tagged_provisional, noted);
+        }
+    }
+
+    fn apply_success(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let role = self.role_of_sdp(seen);
+        let request = seen.way.reversed();
+        let invite = seen.method == Method::Invite;
+        let responder = self.party.by_mut(seen.way);
+        if invite {
+            responder.can.replace(seen);
+        } else {
+            responder.can.learn(seen);
+        }
+        let Some(open) = self.find_open_mut(request, seen.method, seen.cseq) else { return };
+        if open.accepted.is_some() {
+            return; // a resent 2xx
+        }
+        open.accepted = Some((seen.at.n, seen.at.time));
+        if invite {
+            open.phase = Phase::Accepted;
+            open.unacknowledged = None;
+        }
+        if role == super::SdpRole::Answer || matches!(role, super::SdpRole::Offer(_)) {
+            open.exchanged = true;
+        }
+        let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());
+        let rack = open.rack;
+        let exchanged = open.exchanged;
+        self.party.by_mut(request).answered = self
+            .party
+            .by(request)
+            .answered
+            .filter(|(cseq, _)| *cseq > seen.cseq)
+            .or(Some((seen.cseq, seen.at.n)));
+        if seen.has_sdp {
+            noted.extend(self.offers.record(seen, role, request).map(Noted::Exchange));
+        }
+        if !exchanged {
+            // The request made an offer and its 2xx brings no answer: nothing can any more.
+            noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
+        }
+        if let Some(target) = target {
+            self.set_target(request, &target, noted);
+        }
+        let refreshes =
+            matches!(seen.method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer);
+        if let Some(contact) = seen.contact.filter(|_| refreshes) {
+            self.set_target(seen.way, contact, noted);
+        }
+        if let Some(identity) = identity {
+            let both = seen.method == Method::Invite || seen.method == Method::Update;
+            if both && !forms {
+                self.party.by_mut(request).uri = identity;
+                noted.push(Noted::Identity(request));
+            }
+        }
+        match seen.method {
+            Method::Invite | Method::Update => {
+                let before = self.timer.running;
+                self.timer.success(seen, request);
+                if before.is_some() || self.timer.running.is_some() {
+                    noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request });
+                }
+                if invite && forms {
+                    self.step(InviteEvent::success, noted);
+                }
+            }
+            Method::Prack => {
+                if let Some((_, invite_cseq)) = rack
+                    && let Some(open) = self.find_open_mut(request, Method::Invite, invite_cseq)
+                    && open.acknowledging.is_some_and(|(cseq, _)| cseq == seen.cseq)
+                {
+                    open.acknowledging = None;
+                }
+            }
+            Method::Refer => {
+                let granted = seen.headers.refer_sub_false;
+                if let Some(s) =
+                    self.subscriptions.iter_mut().find(|s| s.refer == request && s.cseq == seen.cseq)
+                {
+                    s.accepted = Some((seen.at.n, seen.at.time));
+                    s.step(if granted { SubscriptionEvent::terminated } else { SubscriptionEvent::accepted });
+                }
+            }
+            Method::Bye => self.step(InviteEvent::bye_ended, noted),
+            _ => {}
+        }
+        if !invite {
+            self.close(request, seen.method, seen.cseq);
+        }
+    }
+
+    fn apply_failure(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
+        let request = seen.way.reversed();
+        self.party.by_mut(seen.way).can.learn(seen);
+        let Some(open) = self.find_open(request, seen.method, seen.cseq) else { return };
+        if open.accepted.is_some() {
+            return; // a failure after a 2xx is stray
+        }
+        let (forms, rack) = (open.forms, open.rack);
+        self.close(request, seen.method, seen.cseq);
+        noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
+        // An offer of a reliable response, or of a PRACK, dies with its INVITE.
+        match (seen.status, seen.method) {
+            (Some(405 | 501), method) => {
+                self.party.by_mut(seen.way).can.refused.add(MethodSet::of(&[method]));
+                noted.push(Noted::Lacks(seen.way, method));
+            }
+            (Some(422), _) => self.timer.saw_min_se(if forms { None } else { seen.min_se }),
+            _ => {}
+        }
+        match seen.method {
+            Method::Invite if forms => self.step(InviteEvent::failure, noted),
+            Method::Bye if !matches!(seen.status, Some(401 | 407)) => {
+                self.step(InviteEvent::bye_ended, noted);
+            }
+            Method::Refer => {
+                if let Some(s) =
+                    self.subscriptions.iter_mut().find(|s| s.refer == request && s.cseq == seen.cseq)
+                {
+                    s.step(SubscriptionEvent::refused);
+                }
+            }
+            Method::Prack => {
+                if let Some((_, invite_cseq)) = rack
+                    && let Some(open) = self.find_open_mut(request, Method::Invite, invite_cseq)
+                {
+                    open.acknowledging = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set_target(&mut self, side: Way, target: &str, noted: &mut Applied) {
+        let party = self.party.by_mut(side);
+        if *party.target != *target {
+            let known = !party.target.is_empty();
+            party.target = target.into();
+            if known {
+                noted.push(Noted::Target(side));
+            }
+        }
+    }
+}
+
+impl super::Capabilities {
+    /// Any message adds to what its sender can do; an INVITE says it anew (DLG-31).
+    fn learn(&mut self, seen: &Seen<'_>) {
+        if seen.method == Method::Invite && seen.is_request() {
+            self.replace(seen);
+            return;
+        }
+        if let Some(allow) = seen.allow {
+            self.allow.get_or_insert_default().add(allow);
+        }
+        self.supported.add(seen.supported);
+    }
+
+    /// An INVITE or its 2xx says it anew; what it leaves out altogether stays unknown or as it was.
+    fn replace(&mut self, seen: &Seen<'_>) {
+        if let Some(allow) = seen.allow {
+            self.allow = Some(allow);
+        }
+        if !seen.supported.is_empty() {
+            self.supported = seen.supported;
+        }
+    }
+}

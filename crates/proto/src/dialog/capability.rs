@@ -1,0 +1,199 @@
+//! What a party says it can do: methods (Allow) and option tags (Supported, Require).
+
+use midcall_wire::{Message, Method, Name};
+
+/// A set of methods, as an Allow header lists them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct MethodSet(u16);
+
+impl MethodSet {
+    /// The set of these methods.
+    #[must_use]
+    pub const fn of(methods: &[Method]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < methods.len() {
+            bits |= 1 << methods[i] as u16;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Every method.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Whether it lists the method.
+    #[must_use]
+    pub const fn has(self, method: Method) -> bool {
+        self.0 & (1 << method as u16) != 0
+    }
+
+    /// Adds what the other set lists.
+    pub fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// The set without this method.
+    #[must_use]
+    pub const fn minus(self, method: Method) -> Self {
+        Self(self.0 & !(1 << method as u16))
+    }
+
+    /// The Allow of a message; `None` if it has none, which says nothing about the sender (RFC 3261 §20.5).
+    pub fn read<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Self> {
+        let mut values = message.values(Name::Allow).peekable();
+        if values.peek().is_none() && message.count(Name::Allow) == 0 {
+            return None;
+        }
+        let mut set = Self::default();
+        for value in values {
+            set.0 |= 1 << Method::parse(value) as u16;
+        }
+        Some(set)
+    }
+}
+
+macro_rules! options {
+    ($($(#[$meta:meta])* $Tag:ident = $text:literal),+ $(,)?) => {
+        /// An option tag that midcall knows (RFC 3261 §27.1 registry).
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum OptionTag { $($(#[$meta])* $Tag),+ }
+
+        impl OptionTag {
+            const ALL: &'static [Self] = &[$(Self::$Tag),+];
+
+            /// The tag as it is written.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$Tag => $text),+ }
+            }
+        }
+    };
+}
+
+options! {
+    /// RFC 3262.
+    Rel100 = "100rel",
+    /// RFC 4028.
+    Timer = "timer",
+    /// RFC 3891.
+    Replaces = "replaces",
+    /// RFC 4916.
+    FromChange = "from-change",
+    /// RFC 4488.
+    NoReferSub = "norefersub",
+    /// RFC 4538.
+    TargetDialog = "tdialog",
+    /// RFC 3312.
+    Precondition = "precondition",
+    /// RFC 7614.
+    ExplicitSub = "explicitsub",
+    /// RFC 7614.
+    NoSub = "nosub",
+    /// RFC 5627.
+    Gruu = "gruu",
+    /// RFC 5626.
+    Outbound = "outbound",
+    /// RFC 3959.
+    EarlySession = "early-session",
+    /// RFC 3911.
+    Join = "join",
+    /// RFC 6228.
+    NoEarly199 = "199",
+}
+
+/// A set of option tags. Tags midcall does not know are remembered only as a fact.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct OptionSet {
+    known: u32,
+    /// Whether an unknown tag was listed too.
+    pub other: bool,
+}
+
+impl OptionSet {
+    /// The set of these tags.
+    #[must_use]
+    pub fn of(tags: &[OptionTag]) -> Self {
+        Self { known: tags.iter().fold(0, |bits, tag| bits | (1 << *tag as u32)), other: false }
+    }
+
+    /// Whether it lists the tag.
+    #[must_use]
+    pub const fn has(self, tag: OptionTag) -> bool {
+        self.known & (1 << tag as u32) != 0
+    }
+
+    /// Adds what the other set lists.
+    pub fn add(&mut self, other: Self) {
+        self.known |= other.known;
+        self.other |= other.other;
+    }
+
+    /// Adds a tag, chaining.
+    #[must_use]
+    pub const fn with(mut self, tag: OptionTag) -> Self {
+        self.known |= 1 << tag as u32;
+        self
+    }
+
+    /// The tags that `self` lists and `other` does not.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self { known: self.known & !other.known, other: self.other }
+    }
+
+    /// Whether it lists nothing.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.known == 0 && !self.other
+    }
+
+    /// The known tags in it.
+    pub fn tags(self) -> impl Iterator<Item = OptionTag> {
+        OptionTag::ALL.iter().copied().filter(move |tag| self.has(*tag))
+    }
+
+    /// What this header of a message lists.
+    pub fn read<B: AsRef<[u8]>>(message: &Message<B>, name: Name) -> Self {
+        let mut set = Self::default();
+        for value in message.values(name) {
+            match OptionTag::ALL.iter().find(|tag| tag.as_str().eq_ignore_ascii_case(value)) {
+                Some(tag) => set.known |= 1 << *tag as u32,
+                None => set.other |= !value.is_empty(),
+            }
+        }
+        set
+    }
+}
+
+impl std::fmt::Display for OptionSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, tag) in self.tags().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(tag.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a party is known to be able to do in one dialog. Any message adds; only INVITE and its 2xx take away (DLG-31).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Capabilities {
+    /// Methods listed in Allow; `None` until an Allow was seen.
+    pub allow: Option<MethodSet>,
+    /// Methods that it refused with 405 or 501, whatever its Allow says (UP-19).
+    pub refused: MethodSet,
+    /// Option tags listed in Supported.
+    pub supported: OptionSet,
+}
+
+impl Capabilities {
+    /// Whether it takes this method as far as known: listed, and not refused since.
+    #[must_use]
+    pub fn takes(&self, method: Method) -> bool {
+        self.allow.is_some_and(|allow| allow.has(method)) && !self.refused.has(method)
+    }
+}

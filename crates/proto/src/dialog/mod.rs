@@ -1,0 +1,178 @@
+//! A dialog as one party knows it (RFC 3261 §12).
+//!
+//! An endpoint holds one per dialog and acts on it; the observer holds two, one for each party, and only judges.
+//! Caller and callee are a field, never two types.
+//!
+//! - [`Dialog::judge`] is pure: which rules would this message break.
+//! - [`Dialog::apply`] is total: it records what happened, however wrong.
+//! - [`Dialog::plan`] asks `judge` what may be sent now; it has no rules of its own.
+//! - [`Dialog::dues`] tells who owes what, by which rule, until when.
+
+mod apply;
+mod capability;
+mod due;
+mod judge;
+mod offers;
+mod open;
+mod plan;
+mod role;
+mod seen;
+mod subscription;
+mod timer;
+mod usage;
+
+pub use apply::{Applied, Noted};
+pub use capability::{Capabilities, MethodSet, OptionSet, OptionTag};
+pub use due::{Due, DueKind};
+pub use judge::{Breach, Verdict};
+pub use offers::{Carrier, Offer, Offers, Outcome, SdpRole, Sided};
+pub use open::{Evidence, Open, Owed, Phase, Unacknowledged};
+pub use plan::{Plan, Wish};
+pub use seen::{At, HeaderFacts, RSeq, Seen, Way, sipfrag_status};
+pub use subscription::{Subscription, SubscriptionEvent, SubscriptionState};
+pub use timer::{Running, SessionTimer};
+pub use usage::{InviteEvent, InviteState};
+
+use midcall_wire::{Message, Name};
+use smallvec::SmallVec;
+
+/// What one party knows about itself or its peer in a dialog.
+#[derive(Clone, Default, Debug)]
+pub struct Party {
+    /// Its tag; empty for a peer of RFC 2543 (DLG-33).
+    pub tag: Box<str>,
+    /// Its URI, as it stands in From of its requests.
+    pub uri: Box<str>,
+    /// Its Contact URI: the target of requests to it.
+    pub target: Box<str>,
+    /// The highest CSeq number of its requests; `None` before the first.
+    pub cseq: Option<u32>,
+    /// The highest CSeq number of its requests that got a 2xx, with that message (DLG-12).
+    pub answered: Option<(u32, u32)>,
+    /// What it can do.
+    pub can: Capabilities,
+    /// The number of its BYE.
+    pub bye: Option<u32>,
+}
+
+/// What one party knows about one dialog.
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    /// The Call-ID.
+    pub call_id: Box<str>,
+    /// Who sent the INVITE that forms the dialog and so owns the Call-ID (GL-03): `Sent` for the caller's own view.
+    pub owner: Way,
+    /// The two parties: `ours` is the one that holds this value.
+    pub party: Sided<Party>,
+    /// The route set in the order of our requests, as raw Route values.
+    pub route: Vec<Box<str>>,
+    /// Whether the dialog was made with a sips Request-URI over TLS (RFC 3261 §12.1.1).
+    pub secure: bool,
+    /// The INVITE usage.
+    pub usage: InviteState,
+    /// Offer/answer.
+    pub offers: Offers,
+    /// Requests without a final response.
+    pub open: SmallVec<[Open; 1]>,
+    /// The session timer.
+    pub timer: SessionTimer,
+    /// Subscriptions of REFERs.
+    pub subscriptions: Vec<Subscription>,
+    /// Open requests that had to be forgotten because too many piled up.
+    pub forgotten: u32,
+}
+
+/// The most open requests that a dialog keeps; a peer that exceeds it makes the oldest be forgotten.
+const MOST_OPEN: usize = 16;
+/// The most subscriptions that a dialog keeps.
+const MOST_SUBSCRIPTIONS: usize = 8;
+
+impl Dialog {
+    /// A dialog from the INVITE that will form it.
+    ///
+    /// `way` is the way of the INVITE as this party saw it, `local_tag` its own tag, `remote_tag` the peer's (empty if the
+    /// peer has none). The INVITE itself is recorded by [`apply`](Self::apply), as is the response that forms the dialog.
+    pub fn new<B: AsRef<[u8]>>(way: Way, invite: &Message<B>, local_tag: &str, remote_tag: &str) -> Self {
+        let from = invite.from().map(|from| from.uri).unwrap_or_default();
+        let to = invite.to().map(|to| to.uri).unwrap_or_default();
+        let (our_uri, their_uri) = match way {
+            Way::Sent => (from, to),
+            Way::Received => (to, from),
+        };
+        let contact = invite.contact().and_then(Result::ok).map(|contact| contact.uri).unwrap_or_default();
+        let mut dialog = Self {
+            call_id: invite.call_id().unwrap_or_default().into(),
+            owner: way,
+            party: Sided {
+                ours: Party { tag: local_tag.into(), uri: our_uri.into(), ..Party::default() },
+                theirs: Party { tag: remote_tag.into(), uri: their_uri.into(), ..Party::default() },
+            },
+            route: Vec::new(),
+            secure: invite
+                .request_uri()
+                .is_some_and(|uri| uri.len() > 5 && uri[..5].eq_ignore_ascii_case("sips:")),
+            usage: InviteState::default(),
+            offers: Offers::default(),
+            open: SmallVec::new(),
+            timer: SessionTimer::default(),
+            subscriptions: Vec::new(),
+            forgotten: 0,
+        };
+        dialog.party.by_mut(way).target = contact.into();
+        if way == Way::Received {
+            dialog.route = invite.values(Name::RecordRoute).map(Into::into).collect();
+        }
+        dialog
+    }
+
+    /// Takes route set and remote target from a response that forms or confirms the dialog at the caller: its
+    /// Record-Route values in reverse (RFC 3261 §12.1.2) and, on a 2xx, its Contact (§13.2.2.4, RFC 6141 §4.9).
+    pub fn form<B: AsRef<[u8]>>(&mut self, response: &Message<B>) {
+        self.route = response.values(Name::RecordRoute).map(Into::into).collect();
+        self.route.reverse();
+    }
+
+    /// Whether this party owns the Call-ID and so waits the longer time after a 491 (RFC 3261 §14.1; GL-01, GL-03).
+    #[must_use]
+    pub fn owns_call_id(&self) -> bool {
+        self.owner == Way::Sent
+    }
+
+    /// Whether these identifiers name this dialog, for a message that goes `way` (RFC 3261 §12; DLG-01).
+    #[must_use]
+    pub fn is_named(&self, way: Way, call_id: &str, from_tag: &str, to_tag: &str, request: bool) -> bool {
+        let sender_is_us = (way == Way::Sent) == request;
+        let (ours, theirs) = if sender_is_us { (from_tag, to_tag) } else { (to_tag, from_tag) };
+        &*self.call_id == call_id && &*self.party.ours.tag == ours && &*self.party.theirs.tag == theirs
+    }
+
+    /// The open request that this response or acknowledgement answers.
+    #[must_use]
+    pub fn find_open(&self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<&Open> {
+        self.open.iter().rev().find(|open| open.way == way && open.method == method && open.cseq == cseq)
+    }
+
+    fn find_open_mut(&mut self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<&mut Open> {
+        self.open.iter_mut().rev().find(|open| open.way == way && open.method == method && open.cseq == cseq)
+    }
+
+    fn close(&mut self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<Open> {
+        let index = self
+            .open
+            .iter()
+            .rposition(|open| open.way == way && open.method == method && open.cseq == cseq)?;
+        Some(self.open.remove(index))
+    }
+
+    /// Whether any INVITE is in progress in either direction (RFC 3261 §14.1), a 2xx counting as its end (CF-01).
+    #[must_use]
+    pub fn invite_in_progress(&self) -> Option<&Open> {
+        self.open.iter().find(|open| open.invite_in_progress())
+    }
+
+    /// Whether subscriptions outlive the INVITE usage, so that the dialog still lives (RFC 5057 §4; DLG-30).
+    #[must_use]
+    pub fn has_live_subscription(&self) -> bool {
+        self.subscriptions.iter().any(Subscription::live)
+    }
+}

@@ -1,0 +1,180 @@
+//! Offer/answer of one dialog: what is on offer, what is agreed, what was last said.
+//!
+//! It follows RFC 6337 §2.2: six pairs of messages carry an exchange, nothing else does. Each offer is tagged with the
+//! request that carries it, so a failure of that request takes exactly that offer back. Two offers that cross are a
+//! state: both slots of [`Offers::pending`] are full.
+
+use std::sync::Arc;
+
+use midcall_wire::Method;
+use midcall_wire::sdp::Sdp;
+
+use super::seen::{RSeq, Seen, Way};
+
+/// One value for each side of a dialog, by the way its messages go.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Sided<T> {
+    /// Of the party that holds the dialog.
+    pub ours: T,
+    /// Of its peer.
+    pub theirs: T,
+}
+
+impl<T> Sided<T> {
+    /// The value of the side that sends messages going this way.
+    pub const fn by(&self, way: Way) -> &T {
+        match way {
+            Way::Sent => &self.ours,
+            Way::Received => &self.theirs,
+        }
+    }
+
+    /// Mutable access to the value of the side that sends messages going this way.
+    pub const fn by_mut(&mut self, way: Way) -> &mut T {
+        match way {
+            Way::Sent => &mut self.ours,
+            Way::Received => &mut self.theirs,
+        }
+    }
+}
+
+/// In what kind of message an offer travels. Columns 1 of RFC 6337 §2.2 table 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// INVITE, UPDATE or PRACK.
+    Request,
+    /// A reliable provisional response to an offerless INVITE.
+    Reliable(RSeq),
+    /// The 2xx to an offerless INVITE.
+    Success,
+}
+
+/// An offer that has neither been answered nor refused.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The number of the message that carries it.
+    pub on: u32,
+    /// The method of the request that it belongs to.
+    pub method: Method,
+    /// The CSeq number of that request.
+    pub cseq: u32,
+    /// Which way that request went.
+    pub request: Way,
+    /// In what kind of message it travels.
+    pub carrier: Carrier,
+    /// The description; `None` if it could not be read.
+    pub sdp: Option<Arc<Sdp>>,
+}
+
+/// What a session description in a message is. Table in section 3.1 of the catalogue, from RFC 6337 §2.2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SdpRole {
+    /// An offer.
+    Offer(Carrier),
+    /// The answer to the other side's offer.
+    Answer,
+    /// A preview of the answer in an unreliable provisional response (RFC 3261 §13.2.1).
+    Preview,
+    /// Nothing: it repeats an answer, or stands where no description belongs.
+    Ignored,
+}
+
+/// What an exchange came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// An offer is open now.
+    Opened,
+    /// Offer and answer are in force.
+    Agreed {
+        /// Who had made the offer.
+        offerer: Way,
+    },
+    /// The offer is gone; the session is as before.
+    Refused {
+        /// Who had made the offer.
+        offerer: Way,
+    },
+}
+
+/// The offer/answer machine of one dialog.
+#[derive(Clone, Default, Debug)]
+pub struct Offers {
+    /// Open offers of each side.
+    pub pending: Sided<Option<Offer>>,
+    /// Both descriptions in force.
+    pub agreed: Option<Sided<Arc<Sdp>>>,
+    /// The last description that each side gave, refused ones included: what o= versions are compared with (OA-29, OA-31).
+    pub last: Sided<Option<Arc<Sdp>>>,
+    /// The answer previewed in an unreliable provisional response, and its message.
+    pub preview: Option<(u32, Arc<Sdp>)>,
+    /// How many exchanges were completed, saturating.
+    pub exchanges: u16,
+}
+
+impl Offers {
+    /// Whether an offer of either side is open.
+    #[must_use]
+    pub const fn open(&self) -> bool {
+        self.pending.ours.is_some() || self.pending.theirs.is_some()
+    }
+
+    /// Records the description of a message in its role.
+    pub fn record(&mut self, seen: &Seen<'_>, role: SdpRole, request: Way) -> Option<Outcome> {
+        match role {
+            SdpRole::Offer(carrier) => {
+                *self.pending.by_mut(seen.way) = Some(Offer {
+                    on: seen.at.n,
+                    method: seen.method,
+                    cseq: seen.cseq,
+                    request,
+                    carrier,
+                    sdp: seen.sdp.clone(),
+                });
+                self.remember(seen);
+                Some(Outcome::Opened)
+            }
+            SdpRole::Answer => {
+                let offer = self.pending.by_mut(seen.way.reversed()).take()?;
+                self.preview = None;
+                self.remember(seen);
+                let offerer = seen.way.reversed();
+                let (Some(offered), Some(answered)) = (offer.sdp, seen.sdp.clone()) else {
+                    return Some(Outcome::Refused { offerer });
+                };
+                self.agreed = Some(match offerer {
+                    Way::Sent => Sided { ours: offered, theirs: answered },
+                    Way::Received => Sided { ours: answered, theirs: offered },
+                });
+                self.exchanges = self.exchanges.saturating_add(1);
+                Some(Outcome::Agreed { offerer })
+            }
+            SdpRole::Preview => {
+                if let (None, Some(sdp)) = (&self.preview, &seen.sdp) {
+                    self.preview = Some((seen.at.n, sdp.clone()));
+                }
+                self.remember(seen);
+                None
+            }
+            SdpRole::Ignored => None,
+        }
+    }
+
+    fn remember(&mut self, seen: &Seen<'_>) {
+        if let Some(sdp) = &seen.sdp {
+            *self.last.by_mut(seen.way) = Some(sdp.clone());
+        }
+    }
+
+    /// Takes back what a request had on offer: it failed, or its 2xx brought no answer.
+    pub fn withdraw(&mut self, request: Way, method: Method, cseq: u32) -> Option<Outcome> {
+        for offerer in [Way::Sent, Way::Received] {
+            let slot = self.pending.by_mut(offerer);
+            if slot.as_ref().is_some_and(|o| o.request == request && o.method == method && o.cseq == cseq) {
+                *slot = None;
+                self.preview = None;
+                return Some(Outcome::Refused { offerer });
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,93 @@
+//! Which request may carry a wish now. It builds candidates and asks [`Dialog::judge`]; it has no rules of its own.
+
+use midcall_wire::Method;
+
+use super::Dialog;
+use super::seen::{At, Seen};
+use crate::endpoint::Prefer;
+use crate::rules::{RuleId, Severity};
+use crate::time::Instant;
+
+/// What a request is wanted for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// To change the session: it carries an offer.
+    Session {
+        /// Whether the peer may have to ask a person (a new stream, say), which UPDATE does not allow (UP-11).
+        person: bool,
+    },
+    /// To ask the peer for an offer: an offerless re-INVITE.
+    Offerless,
+    /// To refresh the session timer, or to tell a new target or identity: no offer is needed.
+    Refresh,
+}
+
+/// The request to send, or why none may go out now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// An UPDATE.
+    Update {
+        /// The rule that decided for it.
+        because: RuleId,
+    },
+    /// A re-INVITE.
+    ReInvite {
+        /// The rule that decided for it.
+        because: RuleId,
+    },
+    /// Nothing now.
+    Wait {
+        /// The rule that holds it back.
+        rule: RuleId,
+        /// When to ask again; `None`: when the dialog changes.
+        until: Option<Instant>,
+    },
+}
+
+impl Dialog {
+    /// Plans a wish: UPDATE or re-INVITE, whichever the rules and the preference allow, or waiting (UP-04, ST-20).
+    #[must_use]
+    pub fn plan(&self, wish: Wish, prefer: Prefer, at: At) -> Plan {
+        let update = self.blocked(Method::Update, matches!(wish, Wish::Session { .. }), at);
+        let invite = self.blocked(Method::Invite, true, at);
+        let early = self.usage.early();
+        let update_first = match wish {
+            Wish::Refresh => true,
+            Wish::Offerless => false,
+            Wish::Session { person } => early || (prefer == Prefer::Update && !person),
+        };
+        let by_update = Plan::Update {
+            because: match (early, wish) {
+                (_, Wish::Refresh) => RuleId::RefreshMethod,
+                (true, _) => RuleId::UpdateHasNoAck,
+                (false, _) => RuleId::UpdateOrReInvite,
+            },
+        };
+        match (update_first, update, invite) {
+            (true, None, _) => by_update,
+            // The peer cannot take UPDATE: a confirmed dialog falls back to re-INVITE, an early one waits (UP-19).
+            (true, Some(rule), None) if self.lacks_update() => Plan::ReInvite { because: rule },
+            (true, Some(_), Some(gate)) if self.lacks_update() && !early => {
+                Plan::Wait { rule: gate, until: None }
+            }
+            (true, Some(rule), _) => Plan::Wait { rule, until: None },
+            (false, _, None) => Plan::ReInvite { because: RuleId::UpdateOrReInvite },
+            (false, _, Some(rule)) => Plan::Wait { rule, until: None },
+        }
+    }
+
+    /// The rule that forbids this request now, if one does.
+    #[must_use]
+    pub fn blocked(&self, method: Method, with_offer: bool, at: At) -> Option<RuleId> {
+        let verdict = self.judge(&Seen::planned(method, with_offer, at));
+        verdict
+            .breaches
+            .iter()
+            .find(|breach| breach.rule.rule().severity != Severity::Info)
+            .map(|breach| breach.rule)
+    }
+
+    fn lacks_update(&self) -> bool {
+        !self.party.theirs.can.takes(Method::Update)
+    }
+}

@@ -1,0 +1,88 @@
+//! The session timer of one dialog (RFC 4028).
+
+use std::time::Duration;
+
+use midcall_wire::Refresher;
+
+use super::seen::{Seen, Way};
+use crate::time::Instant;
+
+/// The interval and roles as the latest 2xx to INVITE or UPDATE set them (RFC 4028 §7.2; ST-13).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Running {
+    /// The session interval.
+    pub interval: Duration,
+    /// Who refreshes: the side whose messages go this way.
+    pub refresher: Way,
+    /// When the session expires if nobody refreshes.
+    pub expires: Instant,
+    /// The message that set it.
+    pub set_by: u32,
+}
+
+impl Running {
+    /// When the refresher refreshes: half of the interval (RFC 4028 §10; ST-15).
+    #[must_use]
+    pub fn refresh_at(&self) -> Instant {
+        self.start() + self.interval / 2
+    }
+
+    /// When the other side ends the session: min(32 s, a third of the interval) before expiry (RFC 4028 §10; ST-16).
+    #[must_use]
+    pub fn give_up_at(&self) -> Instant {
+        let margin = (self.interval / 3).min(Duration::from_secs(32));
+        self.start() + (self.interval - margin)
+    }
+
+    /// When the 2xx that set it passed.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        self.expires.checked_sub(self.interval).unwrap_or(Instant::ZERO)
+    }
+}
+
+/// The session timer of one dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SessionTimer {
+    /// The running timer, `None` if it is off.
+    pub running: Option<Running>,
+    /// The largest Min-SE seen in requests and 422 of this dialog (ST-08).
+    pub min_se: Option<u32>,
+    /// The message that switched a running timer off, if one did.
+    pub off_by: Option<u32>,
+}
+
+impl SessionTimer {
+    /// A 2xx to INVITE or UPDATE passed: it alone sets or ends the timer. `request` is the way of its request.
+    pub fn success(&mut self, seen: &Seen<'_>, request: Way) {
+        match seen.session_expires {
+            Some((seconds, refresher)) => {
+                let interval = Duration::from_secs(u64::from(seconds));
+                // RFC 4028 §9: `uac` is the sender of this request, not of the first one.
+                let refresher = match refresher {
+                    Some(Refresher::Uac) => request,
+                    Some(Refresher::Uas) | None => request.reversed(),
+                };
+                self.running = Some(Running {
+                    interval,
+                    refresher,
+                    expires: seen.at.time + interval,
+                    set_by: seen.at.n,
+                });
+                self.off_by = None;
+            }
+            None => {
+                if self.running.take().is_some() {
+                    self.off_by = Some(seen.at.n);
+                }
+            }
+        }
+    }
+
+    /// A request or 422 of the dialog named a Min-SE.
+    pub fn saw_min_se(&mut self, min_se: Option<u32>) {
+        if let Some(min_se) = min_se {
+            self.min_se = Some(self.min_se.map_or(min_se, |seen| seen.max(min_se)));
+        }
+    }
+}

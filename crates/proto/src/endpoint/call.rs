@@ -1,0 +1,572 @@
+//! A call: its legs, its wishes, and what it owes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use midcall_wire::{Builder, Method, Name, Uri};
+
+use super::core::{Core, Hop, Later, Purpose, User};
+use super::modify::Wishes;
+use super::refer::{Referral, Transfer};
+use crate::Msg;
+use crate::auth::DigestClient;
+use crate::dialog::{Applied, At, Dialog, Evidence, OptionSet, Seen, Way};
+use crate::event::{CallEvent, CallId, Ended};
+use crate::flow::{Flow, Transport};
+use crate::rules::{RuleId, Severity};
+use crate::session::{Agreed, Local, Wanted};
+use crate::time::Instant;
+use crate::transaction::{ClientId, ServerId};
+
+/// We would break a rule; nothing was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The rule that forbids it.
+    pub rule: RuleId,
+    /// The messages that make it so, by the endpoint's count.
+    pub because: Evidence,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rule = self.rule.rule();
+        write!(f, "{} ({}): {} {}", rule.title, rule.code, rule.means, rule.fix)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A message that is sent again until its acknowledgement comes (RFC 3261 §13.3.1.4, RFC 3262 §3).
+#[derive(Clone, Debug)]
+pub(super) struct Resend {
+    pub(super) server: ServerId,
+    pub(super) cseq: u32,
+    pub(super) bytes: Bytes,
+    pub(super) status: u16,
+    /// `Some` for a reliable provisional response.
+    pub(super) rseq: Option<u32>,
+    pub(super) next: Instant,
+    pub(super) interval: Duration,
+    pub(super) until: Instant,
+}
+
+/// The last ACK for a 2xx, to answer a resent 2xx with.
+#[derive(Clone, Debug)]
+pub(super) struct SentAck {
+    pub(super) cseq: u32,
+    pub(super) flow: Flow,
+    pub(super) bytes: Bytes,
+    pub(super) until: Instant,
+}
+
+/// One dialog of a call, with what the endpoint needs to act in it.
+pub(super) struct Leg {
+    pub(super) id: u32,
+    pub(super) dialog: Dialog,
+    /// Where messages last came from.
+    pub(super) flow: Flow,
+    pub(super) acks: Vec<SentAck>,
+    pub(super) resends: Vec<Resend>,
+    /// This leg is not the one the call goes on in: a second 2xx of a fork.
+    pub(super) surplus: bool,
+    /// When an unconfirmed early dialog is dropped (DLG-25).
+    pub(super) drop_at: Option<Instant>,
+}
+
+/// A request of the peer that we have not finally answered.
+pub(super) struct Asked {
+    pub(super) server: ServerId,
+    pub(super) leg: u32,
+    pub(super) request: Msg,
+    pub(super) method: Method,
+    pub(super) cseq: u32,
+    /// RSeq of our last reliable provisional response to it.
+    pub(super) rseq: Option<u32>,
+    /// Whether an exchange was completed in a reliable response.
+    pub(super) exchanged: bool,
+    /// The application decides; refused at this time if it does not.
+    pub(super) patience: Option<Instant>,
+    /// The final response waits for a PRACK (PR-08): the description to send with it.
+    pub(super) held_success: bool,
+    /// It replaces this call when accepted (RFC 3891).
+    pub(super) replaces: Option<CallId>,
+    /// Whether a further provisional response waits for the PRACK of the one before (PR-07).
+    pub(super) queued: Vec<u16>,
+}
+
+/// The INVITE of ours that forms the dialog.
+pub(super) struct Setup {
+    pub(super) uri: String,
+    pub(super) to: String,
+    pub(super) from: String,
+    pub(super) tag: String,
+    pub(super) cseq: u32,
+    pub(super) client: Option<ClientId>,
+    pub(super) invite: Option<Msg>,
+    pub(super) flow: Option<Flow>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) late: bool,
+    pub(super) provisional: bool,
+    pub(super) cancel: Cancel,
+    pub(super) tries: u8,
+    pub(super) min_se: Option<u32>,
+    pub(super) session_expires: Option<u32>,
+    /// Option tags that a 420 took away.
+    pub(super) without: OptionSet,
+    pub(super) started: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cancel {
+    No,
+    /// Wanted, but no provisional response came yet (TX-21).
+    Wanted,
+    Sent {
+        at: Instant,
+    },
+}
+
+/// A call.
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) outgoing: bool,
+    pub(super) call_id: Box<str>,
+    pub(super) setup: Option<Box<Setup>>,
+    pub(super) legs: Vec<Leg>,
+    pub(super) next_leg: u32,
+    pub(super) asked: Vec<Asked>,
+    /// The session as the application wants it and the peer has accepted (or as it will be first offered).
+    pub(super) wish: Option<Box<Wanted>>,
+    pub(super) wishes: Wishes,
+    pub(super) digest: Option<Box<DigestClient>>,
+    pub(super) held: (bool, bool),
+    pub(super) suspect: bool,
+    /// We want to end the call, but may not yet (DLG-26); the reason to report.
+    pub(super) ending: Option<Ended>,
+    /// Reported as over; only remnants live.
+    pub(super) ended: bool,
+    /// Drop the remnants then.
+    pub(super) linger: Option<Instant>,
+    /// A BYE went out.
+    pub(super) bye_sent: bool,
+    pub(super) referrals: Vec<Referral>,
+    pub(super) transfer: Option<Transfer>,
+    /// This call was placed for a REFER in another call.
+    pub(super) placed_for: Option<(CallId, u32)>,
+    /// Requests that wait for a host name.
+    pub(super) unsent: Vec<(u32, Spec, Purpose)>,
+    /// No request may be sent to the peer before (RFC 3261 §21.5.4).
+    pub(super) established: bool,
+}
+
+/// An in-dialog request to send: what varies.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) method: Method,
+    pub(super) cseq: Option<u32>,
+    pub(super) headers: Vec<(Name, String)>,
+    pub(super) body: Option<(&'static str, Vec<u8>)>,
+    /// Credentials that answer a challenge.
+    pub(super) credentials: Vec<(Name, String)>,
+}
+
+impl Spec {
+    pub(super) fn new(method: Method) -> Self {
+        Self { method, cseq: None, headers: Vec::new(), body: None, credentials: Vec::new() }
+    }
+
+    pub(super) fn header(mut self, name: Name, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn sdp(mut self, sdp: Option<Vec<u8>>) -> Self {
+        self.body = sdp.map(|sdp| ("application/sdp", sdp));
+        self
+    }
+}
+
+impl Call {
+    pub(super) fn new(id: CallId, outgoing: bool, call_id: &str, wish: Option<Wanted>, core: &Core) -> Self {
+        Self {
+            id,
+            outgoing,
+            call_id: call_id.into(),
+            setup: None,
+            legs: Vec::new(),
+            next_leg: 0,
+            asked: Vec::new(),
+            wish: wish.map(Box::new),
+            wishes: Wishes::default(),
+            digest: core.digest(),
+            held: (false, false),
+            suspect: false,
+            ending: None,
+            ended: false,
+            linger: None,
+            bye_sent: false,
+            referrals: Vec::new(),
+            transfer: None,
+            placed_for: None,
+            unsent: Vec::new(),
+            established: false,
+        }
+    }
+
+    /// The leg the call goes on in: the confirmed one, or the only early one.
+    pub(super) fn main(&self) -> Option<usize> {
+        let confirmed = self
+            .legs
+            .iter()
+            .position(|leg| !leg.surplus && !leg.dialog.usage.early() && leg.drop_at.is_none());
+        confirmed.or_else(|| {
+            let mut early =
+                self.legs.iter().enumerate().filter(|(_, leg)| !leg.surplus && leg.drop_at.is_none());
+            let first = early.next()?.0;
+            early.next().is_none().then_some(first)
+        })
+    }
+
+    pub(super) fn leg(&self, id: u32) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.id == id)
+    }
+
+    pub(super) fn dialog(&self) -> Option<&Dialog> {
+        self.main().and_then(|index| self.legs.get(index)).map(|leg| &leg.dialog)
+    }
+
+    /// Adds a leg for a dialog.
+    pub(super) fn add_leg(&mut self, core: &mut Core, dialog: Dialog, flow: Flow) -> usize {
+        let id = self.next_leg;
+        self.next_leg += 1;
+        core.later.push(Later::Index {
+            call_id: self.call_id.clone(),
+            tag: dialog.party.ours.tag.clone(),
+            call: self.id,
+        });
+        self.legs.push(Leg {
+            id,
+            dialog,
+            flow,
+            acks: Vec::new(),
+            resends: Vec::new(),
+            surplus: false,
+            drop_at: None,
+        });
+        self.legs.len() - 1
+    }
+
+    /// Sends an in-dialog request. Nothing is sent if that would break a rule.
+    pub(super) fn send(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        index: usize,
+        spec: Spec,
+        purpose: Purpose,
+    ) -> Result<Option<ClientId>, Refused> {
+        let Some(leg) = self.legs.get_mut(index) else { return Ok(None) };
+        let hop_uri = next_hop(&leg.dialog);
+        let mut flow = match core.hop(&hop_uri, Some(&leg.flow)) {
+            Hop::Known(flow) => flow,
+            Hop::Name { host, port, transport } => {
+                let leg = leg.id;
+                self.unsent.push((leg, spec, purpose));
+                core.resolve(host, port, transport, Some(self.id), None);
+                return Ok(None);
+            }
+            Hop::Unreachable => leg.flow,
+        };
+        let cseq =
+            spec.cseq.unwrap_or_else(|| leg.dialog.party.ours.cseq.map_or(1, |last| last.saturating_add(1)));
+        let mut bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
+        if flow.transport == Transport::Udp && bytes.len() > core.config.mtu_limit {
+            // RFC 3261 §18.1.1: a long request goes over TCP, where we have it; a refusal brings it back to UDP.
+            if let Some(tcp) = core.flow_to(Transport::Tcp, flow.remote, Some(&leg.flow)) {
+                flow = tcp;
+                bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
+            }
+        }
+        let Ok(message) = Msg::parse(Bytes::from(bytes)) else { return Ok(None) };
+        let at = core.at(now);
+        let seen = Seen::read(Way::Sent, at, &message);
+        let verdict = leg.dialog.judge(&seen);
+        if let Some(breach) = verdict.worst() {
+            return Err(Refused { rule: breach.rule, because: breach.because.clone() });
+        }
+        leg.dialog.apply(&seen);
+        let leg = leg.id;
+        if spec.method == Method::Ack {
+            core.transmit(flow, Bytes::copy_from_slice(message.bytes()));
+            return Ok(None);
+        }
+        let client = core.layer.request(now, flow, message);
+        core.clients.insert(client, User::Call { call: self.id, leg, purpose, cseq });
+        Ok(Some(client))
+    }
+
+    /// Sends the ACK for a 2xx, with an answer if the 2xx carried the offer, and keeps it for resent 2xx.
+    pub(super) fn acknowledge(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        index: usize,
+        cseq: u32,
+        answer: Option<Vec<u8>>,
+    ) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        let hop_uri = next_hop(&leg.dialog);
+        let flow = match core.hop(&hop_uri, Some(&leg.flow)) {
+            Hop::Known(flow) => flow,
+            _ => leg.flow,
+        };
+        let mut spec = Spec::new(Method::Ack).sdp(answer);
+        spec.cseq = Some(cseq);
+        let bytes =
+            Bytes::from(request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut()));
+        if let Ok(message) = Msg::parse(bytes.clone()) {
+            let at = core.at(now);
+            let applied = leg.dialog.apply_message(Way::Sent, at, &message);
+            leg.acks.retain(|ack| ack.until > now && ack.cseq != cseq);
+            leg.acks.push(SentAck { cseq, flow, bytes: bytes.clone(), until: now + core.patience() });
+            core.transmit(flow, bytes);
+            self.follow(core, now, index, &applied);
+        }
+    }
+
+    /// Answers a request. The final response of an INVITE is also kept for resending until its ACK comes.
+    pub(super) fn respond(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        asked: &Asked,
+        status: u16,
+        headers: &[(Name, String)],
+        body: Option<Vec<u8>>,
+    ) {
+        let Some(index) = self.leg(asked.leg) else { return };
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        let response = response_in(core, &leg.dialog, &leg.flow, &asked.request, status, headers, body);
+        let bytes = Bytes::from(response);
+        let Ok(message) = Msg::parse(bytes.clone()) else { return };
+        let at = core.at(now);
+        let applied = leg.dialog.apply_message(Way::Sent, at, &message);
+        core.layer.respond(now, asked.server, bytes.clone(), status);
+        let rseq = message.rseq().and_then(Result::ok).filter(|_| status < 200);
+        if asked.method == Method::Invite && ((200..300).contains(&status) || rseq.is_some()) {
+            leg.resends.retain(|resend| resend.cseq != asked.cseq);
+            leg.resends.push(Resend {
+                server: asked.server,
+                cseq: asked.cseq,
+                bytes,
+                status,
+                rseq,
+                next: now + core.config.t1,
+                interval: core.config.t1,
+                until: now + core.patience(),
+            });
+        } else if asked.method == Method::Invite && status >= 300 {
+            leg.resends.retain(|resend| resend.cseq != asked.cseq);
+        }
+        self.follow(core, now, index, &applied);
+    }
+
+    /// Judges a received message for the application: rules that both sides can tell.
+    pub(super) fn judge_peer(&self, core: &mut Core, index: usize, seen: &Seen<'_>) {
+        let Some(leg) = self.legs.get(index) else { return };
+        for breach in leg.dialog.judge(seen).breaches {
+            if breach.rule.rule().severity != Severity::Info {
+                core.tell(self.id, CallEvent::PeerBroke { rule: breach.rule });
+            }
+        }
+    }
+
+    /// The session in force, as the session helpers read it.
+    pub(super) fn agreed(&self) -> Option<Agreed> {
+        let agreed = self.dialog()?.offers.agreed.as_ref()?;
+        Some(crate::session::agreed(&agreed.ours, &agreed.theirs))
+    }
+
+    /// Marks the call as over and tells why, once.
+    pub(super) fn end(&mut self, core: &mut Core, now: Instant, why: Ended) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.linger = Some(now + core.patience());
+        self.fail_wishes(core, &crate::event::Failure::CallEnded);
+        if let Some((referrer, refer)) = self.placed_for.take_if(|_| !self.established) {
+            let status = match &why {
+                Ended::Refused { status, .. } | Ended::Unauthorized { status } | Ended::Lost { status } => {
+                    *status
+                }
+                Ended::Timeout => 408,
+                Ended::Cancelled { .. } => 487,
+                _ => 503,
+            };
+            core.later.push(Later::Referred { referrer, refer, status });
+        }
+        core.tell(self.id, CallEvent::Ended { why });
+    }
+
+    /// Whether nothing of it is left to do.
+    pub(super) fn is_done(&self, now: Instant) -> bool {
+        let subscribed = self.legs.iter().any(|leg| leg.dialog.has_live_subscription());
+        let held = self
+            .linger
+            .is_some_and(|linger| now >= linger + Duration::from_secs(if subscribed { 300 } else { 0 }));
+        self.ended && held
+    }
+}
+
+/// What `offer` and `answer` of the session helpers need of a dialog.
+pub(super) fn local(dialog: &Dialog) -> Local<'_> {
+    Local {
+        last_sent: dialog.offers.last.ours.as_deref(),
+        agreed: dialog.offers.agreed.as_ref().map(|agreed| (&*agreed.ours, &*agreed.theirs)),
+    }
+}
+
+/// The URI of the next hop: the first route, or the remote target (RFC 3261 §12.2.1.1).
+fn next_hop(dialog: &Dialog) -> String {
+    let route = dialog.route.first().and_then(|route| midcall_wire::NameAddr::parse(route).ok());
+    route.map_or_else(|| dialog.party.theirs.target.to_string(), |route| route.uri.to_owned())
+}
+
+/// Writes an in-dialog request (RFC 3261 §12.2.1.1; DLG-09, DLG-34).
+fn request_in(
+    core: &mut Core,
+    dialog: &Dialog,
+    flow: &Flow,
+    cseq: u32,
+    spec: &Spec,
+    digest: Option<&mut DigestClient>,
+) -> Vec<u8> {
+    let target = &*dialog.party.theirs.target;
+    let first = dialog
+        .route
+        .first()
+        .and_then(|route| midcall_wire::NameAddr::parse(route).ok().map(|route| route.uri));
+    let loose = first.is_none_or(|uri| Uri::parse(uri).is_ok_and(|uri| uri.params.has("lr")));
+    let uri = if loose { target } else { first.unwrap_or(target) };
+    let via = core.via(flow);
+    let mut message =
+        Builder::request(spec.method.as_str(), uri).header(Name::Via, via).header(Name::MaxForwards, 70);
+    let routes = dialog.route.iter().skip(usize::from(!loose));
+    for route in routes {
+        message = message.header(Name::Route, route);
+    }
+    if !loose {
+        message = message.header(Name::Route, format_args!("<{target}>"));
+    }
+    let tagged =
+        |uri: &str, tag: &str| if tag.is_empty() { format!("<{uri}>") } else { format!("<{uri}>;tag={tag}") };
+    message = message
+        .header(Name::From, tagged(&dialog.party.ours.uri, &dialog.party.ours.tag))
+        .header(Name::To, tagged(&dialog.party.theirs.uri, &dialog.party.theirs.tag))
+        .header(Name::CallId, &dialog.call_id)
+        .header(Name::CSeq, format_args!("{cseq} {}", spec.method.as_str()));
+    if matches!(
+        spec.method,
+        Method::Invite | Method::Update | Method::Refer | Method::Notify | Method::Subscribe
+    ) {
+        message = message.header(Name::Contact, core.contact(flow, dialog.secure));
+    }
+    if matches!(spec.method, Method::Invite | Method::Update | Method::Refer) {
+        message = message.header(Name::Allow, core.allow_text());
+    }
+    if spec.method != Method::Ack {
+        let mut supported = core.supported();
+        if spec.headers.iter().any(|(name, _)| *name == Name::Supported) {
+            supported = OptionSet::default();
+        }
+        if !supported.is_empty() {
+            message = message.header(Name::Supported, supported);
+        }
+    }
+    for (name, value) in &spec.headers {
+        message = message.header(*name, value);
+    }
+    let body = spec.body.as_ref().map(|(_, body)| body.as_slice()).unwrap_or_default();
+    if spec.credentials.is_empty()
+        && let Some(digest) = digest
+    {
+        let cnonce = core.rng.next_u64();
+        for (name, value) in digest.preemptive(spec.method.as_str(), uri, body, cnonce) {
+            message = message.header(name, value);
+        }
+    }
+    for (name, value) in &spec.credentials {
+        message = message.header(*name, value);
+    }
+    if let Some((name, value)) = core.agent_header(true) {
+        message = message.header(name, value);
+    }
+    match &spec.body {
+        Some((content_type, body)) => message.body(content_type, body).finish(),
+        None => message.finish(),
+    }
+}
+
+/// Writes a response within a dialog (RFC 3261 §8.2.6, §12.1.1).
+fn response_in(
+    core: &Core,
+    dialog: &Dialog,
+    flow: &Flow,
+    request: &Msg,
+    status: u16,
+    headers: &[(Name, String)],
+    body: Option<Vec<u8>>,
+) -> Vec<u8> {
+    let method = request.method();
+    let mut message = Builder::reply(request, status, None);
+    if status > 100 {
+        message = message.to_tag(&dialog.party.ours.tag);
+    }
+    let forms = request.to().is_ok_and(|to| to.tag().is_none()) && method == Method::Invite;
+    if forms && status > 100 && status < 300 {
+        message = message.lines_of(request, Name::RecordRoute);
+    }
+    let targets = matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Subscribe);
+    if targets && (200..300).contains(&status) || method == Method::Invite && (101..200).contains(&status) {
+        message = message.header(Name::Contact, core.contact(flow, dialog.secure));
+    }
+    if status > 100 && status < 300 && matches!(method, Method::Invite | Method::Update | Method::Options)
+        || status == 405
+    {
+        message = message.header(Name::Allow, core.allow_text());
+    }
+    if (200..300).contains(&status) && method != Method::Bye {
+        message = message.header(Name::Supported, core.supported());
+    }
+    for (name, value) in headers {
+        message = message.header(*name, value);
+    }
+    if let Some((name, value)) = core.agent_header(false) {
+        message = message.header(name, value);
+    }
+    match body {
+        Some(body) => message.body("application/sdp", &body).finish(),
+        None => message.finish(),
+    }
+}
+
+/// A number for the log of a message that only the endpoint counts.
+impl Call {
+    /// Records in a dialog what was applied elsewhere, and tells the application.
+    pub(super) fn apply_received(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        index: usize,
+        at: At,
+        message: &Msg,
+    ) -> Applied {
+        let seen = Seen::read(Way::Received, at, message);
+        self.judge_peer(core, index, &seen);
+        let Some(leg) = self.legs.get_mut(index) else { return Applied::new() };
+        let applied = leg.dialog.apply(&seen);
+        self.follow(core, now, index, &applied);
+        applied
+    }
+}

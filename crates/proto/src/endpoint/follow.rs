@@ -1,0 +1,87 @@
+//! What a change in a dialog means for the call and the application.
+
+use std::time::Duration;
+
+use super::call::Call;
+use super::core::{Core, Later};
+use crate::dialog::{Applied, Noted, Outcome, Way};
+use crate::event::{CallEvent, Side};
+use crate::time::Instant;
+
+impl Call {
+    /// Tells the application what a message changed in a leg, and moves what depends on it.
+    pub(super) fn follow(&mut self, core: &mut Core, now: Instant, index: usize, applied: &Applied) {
+        let Some(leg) = self.legs.get(index) else { return };
+        let main = !leg.surplus && leg.drop_at.is_none();
+        for noted in applied {
+            match *noted {
+                Noted::Exchange(Outcome::Agreed { .. }) if main => self.session_changed(core, index),
+                Noted::Target(Way::Received) if main => core.tell(self.id, CallEvent::PeerMoved),
+                Noted::Identity(Way::Received) if main => {
+                    let uri = self.legs.get(index).map(|leg| leg.dialog.party.theirs.uri.to_string());
+                    core.tell(self.id, CallEvent::PeerIdentity { uri: uri.unwrap_or_default() });
+                }
+                Noted::Timer { by, .. } => self.timer_moved(core, index, by),
+                Noted::Notified { refer, status, done } => self.transfer_news(core, now, refer, status, done),
+                _ => {}
+            }
+        }
+    }
+
+    fn timer_moved(&mut self, core: &mut Core, index: usize, by: Way) {
+        let Some(leg) = self.legs.get(index) else { return };
+        let interval = leg.dialog.timer.running.map(|running| running.interval);
+        if self.established {
+            let by = if by == Way::Sent { Side::Us } else { Side::Them };
+            core.tell(self.id, CallEvent::Refreshed { by, interval });
+        }
+    }
+
+    /// The session in force is new: media follows, and holds are told.
+    pub(super) fn session_changed(&mut self, core: &mut Core, index: usize) {
+        let Some(leg) = self.legs.get(index) else { return };
+        let early = leg.dialog.usage.early();
+        let Some(agreed) = leg.dialog.offers.agreed.as_ref() else { return };
+        let session = crate::session::agreed(&agreed.ours, &agreed.theirs);
+        let by_us = session.streams.iter().any(|stream| stream.held_by_us);
+        let by_them = session.streams.iter().any(|stream| stream.held_by_peer);
+        core.tell(self.id, CallEvent::Session { agreed: session, early });
+        for (was, is, by) in [(self.held.0, by_us, Side::Us), (self.held.1, by_them, Side::Them)] {
+            match (was, is) {
+                (false, true) => core.tell(self.id, CallEvent::Held { by }),
+                (true, false) => core.tell(self.id, CallEvent::Resumed { by }),
+                _ => {}
+            }
+        }
+        self.held = (by_us, by_them);
+    }
+
+    /// The dialog is confirmed and acknowledged: other early dialogs go, waiting wishes may go out.
+    pub(super) fn confirmed(&mut self, core: &mut Core, now: Instant, index: usize) {
+        if self.established {
+            return;
+        }
+        self.established = true;
+        let keep = self.legs.get(index).map(|leg| leg.id);
+        let drop_at = now + core.patience();
+        for leg in &mut self.legs {
+            if Some(leg.id) != keep && leg.dialog.usage.early() {
+                leg.drop_at.get_or_insert(drop_at);
+            }
+        }
+        core.tell(self.id, CallEvent::Established);
+        if let Some((referrer, refer)) = self.placed_for {
+            core.later.push(Later::Referred { referrer, refer, status: 200 });
+        }
+    }
+
+    /// Whether this call is up: confirmed and not ended.
+    pub(super) fn is_up(&self) -> bool {
+        !self.ended && self.dialog().is_some_and(|dialog| dialog.usage.confirmed())
+    }
+
+    /// The least wait that a Retry-After asks for, in whole seconds; 0 counts as at once (CF-21).
+    pub(super) fn retry_after(seconds: Option<u32>) -> Option<Duration> {
+        seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))
+    }
+}

@@ -1,0 +1,155 @@
+//! What time brings in a call: resends, expiries, refreshes, retries.
+
+use midcall_wire::Method;
+
+use super::call::Call;
+use super::core::{Core, Later};
+use super::modify::Modification;
+use crate::dialog::Way;
+use crate::event::Ended;
+use crate::time::Instant;
+
+impl Call {
+    /// When this call next wants to be woken.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let legs = self.legs.iter().flat_map(|leg| {
+            let resends = leg.resends.iter().map(|resend| resend.next.min(resend.until));
+            resends.chain(leg.drop_at)
+        });
+        let timer =
+            self.dialog().filter(|dialog| dialog.usage.confirmed() && !self.ended).and_then(|dialog| {
+                let running = dialog.timer.running?;
+                match running.refresher {
+                    Way::Sent if self.wishes.refreshing() => Some(running.expires),
+                    Way::Sent => Some(running.refresh_at()),
+                    Way::Received => Some(running.give_up_at()),
+                }
+            });
+        legs.chain(timer)
+            .chain(self.wishes.wake_at())
+            .chain(self.asked.iter().filter_map(|asked| asked.patience))
+            .chain(self.notify_at())
+            .chain(self.linger)
+            .min()
+    }
+
+    /// The time has come.
+    pub(super) fn on_time(&mut self, core: &mut Core, now: Instant) {
+        self.resend_due(core, now);
+        self.drop_early(core, now);
+        self.patience_over(core, now);
+        self.session_timer_due(core, now);
+        self.notify_referrers(core, now);
+        if self.wishes.wake_at().is_some_and(|at| at <= now) {
+            self.kick(core, now);
+        }
+        if self.linger.is_some_and(|linger| linger <= now) && !self.is_done(now) {
+            self.linger = Some(now + core.patience());
+        }
+    }
+
+    fn resend_due(&mut self, core: &mut Core, now: Instant) {
+        for index in 0..self.legs.len() {
+            let Some(leg) = self.legs.get_mut(index) else { return };
+            let mut gone = None;
+            for resend in &mut leg.resends {
+                if resend.until <= now {
+                    gone = Some((resend.cseq, resend.rseq));
+                } else if resend.next <= now {
+                    core.layer.respond(now, resend.server, resend.bytes.clone(), resend.status);
+                    // RFC 3261 §13.3.1.4: doubling up to T2; RFC 3262 §3: without that cap.
+                    resend.interval *= 2;
+                    if resend.rseq.is_none() {
+                        resend.interval = resend.interval.min(core.config.t2);
+                    }
+                    resend.next = now + resend.interval;
+                }
+            }
+            match gone {
+                Some((cseq, None)) => self.no_ack(core, now, index, cseq),
+                Some((cseq, Some(_))) => self.no_prack(core, now, index, cseq),
+                None => {}
+            }
+        }
+    }
+
+    /// RFC 3261 §13.3.1.4: no ACK in 64*T1. The dialog is confirmed; its session ends with BYE.
+    fn no_ack(&mut self, core: &mut Core, now: Instant, index: usize, cseq: u32) {
+        if let Some(leg) = self.legs.get_mut(index) {
+            leg.resends.retain(|resend| resend.cseq != cseq);
+            let newer = leg.dialog.party.theirs.cseq.is_some_and(|last| last > cseq)
+                && leg.dialog.open.iter().any(|open| open.method == Method::Invite && open.cseq > cseq);
+            leg.dialog.ack_missed(Way::Received, cseq);
+            // RFC 6141 §5.4: a peer that moved has sent a newer re-INVITE instead of the ACK.
+            if newer {
+                return;
+            }
+        }
+        self.send_bye(core, now, index, None);
+        let why = self.ending.take().unwrap_or(Ended::NoAck);
+        self.end(core, now, why);
+    }
+
+    /// RFC 3262 §3: no PRACK in 64*T1. The INVITE is rejected with a 5xx.
+    fn no_prack(&mut self, core: &mut Core, now: Instant, index: usize, cseq: u32) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        leg.resends.retain(|resend| resend.cseq != cseq);
+        let id = leg.id;
+        let Some(position) = self.asked.iter().position(|asked| asked.leg == id && asked.cseq == cseq) else {
+            return;
+        };
+        let asked = self.asked.remove(position);
+        self.respond(core, now, &asked, 504, &[], None);
+        if asked.request.to().is_ok_and(|to| to.tag().is_none()) {
+            self.end(core, now, Ended::NoPrack);
+        }
+    }
+
+    fn drop_early(&mut self, core: &mut Core, now: Instant) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if !self.legs.iter().any(|leg| due(leg.drop_at)) {
+            return;
+        }
+        let gone: Vec<_> = self
+            .legs
+            .iter()
+            .filter(|leg| due(leg.drop_at))
+            .map(|leg| leg.dialog.party.ours.tag.clone())
+            .collect();
+        self.legs.retain(|leg| !due(leg.drop_at));
+        for tag in gone {
+            // Forks share our tag: the name goes with the last of them.
+            if !self.legs.iter().any(|leg| leg.dialog.party.ours.tag == tag) && self.setup.is_none() {
+                core.later.push(Later::Forget { call_id: self.call_id.clone(), tag });
+            }
+        }
+    }
+
+    fn session_timer_due(&mut self, core: &mut Core, now: Instant) {
+        if self.ended || self.ending.is_some() {
+            return;
+        }
+        let Some(index) = self.main() else { return };
+        let Some(running) = self
+            .legs
+            .get(index)
+            .filter(|leg| leg.dialog.usage.confirmed())
+            .and_then(|leg| leg.dialog.timer.running)
+        else {
+            return;
+        };
+        match running.refresher {
+            Way::Sent if now >= running.expires => self.expire(core, now, index),
+            Way::Sent if now >= running.refresh_at() && !self.wishes.refreshing() => {
+                self.want_quietly(core, now, Modification::Refresh);
+            }
+            Way::Received if now >= running.give_up_at() => self.expire(core, now, index),
+            _ => {}
+        }
+    }
+
+    fn expire(&mut self, core: &mut Core, now: Instant, index: usize) {
+        self.send_bye(core, now, index, Some("SIP;cause=408;text=\"Session timer expired\""));
+        self.end(core, now, Ended::SessionExpired);
+    }
+}

@@ -1,0 +1,327 @@
+//! Taking a call: the INVITE that forms a dialog, our responses to it, and the reliable ones among them.
+
+use midcall_wire::{Method, Name, Uri};
+
+use super::call::{Asked, Call, Refused};
+use super::config::Reliable;
+use super::core::{Core, Later};
+use super::session_timer::{Negotiated, negotiate};
+use crate::Msg;
+use crate::dialog::{Dialog, OptionTag, Way};
+use crate::event::{CallEvent, CallId, Ended, Incoming, Side};
+use crate::flow::Flow;
+use crate::rules::RuleId;
+use crate::session::Wanted;
+use crate::time::Instant;
+use crate::transaction::ServerId;
+
+impl Call {
+    /// Begins with an INVITE from outside any dialog.
+    pub(super) fn incoming(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        server: ServerId,
+        flow: Flow,
+        message: &Msg,
+        replaces: Option<CallId>,
+    ) {
+        let tag = core.rng.token(64);
+        let remote = message.from().ok().and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default();
+        let mut dialog = Dialog::new(Way::Received, message, &tag, &remote);
+        let at = core.at(now);
+        dialog.apply_message(Way::Received, at, message);
+        let index = self.add_leg(core, dialog, flow);
+        let Some(leg) = self.legs.get(index) else { return };
+        let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        self.asked.push(Asked {
+            server,
+            leg: leg.id,
+            request: message.clone(),
+            method: Method::Invite,
+            cseq,
+            rseq: None,
+            exchanged: false,
+            patience: message
+                .expires()
+                .and_then(Result::ok)
+                .map(|s| now + std::time::Duration::from_secs(u64::from(s))),
+            held_success: false,
+            replaces,
+            queued: Vec::new(),
+        });
+        if let Negotiated::TooSmall { min_se } = negotiate(core, None, message) {
+            self.finish_setup(core, now, 422, &[(Name::MinSe, min_se.to_string())]);
+            self.end(core, now, Ended::Refused { status: 422, by: Side::Us });
+            return;
+        }
+        let from = message.from().ok();
+        let sdp = message.sdp().and_then(|bytes| midcall_wire::sdp::Sdp::parse(bytes).ok());
+        let incoming = Incoming {
+            from: from.as_ref().map(|from| from.uri.to_owned()).unwrap_or_default(),
+            display: from.as_ref().and_then(|from| from.display_name().map(|name| name.into_owned())),
+            to: message.to().map(|to| to.uri.to_owned()).unwrap_or_default(),
+            uri: message.request_uri().unwrap_or_default().to_owned(),
+            offered: message.sdp().is_some(),
+            media: sdp
+                .map(|sdp| sdp.media().map(|media| media.kind().to_owned()).collect())
+                .unwrap_or_default(),
+            replaces,
+            referred_by: message.referred_by().and_then(Result::ok).map(|by| by.uri.to_owned()),
+        };
+        core.tell(self.id, CallEvent::Incoming(incoming));
+    }
+
+    /// The INVITE that we have not answered yet.
+    fn unanswered(&self) -> Option<usize> {
+        self.asked.iter().position(|asked| asked.method == Method::Invite)
+    }
+
+    /// Sends a provisional response, reliably if the peer requires that, or offers it and there is a session to tell.
+    pub(super) fn progress(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        session: Option<Wanted>,
+    ) -> Result<(), Refused> {
+        let Some(position) = self.unanswered() else {
+            return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
+        };
+        let with_session = session.is_some();
+        if let Some(session) = session {
+            self.wish = Some(Box::new(session));
+        }
+        let Some(mut asked) = (position < self.asked.len()).then(|| self.asked.remove(position)) else {
+            return Ok(());
+        };
+        let supported = asked.request.has_option(Name::Supported, OptionTag::Rel100.as_str());
+        let required = asked.request.has_option(Name::Require, OptionTag::Rel100.as_str());
+        let reliable = match core.config.reliable {
+            Reliable::Off => false,
+            Reliable::Supported => required || (supported && with_session),
+            Reliable::Required => required || supported,
+        };
+        if reliable && self.awaits_prack(&asked) {
+            // PR-07: the next one waits for the PRACK of the one before.
+            asked.queued.push(status);
+            self.asked.insert(position, asked);
+            return Ok(());
+        }
+        self.send_progress(core, now, &mut asked, status, reliable, with_session || required);
+        self.asked.insert(position.min(self.asked.len()), asked);
+        Ok(())
+    }
+
+    fn awaits_prack(&self, asked: &Asked) -> bool {
+        self.leg(asked.leg).and_then(|index| self.legs.get(index)).is_some_and(|leg| {
+            leg.resends.iter().any(|resend| resend.cseq == asked.cseq && resend.rseq.is_some())
+        })
+    }
+
+    fn send_progress(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        asked: &mut Asked,
+        status: u16,
+        reliable: bool,
+        with_session: bool,
+    ) {
+        let mut body = None;
+        if with_session && !asked.exchanged {
+            match self.description_for(asked, reliable) {
+                Ok(sdp) => body = sdp,
+                Err(_) => {
+                    let headers = [(Name::Warning, warning(core))];
+                    self.respond(core, now, asked, 488, &headers, None);
+                    self.asked.retain(|other| other.server != asked.server);
+                    self.end(core, now, Ended::Refused { status: 488, by: Side::Us });
+                    return;
+                }
+            }
+        }
+        let mut headers = Vec::new();
+        if reliable {
+            let rseq = match asked.rseq {
+                Some(last) => last + 1,
+                None => u32::try_from(core.rng.below(1 << 30)).unwrap_or(0) + 1,
+            };
+            asked.rseq = Some(rseq);
+            asked.exchanged |= body.is_some();
+            headers.push((Name::Require, OptionTag::Rel100.as_str().to_owned()));
+            headers.push((Name::RSeq, rseq.to_string()));
+        }
+        self.respond(core, now, asked, status, &headers, body);
+    }
+
+    /// The description for a response to an INVITE: the answer to its offer, or the offer it asks for (reliable only).
+    fn description_for(
+        &self,
+        asked: &Asked,
+        reliable: bool,
+    ) -> Result<Option<Vec<u8>>, crate::session::Unacceptable> {
+        let (Some(wish), Some(leg)) =
+            (self.wish.as_deref(), self.leg(asked.leg).and_then(|index| self.legs.get(index)))
+        else {
+            return Ok(None);
+        };
+        let local = super::call::local(&leg.dialog);
+        match leg.dialog.offers.pending.theirs.as_ref() {
+            Some(offer) => match &offer.sdp {
+                Some(sdp) => Ok(Some(crate::session::answer(wish, sdp, local)?.to_bytes())),
+                None => Ok(None),
+            },
+            None if reliable && asked.request.sdp().is_none() => {
+                Ok(Some(crate::session::full_offer(wish, local).to_bytes()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Accepts the call: 200 with the answer, or the offer if the INVITE had none. Held back while a reliable response
+    /// with a description lacks its PRACK (PR-08).
+    pub(super) fn accept(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        session: Option<Wanted>,
+    ) -> Result<(), Refused> {
+        let Some(position) = self.unanswered() else {
+            return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
+        };
+        if let Some(session) = session {
+            self.wish = Some(Box::new(session));
+        }
+        self.accept_at(core, now, position);
+        Ok(())
+    }
+
+    pub(super) fn accept_at(&mut self, core: &mut Core, now: Instant, position: usize) {
+        if position >= self.asked.len() {
+            return;
+        }
+        let mut asked = self.asked.remove(position);
+        if self.awaits_prack(&asked) {
+            asked.held_success = true;
+            asked.queued.clear();
+            self.asked.insert(position, asked);
+            return;
+        }
+        let body = if asked.exchanged {
+            Ok(None)
+        } else if asked.request.sdp().is_none() {
+            Ok(self.success_offer(&asked))
+        } else {
+            self.description_for(&asked, false)
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(_) => {
+                let headers = [(Name::Warning, warning(core))];
+                self.respond(core, now, &asked, 488, &headers, None);
+                self.end_setup(core, now, &asked, 488);
+                return;
+            }
+        };
+        let dialog = self.leg(asked.leg).and_then(|index| self.legs.get(index)).map(|leg| &leg.dialog);
+        let mut headers = Vec::new();
+        if let Negotiated::Run { headers: timer } = negotiate(core, dialog, &asked.request) {
+            headers = timer;
+        }
+        self.respond(core, now, &asked, 200, &headers, body);
+        if let Some(old) = asked.replaces {
+            core.later.push(Later::Replace { old, by: self.id });
+        }
+    }
+
+    /// The offer for a 2xx to an offerless INVITE: what this side wants, not an echo (OA-37).
+    fn success_offer(&self, asked: &Asked) -> Option<Vec<u8>> {
+        let wish = self.wish.as_deref()?;
+        let leg = self.leg(asked.leg).and_then(|index| self.legs.get(index))?;
+        Some(crate::session::full_offer(wish, super::call::local(&leg.dialog)).to_bytes())
+    }
+
+    /// Declines the call.
+    pub(super) fn refuse(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), Refused> {
+        if self.unanswered().is_none() || self.established {
+            return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
+        }
+        self.finish_setup(core, now, status, &[]);
+        self.end(core, now, Ended::Refused { status, by: Side::Us });
+        Ok(())
+    }
+
+    /// Sends a final response other than 2xx to the INVITE that waits.
+    pub(super) fn finish_setup(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        headers: &[(Name, String)],
+    ) {
+        let Some(position) = self.unanswered() else { return };
+        let asked = self.asked.remove(position);
+        self.respond(core, now, &asked, status, headers, None);
+    }
+
+    fn end_setup(&mut self, core: &mut Core, now: Instant, asked: &Asked, status: u16) {
+        if asked.request.to().is_ok_and(|to| to.tag().is_none()) {
+            self.end(core, now, Ended::Refused { status, by: Side::Us });
+        }
+    }
+
+    /// A CANCEL came for an INVITE of the peer (RFC 3261 §9.2): 487, unless changes were executed (RFC 6141 §3.8).
+    pub(super) fn cancelled(&mut self, core: &mut Core, now: Instant, server: ServerId) {
+        let Some(position) = self.asked.iter().position(|asked| asked.server == server) else { return };
+        let Some(asked) = self.asked.get(position) else { return };
+        let forms = asked.request.to().is_ok_and(|to| to.tag().is_none());
+        if asked.exchanged && !forms {
+            self.accept_at(core, now, position);
+            return;
+        }
+        let asked = self.asked.remove(position);
+        self.respond(core, now, &asked, 487, &[], None);
+        if forms {
+            self.end(core, now, Ended::Cancelled { by: Side::Them });
+        }
+    }
+
+    /// Our reliable response was acknowledged: what waited for that goes out.
+    pub(super) fn acknowledged(&mut self, core: &mut Core, now: Instant, index: usize, invite: u32) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        leg.resends.retain(|resend| !(resend.cseq == invite && resend.rseq.is_some()));
+        let id = leg.id;
+        let Some(position) = self
+            .asked
+            .iter()
+            .position(|asked| asked.leg == id && asked.cseq == invite && asked.method == Method::Invite)
+        else {
+            return;
+        };
+        let Some(asked) = self.asked.get_mut(position) else { return };
+        if asked.held_success {
+            asked.held_success = false;
+            self.accept_at(core, now, position);
+        } else if !asked.queued.is_empty() {
+            let status = asked.queued.remove(0);
+            let _ = self.progress(core, now, status, None);
+        }
+    }
+}
+
+/// Why no session can be agreed on (RFC 3261 §20.43, §21.4.26).
+pub(super) fn warning(core: &Core) -> String {
+    let host = core
+        .config
+        .local
+        .first()
+        .map_or_else(|| "midcall.invalid".to_owned(), |local| local.addr.to_string());
+    format!("305 {host} \"No format in common\"")
+}
+
+/// Whether a Refer-To or Replaces value names a URI that we can call.
+pub(super) fn callable(uri: &str) -> bool {
+    Uri::parse(uri)
+        .is_ok_and(|uri| matches!(uri.scheme, midcall_wire::Scheme::Sip | midcall_wire::Scheme::Sips))
+}

@@ -1,0 +1,139 @@
+//! The checks: functions that look at a dialog and a message and answer with evidence.
+//!
+//! A check never mutates and never knows whether an endpoint or an observer is asking. It names sides by the way of the
+//! message (`by(seen.way)` is the sender), so it reads the same from both ends.
+
+mod dialog;
+mod offer;
+mod refer;
+mod reliable;
+mod response;
+mod session_timer;
+mod target;
+mod update;
+
+use midcall_wire::Method;
+use smallvec::smallvec;
+
+use super::{Reply, RuleId};
+use crate::dialog::{Dialog, Evidence, MethodSet, Seen, Way};
+
+/// From whose knowledge a check is decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum View {
+    /// The sender's: what it may send depends on what it had sent and received.
+    Sender,
+    /// The receiver's: what it then owes, or what it can tell from what it knows.
+    Receiver,
+    /// Either party's: both know the same, so crossing cannot excuse it.
+    Both,
+}
+
+/// What kinds of messages a check looks at, as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// Requests.
+    pub const REQUEST: Self = Self(1);
+    /// Provisional responses.
+    pub const PROVISIONAL: Self = Self(2);
+    /// 2xx responses.
+    pub const SUCCESS: Self = Self(4);
+    /// Other final responses.
+    pub const FAILURE: Self = Self(8);
+    /// Any response.
+    pub const RESPONSE: Self = Self(14);
+    /// Any message.
+    pub const ANY: Self = Self(15);
+
+    const fn of(status: Option<u16>) -> Self {
+        match status {
+            None => Self::REQUEST,
+            Some(..=199) => Self::PROVISIONAL,
+            Some(200..=299) => Self::SUCCESS,
+            Some(_) => Self::FAILURE,
+        }
+    }
+}
+
+/// One check.
+pub struct Check {
+    /// The rule that it decides.
+    pub rule: RuleId,
+    /// From whose knowledge.
+    pub view: View,
+    /// The kinds of messages.
+    pub kinds: Kinds,
+    /// The methods (of the request, for responses).
+    pub methods: MethodSet,
+    /// For a received request: the refusal that its receiver then owes. The request itself is no breach.
+    pub reply: Option<Reply>,
+    /// The look: evidence if the rule is broken (or its refusal is owed).
+    pub look: fn(&Dialog, &Seen<'_>) -> Option<Evidence>,
+}
+
+impl Check {
+    /// Whether it makes its receiver owe a refusal instead of finding a breach.
+    #[must_use]
+    pub const fn obliges(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    fn looks_at(&self, seen: &Seen<'_>) -> bool {
+        let view = match self.view {
+            View::Sender => seen.way == Way::Sent,
+            View::Receiver => seen.way == Way::Received,
+            View::Both => true,
+        };
+        view && self.kinds.0 & Kinds::of(seen.status).0 != 0 && self.methods.has(seen.method)
+    }
+}
+
+/// The checks that look at this message, in table order.
+pub fn of<'a>(seen: &'a Seen<'_>) -> impl Iterator<Item = &'static Check> + 'a {
+    all().filter(move |check| check.looks_at(seen))
+}
+
+/// Every check.
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    [
+        dialog::CHECKS,
+        target::CHECKS,
+        reliable::CHECKS,
+        offer::CHECKS,
+        update::CHECKS,
+        session_timer::CHECKS,
+        refer::CHECKS,
+        response::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Evidence of no earlier message: the message itself is enough.
+fn plainly() -> Option<Evidence> {
+    Some(Evidence::new())
+}
+
+/// Evidence of these earlier messages.
+fn because(messages: &[u32]) -> Option<Evidence> {
+    Some(messages.iter().copied().collect())
+}
+
+/// Evidence of one earlier message.
+fn on(message: u32) -> Evidence {
+    smallvec![message]
+}
+
+const INVITE: MethodSet = MethodSet::of(&[Method::Invite]);
+const UPDATE: MethodSet = MethodSet::of(&[Method::Update]);
+const PRACK: MethodSet = MethodSet::of(&[Method::Prack]);
+const ACK: MethodSet = MethodSet::of(&[Method::Ack]);
+
+/// Option tags in Require of a response that rules of their own look after.
+fn own_rules() -> crate::dialog::OptionSet {
+    crate::dialog::OptionSet::default()
+        .with(crate::dialog::OptionTag::Rel100)
+        .with(crate::dialog::OptionTag::Timer)
+}

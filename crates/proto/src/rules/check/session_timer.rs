@@ -1,0 +1,124 @@
+//! Session timers. RFC 4028.
+
+use midcall_wire::{Method, Refresher};
+
+use super::{Check, Kinds, MethodSet, View, on, plainly};
+use crate::dialog::{Dialog, Evidence, OptionTag, Seen};
+use crate::rules::RuleId;
+
+const TIMED: MethodSet = MethodSet::of(&[Method::Invite, Method::Update]);
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: RuleId::TimerHeaderMisplaced,
+        view: View::Both,
+        kinds: Kinds::ANY,
+        methods: MethodSet::ALL,
+        reply: None,
+        look: misplaced,
+    },
+    Check {
+        rule: RuleId::IntervalTooShort,
+        view: View::Both,
+        kinds: Kinds::ANY,
+        methods: TIMED,
+        reply: None,
+        look: too_short,
+    },
+    Check {
+        rule: RuleId::IntervalBelowOwnMinimum,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: below_own_min,
+    },
+    Check {
+        rule: RuleId::IntervalRefusedWrongly,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: TIMED,
+        reply: None,
+        look: bad_422,
+    },
+    Check {
+        rule: RuleId::IntervalRaised,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: TIMED,
+        reply: None,
+        look: raised,
+    },
+    Check {
+        rule: RuleId::RefresherOverridden,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: TIMED,
+        reply: None,
+        look: refresher_wrong,
+    },
+    Check {
+        rule: RuleId::TimerNotRequired,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: TIMED,
+        reply: None,
+        look: require_missing,
+    },
+    Check {
+        rule: RuleId::TimerStartedByUas,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: TIMED,
+        reply: None,
+        look: uac_unasked,
+    },
+];
+
+fn misplaced(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let timed = TIMED.has(seen.method);
+    let interval = seen.session_expires.is_some() && !(timed && (seen.is_request() || seen.is_success()));
+    let min = seen.min_se.is_some() && !(timed && (seen.is_request() || seen.status == Some(422)));
+    (interval || min).then(|| dialog.request_of(seen).map(|open| on(open.on)).unwrap_or_default())
+}
+
+fn too_short(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let min = seen.min_se.is_some_and(|min| min < 90) && seen.status != Some(422);
+    let interval = seen.is_success() && seen.session_expires.is_some_and(|(seconds, _)| seconds < 90);
+    (min || interval).then(Evidence::new)
+}
+
+fn below_own_min(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    (seen.session_expires?.0 < seen.min_se?).then(Evidence::new)
+}
+
+fn bad_422(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    (seen.status == Some(422) && seen.min_se.is_none_or(|min| min < 90)).then(Evidence::new)
+}
+
+fn raised(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| open.supported.has(OptionTag::Timer))?;
+    let (answered, _) = seen.session_expires?;
+    let too_low = answered < open.min_se.unwrap_or(90);
+    let too_high = open.session_expires.is_some_and(|(asked, _)| answered > asked);
+    (too_low || too_high).then(|| on(open.on))
+}
+
+fn refresher_wrong(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen)?;
+    let (_, refresher) = seen.session_expires?;
+    let Some(refresher) = refresher else { return plainly() };
+    let asked = open.session_expires.and_then(|(_, refresher)| refresher)?;
+    (asked == Refresher::Uac && refresher == Refresher::Uas).then(|| on(open.on))
+}
+
+fn require_missing(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| open.supported.has(OptionTag::Timer))?;
+    let (_, refresher) = seen.session_expires?;
+    (refresher == Some(Refresher::Uac) && !seen.require.has(OptionTag::Timer)).then(|| on(open.on))
+}
+
+fn uac_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| !open.supported.has(OptionTag::Timer))?;
+    (seen.session_expires?.1 == Some(Refresher::Uac)).then(|| on(open.on))
+}

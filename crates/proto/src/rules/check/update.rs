@@ -1,0 +1,307 @@
+//! Who may send INVITE and UPDATE when, and what crossing requests are owed. RFC 3261 §14, RFC 3311 §5.
+
+use midcall_wire::Method;
+
+use super::{Check, INVITE, Kinds, UPDATE, View, because, on};
+use crate::dialog::{Carrier, Dialog, Evidence, Offer, Open, Phase, Seen};
+use crate::rules::{Reply, RuleId};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: RuleId::ReInviteInEarlyDialog,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: None,
+        look: early_invite,
+    },
+    Check {
+        rule: RuleId::InviteWhileInvitePending,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: None,
+        look: own_invite_open,
+    },
+    Check {
+        rule: RuleId::ReInviteBeforeAck,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: None,
+        look: ack_awaited,
+    },
+    Check {
+        rule: RuleId::UpdateNotAllowed,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: not_listed,
+    },
+    Check {
+        rule: RuleId::EarlyUpdateByCallerTooSoon,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: early_by_caller,
+    },
+    Check {
+        rule: RuleId::EarlyUpdateByCallerBeforePrack,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: early_by_caller_late,
+    },
+    Check {
+        rule: RuleId::EarlyUpdateByCalleeTooSoon,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: early_by_callee,
+    },
+    Check {
+        rule: RuleId::EarlyUpdateByCalleeBeforeAnswer,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: early_by_callee_late,
+    },
+    Check {
+        rule: RuleId::UpdateWhileOfferOpen,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: any_offer_open,
+    },
+    Check {
+        rule: RuleId::UpdateInsidePendingReInvite,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: None,
+        look: prack_unfinished,
+    },
+    // What the receiver of a request owes when it overlaps or crosses. First match answers.
+    Check {
+        rule: RuleId::SecondInviteWhileFirstOpen,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: Some(Reply::RetryAfter),
+        look: second_invite,
+    },
+    Check {
+        rule: RuleId::InviteCrossesOurs,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: Some(Reply::Status(491)),
+        look: invite_crosses_invite,
+    },
+    Check {
+        rule: RuleId::SecondUpdateWhileFirstOpen,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: Some(Reply::RetryAfter),
+        look: second_update,
+    },
+    Check {
+        rule: RuleId::UpdateCrossesOurOffer,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: Some(Reply::Status(491)),
+        look: offer_crosses_ours,
+    },
+    Check {
+        rule: RuleId::UpdateBeforeWeAnswered,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: Some(Reply::RetryAfter),
+        look: offer_over_theirs,
+    },
+    Check {
+        rule: RuleId::RaceUpdateReInvite,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: Some(Reply::Status(491)),
+        look: invite_crosses_update,
+    },
+    Check {
+        rule: RuleId::RaceReInviteLostAnswer,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: Some(Reply::Status(491)),
+        look: invite_before_answer,
+    },
+];
+
+/// The INVITE that is in progress, sent by this side or the other.
+fn in_progress<'d>(dialog: &'d Dialog, seen: &Seen<'_>, own: bool) -> Option<&'d Open> {
+    let way = if own { seen.way } else { seen.way.reversed() };
+    dialog.open.iter().find(|open| open.way == way && open.invite_in_progress() && open.on != seen.at.n)
+}
+
+fn early_invite(dialog: &Dialog, _: &Seen<'_>) -> Option<Evidence> {
+    let forming = dialog.open.iter().find(|open| open.forms && open.invite_in_progress())?;
+    dialog
+        .usage
+        .early()
+        .then(|| on(forming.on))
+        .filter(|_| dialog.usage != crate::dialog::InviteState::Preparative)
+}
+
+fn own_invite_open(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    // The other side's INVITE bars ours too, but only our own view can tell: this is the sender's check.
+    let open = in_progress(dialog, seen, true).or_else(|| in_progress(dialog, seen, false))?;
+    (!open.forms || dialog.usage.early()).then(|| on(open.on))
+}
+
+fn ack_awaited(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let awaited = dialog.open.iter().find(|open| {
+        open.way == seen.way.reversed() && open.method == Method::Invite && open.phase == Phase::Accepted
+    })?;
+    because(&[awaited.on, awaited.accepted?.0])
+}
+
+fn not_listed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let peer = dialog.party.by(seen.way.reversed());
+    (!peer.can.takes(Method::Update)).then(Evidence::new)
+}
+
+/// The INVITE that forms the dialog, while that is early, if it went the way of this message (or the other).
+fn forming<'d>(dialog: &'d Dialog, seen: &Seen<'_>, by_caller: bool, offered: bool) -> Option<&'d Open> {
+    if !seen.has_sdp || !dialog.usage.early() {
+        return None;
+    }
+    let open = dialog.open.iter().find(|open| open.forms)?;
+    ((open.way == seen.way) == by_caller && open.offered == offered).then_some(open)
+}
+
+/// Whether the first exchange in a reliable provisional response, with PRACK and its 2xx, is still missing.
+fn exchange_missing(dialog: &Dialog, invite: &Open) -> Option<Evidence> {
+    let done = invite.exchanged
+        && invite.unacknowledged.is_none_or(|response| !response.with_sdp)
+        && invite.acknowledging.is_none()
+        && !dialog.offers.open();
+    (!done).then(|| on(invite.on))
+}
+
+fn early_by_caller(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    exchange_missing(dialog, forming(dialog, seen, true, true)?)
+}
+
+fn early_by_caller_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    exchange_missing(dialog, forming(dialog, seen, true, false)?)
+}
+
+fn early_by_callee(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    exchange_missing(dialog, forming(dialog, seen, false, true)?)
+}
+
+fn early_by_callee_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    exchange_missing(dialog, forming(dialog, seen, false, false)?)
+}
+
+fn any_offer_open(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    if !seen.has_sdp {
+        return own_update_open(dialog, seen);
+    }
+    let pending = &dialog.offers.pending;
+    let open: Evidence =
+        [&pending.ours, &pending.theirs].into_iter().flatten().map(|offer| offer.on).collect();
+    if open.is_empty() {
+        own_update_open(dialog, seen).or_else(|| offerless_invite_open(dialog, seen))
+    } else {
+        Some(open)
+    }
+}
+
+/// An UPDATE of the sender's own has no final response yet: the next one would be owed a 500 (UP-12).
+fn own_update_open(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    dialog
+        .open
+        .iter()
+        .find(|open| open.way == seen.way && open.method == Method::Update && open.on != seen.at.n)
+        .map(|open| on(open.on))
+}
+
+/// An offerless re-INVITE whose offer has not come: an offer crosses it (RFC 6337 §4.2, G11).
+fn offerless_invite_open(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    dialog
+        .open
+        .iter()
+        .find(|open| open.way == seen.way && open.invite_in_progress() && !open.offered && !open.exchanged)
+        .map(|open| on(open.on))
+}
+
+fn prack_unfinished(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    if !seen.has_sdp || dialog.usage.early() {
+        return None;
+    }
+    let invite = dialog.open.iter().find(|open| open.method == Method::Invite && !open.forms)?;
+    if let Some(response) = invite.unacknowledged.filter(|response| response.with_sdp) {
+        return because(&[invite.on, response.on]);
+    }
+    let (_, prack) = invite.acknowledging?;
+    because(&[invite.on, prack])
+}
+
+fn second_invite(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    in_progress(dialog, seen, true).map(|open| on(open.on))
+}
+
+fn invite_crosses_invite(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    in_progress(dialog, seen, false).map(|open| on(open.on))
+}
+
+fn second_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    own_update_open(dialog, seen)
+}
+
+/// Our open offer, seen from the receiver of this message.
+fn our_offer<'d>(dialog: &'d Dialog, seen: &Seen<'_>) -> Option<&'d Offer> {
+    dialog.offers.pending.by(seen.way.reversed()).as_ref()
+}
+
+fn offer_crosses_ours(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    if !seen.has_sdp {
+        return None;
+    }
+    if let Some(offer) = our_offer(dialog, seen) {
+        return Some(on(offer.on));
+    }
+    // Our offerless re-INVITE is out: its offer will come in the response (RFC 6337 §4.3, UAS-IcU).
+    dialog
+        .open
+        .iter()
+        .find(|open| open.way == seen.way.reversed() && open.invite_in_progress() && !open.exchanged)
+        .map(|open| on(open.on))
+}
+
+fn offer_over_theirs(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    if !seen.has_sdp {
+        return None;
+    }
+    dialog.offers.pending.by(seen.way).as_ref().map(|offer| on(offer.on))
+}
+
+fn invite_crosses_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let offer = our_offer(dialog, seen).filter(|offer| offer.method != Method::Invite)?;
+    Some(on(offer.on))
+}
+
+fn invite_before_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let offer = our_offer(dialog, seen).filter(|offer| offer.carrier == Carrier::Success)?;
+    Some(on(offer.on))
+}
