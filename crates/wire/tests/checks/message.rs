@@ -87,7 +87,7 @@ fn reply(request: &Message<&[u8]>) {
     for name in [Name::Via, Name::From, Name::CallId, Name::CSeq] {
         assert!(reply.values(name).eq(request.values(name)), "{} is not the same", name.as_str());
     }
-    if request.count(Name::To) == 1 && request.to().is_ok_and(|to| to.tag().is_none()) {
+    if request.count(Name::To) == 1 && request.to().is_ok_and(|to| !to.params.has("tag")) {
         assert_eq!(reply.to().ok().and_then(|to| to.tag()), Some("t"));
     }
     if request.top_via().is_ok() {
