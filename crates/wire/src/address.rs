@@ -45,8 +45,10 @@ impl<'a> NameAddr<'a> {
                 return scan.fail(What::Bracket);
             }
             Some(name)
-        } else if let Some(open) = memchr::memchr(b'<', scan.rest().as_bytes()) {
-            display_tokens(&mut scan, open)?
+        } else if scan.peek() == Some(b'<') {
+            None
+        } else if memchr::memchr(b'<', scan.rest().as_bytes()).is_some() {
+            display_tokens(&mut scan)?
         } else {
             return Self::bare(scan);
         };
@@ -127,25 +129,18 @@ impl std::fmt::Display for NameAddr<'_> {
 }
 
 /// Steps over the tokens of an unquoted display name, which ends where the bracket opens.
-fn display_tokens<'a>(scan: &mut Scan<'a>, open: usize) -> Result<Option<&'a str>, ParseError> {
-    let start = scan.at();
-    let name = scan.rest().get(..open).unwrap_or_default();
-    let mut at = start;
-    for word in name.split([' ', '\t', '\r', '\n']) {
-        // Peers write plain UTF-8 without quotes; it hides no delimiter, so it is read.
-        if let Some(inside) = word.bytes().position(|b| b.is_ascii() && !is_token(b)) {
-            return Err(ParseError::new(at + inside, What::DisplayName));
-        }
-        at += word.len() + 1;
+fn display_tokens<'a>(scan: &mut Scan<'a>) -> Result<Option<&'a str>, ParseError> {
+    // Peers write plain UTF-8 without quotes; it hides no delimiter, so it is read.
+    let name = trim(scan.run(|b| is_token(b) || is_lws(b) || !b.is_ascii()));
+    match scan.peek() {
+        Some(b'<') => Ok((!name.is_empty()).then_some(name)),
+        _ => scan.fail(What::DisplayName),
     }
-    scan.skip(open);
-    let name = trim(name);
-    Ok((!name.is_empty()).then_some(name))
 }
 
 /// A URI has a scheme, and no space.
 fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
-    if let Some(at) = crate::uri::first_space(uri) {
+    if let Some(at) = uri.bytes().position(is_lws) {
         return Err(ParseError::new(start + at, What::Uri));
     }
     let mut scan = Scan::new(uri);

@@ -48,9 +48,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// The first fault found; the header fields that make a reply possible are looked at first.
     pub fn check(&self) -> Result<(), ParseError> {
-        let top = self.top_via()?;
-        let branch = top.branch();
-        self.vias().try_for_each(|via| via.map(drop))?;
+        let mut vias = self.vias();
+        let top = vias.next().unwrap_or_else(|| Err(self.missing(Name::Via)))?;
+        vias.try_for_each(|via| via.map(drop))?;
         let cseq = self.cseq()?;
         for address in [self.from()?, self.to()?] {
             self.check_uri(address)?;
@@ -78,8 +78,8 @@ impl<B: AsRef<[u8]>> Message<B> {
             };
             return Err(ParseError::new(at, what));
         }
-        if branch == Some(COOKIE) {
-            return Err(ParseError::new(branch.map_or(0, |text| self.offset_of(text)), What::Branch));
+        if let Some(branch @ COOKIE) = top.branch() {
+            return Err(ParseError::new(self.offset_of(branch), What::Branch));
         }
         self.check_request_uri()
     }

@@ -10,6 +10,8 @@ use crate::{Header, Limits, Method, Name, ParseError, Values, What};
 mod fields;
 mod parse;
 
+pub(crate) use parse::body_length;
+
 /// A SIP request or response that keeps its bytes as they came.
 ///
 /// Parsing finds the start line, the header lines and the body, and nothing more: what a header says is

@@ -25,6 +25,14 @@ macro_rules! names {
                 }
             }
 
+            /// What a header line of this name begins with.
+            pub(crate) const fn prefix(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($text, ": "),)*
+                    Self::Other => "",
+                }
+            }
+
             /// The one-letter form, where there is one.
             #[must_use]
             pub const fn compact(self) -> Option<&'static str> {
@@ -165,14 +173,19 @@ impl Name {
     pub(crate) fn of(text: &[u8]) -> Self {
         let mut slot = hash(text);
         loop {
-            let Some(&entry) = TABLE.get(slot) else { return Self::Other };
-            match entry {
-                None => return Self::Other,
-                Some((known, name)) if known.as_bytes().eq_ignore_ascii_case(text) => return name,
-                Some(_) => slot = (slot + 1) % SLOTS,
+            match TABLE.get(slot).and_then(|&entry| SPELLINGS.get(usize::from(entry))) {
+                Some((known, name)) if same(known, text) => return *name,
+                Some((known, _)) if !known.is_empty() => slot = (slot + 1) % SLOTS,
+                _ => return Self::Other,
             }
         }
     }
+}
+
+/// Equal but for case; peers mostly write the usual spelling, and then one comparison is enough.
+fn same(known: &str, text: &[u8]) -> bool {
+    let known = known.as_bytes();
+    known.len() == text.len() && (known == text || known.eq_ignore_ascii_case(text))
 }
 
 impl std::fmt::Display for Name {
@@ -181,50 +194,62 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// Slots of the lookup table: a power of two, several times the number of names.
-const SLOTS: usize = 1024;
+/// Slots of the lookup table: a power of two, several times the number of spellings.
+const SLOTS: usize = 512;
 
 /// Length, first, middle and last letter tell nearly all names apart; case does not count.
 const fn hash(text: &[u8]) -> usize {
+    let (Some(first), Some(last)) = (text.first(), text.last()) else { return 0 };
     let length = text.len();
-    if length == 0 {
-        return 0;
-    }
-    let first = (text[0] | 0x20) as usize;
-    let middle = (text[length / 2] | 0x20) as usize;
-    let last = (text[length - 1] | 0x20) as usize;
+    let middle = text[length / 2];
+    let (first, middle, last) = ((*first | 0x20) as usize, (middle | 0x20) as usize, (*last | 0x20) as usize);
     (length * 167 + first * 37 + middle * 11 + last * 5) % SLOTS
 }
 
-/// Every spelling at the slot of its hash, or at the next free one.
-static TABLE: [Option<(&str, Name)>; SLOTS] = table();
-
-const fn table() -> [Option<(&'static str, Name)>; SLOTS] {
-    let mut table = [None; SLOTS];
+/// Every spelling, long and compact; the first is that of no name.
+const SPELLINGS: [(&str, Name); COUNT + 1] = {
+    let mut spellings = [("", Name::Other); COUNT + 1];
+    let mut at = 1;
     let mut i = 0;
     while i < Name::ALL.len() {
         let name = Name::ALL[i];
-        table = put(table, name.as_str(), name);
+        spellings[at] = (name.as_str(), name);
+        at += 1;
         if let Some(compact) = name.compact() {
-            table = put(table, compact, name);
+            spellings[at] = (compact, name);
+            at += 1;
         }
         i += 1;
     }
-    table
-}
+    spellings
+};
 
-const fn put(
-    mut table: [Option<(&'static str, Name)>; SLOTS],
-    text: &'static str,
-    name: Name,
-) -> [Option<(&'static str, Name)>; SLOTS] {
-    let mut slot = hash(text.as_bytes());
-    while table[slot].is_some() {
-        slot = (slot + 1) % SLOTS;
+const COUNT: usize = {
+    let mut count = 0;
+    let mut i = 0;
+    while i < Name::ALL.len() {
+        count += if Name::ALL[i].compact().is_some() { 2 } else { 1 };
+        i += 1;
     }
-    table[slot] = Some((text, name));
+    count
+};
+
+/// The number of each spelling at the slot of its hash, or at the next free one.
+static TABLE: [u8; SLOTS] = {
+    let mut table = [0; SLOTS];
+    let mut number = 1;
+    while number <= COUNT {
+        let mut slot = hash(SPELLINGS[number].0.as_bytes());
+        while table[slot] != 0 {
+            slot = (slot + 1) % SLOTS;
+        }
+        table[slot] = number as u8;
+        number += 1;
+    }
     table
-}
+};
+
+const _: () = assert!(COUNT < 256, "the number of a spelling is a byte");
 
 #[cfg(test)]
 mod tests {

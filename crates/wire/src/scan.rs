@@ -8,6 +8,7 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
 }
 
 /// A character of a token. RFC 3261 §25.1.
+#[inline]
 pub(crate) const fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
@@ -25,7 +26,13 @@ const TOKEN: [bool; 256] = {
 };
 
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let bytes = text.as_bytes();
+    if !bytes.first().copied().is_some_and(is_lws) && !bytes.last().copied().is_some_and(is_lws) {
+        return text;
+    }
+    let start = bytes.iter().position(|&b| !is_lws(b)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|&b| !is_lws(b)).map_or(start, |last| last + 1);
+    text.get(start..end).unwrap_or_default()
 }
 
 /// A cursor that only ever stands between characters.
@@ -49,6 +56,7 @@ impl<'a> Scan<'a> {
         self.at
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -57,10 +65,12 @@ impl<'a> Scan<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -72,6 +82,7 @@ impl<'a> Scan<'a> {
         self.at = (self.at + bytes).min(self.text.len());
     }
 
+    #[inline]
     pub(crate) fn lws(&mut self) {
         while self.peek().is_some_and(is_lws) {
             self.at += 1;
@@ -79,14 +90,15 @@ impl<'a> Scan<'a> {
     }
 
     /// Steps over what `wanted` accepts, which must be ASCII, or all bytes above it.
+    #[inline]
     pub(crate) fn run(&mut self, wanted: impl Fn(u8) -> bool) -> &'a str {
         let start = self.at;
-        while self.peek().is_some_and(&wanted) {
-            self.at += 1;
-        }
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.at += rest.iter().position(|&b| !wanted(b)).unwrap_or(rest.len());
         self.since(start)
     }
 
+    #[inline]
     pub(crate) fn token(&mut self) -> Result<&'a str, ParseError> {
         let token = self.run(is_token);
         if token.is_empty() { self.fail(What::Token) } else { Ok(token) }
@@ -99,10 +111,11 @@ impl<'a> Scan<'a> {
         if digits.is_empty() {
             return self.fail(What::Number);
         }
-        match digits.parse::<u64>() {
-            Ok(number) if number <= most => Ok(number),
-            _ => Err(ParseError::new(start, What::Range)),
-        }
+        digits
+            .bytes()
+            .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+            .filter(|&number| number <= most)
+            .ok_or(ParseError::new(start, What::Range))
     }
 
     /// A quoted string, without its quotes; escapes are kept.

@@ -1,6 +1,6 @@
 //! Messages out of a byte stream. RFC 3261 §18.3, RFC 5626 §3.5.1.
 
-use crate::{Limit, Limits, Message, Name, ParseError, What};
+use crate::{Limit, Limits, ParseError, What};
 
 /// Cuts a stream of bytes, such as a TCP connection, into messages.
 ///
@@ -119,7 +119,7 @@ impl Framer {
         if head > self.limits.message {
             return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));
         }
-        match body_length(self.rest().get(..head).unwrap_or_default()) {
+        match crate::message::body_length(self.rest().get(..head).unwrap_or_default()) {
             Err(error) => self.broken(error),
             Ok(body) => {
                 let length = head.saturating_add(body);
@@ -191,23 +191,4 @@ enum Step {
     Again,
     Wait,
     Out(Result<Frame, ParseError>),
-}
-
-/// The length of the body that follows a header section.
-fn body_length(head: &[u8]) -> Result<usize, ParseError> {
-    let Some(message) = Message::salvage(head) else { return Err(ParseError::new(0, What::Version)) };
-    let mut length = None;
-    for line in message.lines().iter().filter(|line| line.name == Name::ContentLength) {
-        let value = message.length_of(line)?;
-        if length.is_some_and(|before| before != value) {
-            return Err(ParseError::new(line.at as usize, What::Repeated(Name::ContentLength)));
-        }
-        length = Some(value);
-    }
-    match length {
-        Some(length) => Ok(length),
-        // Peers leave it out where there is no body; then the blank line is the end.
-        None if message.count(Name::ContentType) == 0 => Ok(0),
-        None => Err(ParseError::new(head.len(), What::BodyLength)),
-    }
 }

@@ -1,9 +1,9 @@
 //! URIs of the schemes `sip`, `sips` and `tel`; others are kept as they are.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use crate::scan::{Scan, is_lws};
+use crate::scan::Scan;
 use crate::{Params, ParseError, What};
 
 /// A URI taken apart, borrowing from its text. RFC 3261 §19.1, RFC 3966 §3.
@@ -72,9 +72,7 @@ impl<'a> Uri<'a> {
         if !scan.eat(b':') || scan.peek().is_none() {
             return scan.fail(What::Uri);
         }
-        if let Some(at) = text.bytes().position(|b| b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
-            return Err(ParseError::new(at, What::Uri));
-        }
+        let user_end = survey(text, scan.at(), matches!(scheme, Scheme::Sip | Scheme::Sips))?;
         let mut uri = Self {
             scheme,
             user: None,
@@ -87,27 +85,27 @@ impl<'a> Uri<'a> {
             rest: scan.rest(),
         };
         match scheme {
-            Scheme::Sip | Scheme::Sips => uri.sip(scan)?,
+            Scheme::Sip | Scheme::Sips => uri.sip(scan, user_end)?,
             Scheme::Tel => uri.tel(scan)?,
             Scheme::Other(_) => {}
         }
         Ok(uri)
     }
 
-    fn sip(&mut self, mut scan: Scan<'a>) -> Result<(), ParseError> {
-        check_escapes(self.text)?;
-        if let Some(length) = end_of_user(scan.rest().as_bytes()) {
+    fn sip(&mut self, mut scan: Scan<'a>, user_end: Option<usize>) -> Result<(), ParseError> {
+        if let Some(end) = user_end {
             let start = scan.at();
-            let userinfo = scan.rest().get(..length).unwrap_or_default();
-            let (user, password) = match userinfo.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
+            let userinfo = self.text.get(start..end).unwrap_or_default();
+            let colon = memchr::memchr(b':', userinfo.as_bytes());
+            let (user, password) = match colon.and_then(|colon| userinfo.split_at_checked(colon)) {
+                Some((user, password)) => (user, password.get(1..)),
                 None => (userinfo, None),
             };
             if user.is_empty() {
                 return Err(ParseError::new(start, What::Uri));
             }
             (self.user, self.password) = (Some(user), password);
-            scan = Scan::from(self.text, start + length + 1);
+            scan = Scan::from(self.text, end + 1);
         }
         self.host = host(&mut scan)?;
         if scan.eat(b':') {
@@ -211,6 +209,10 @@ impl<'a> Uri<'a> {
     /// ```
     #[must_use]
     pub fn same(&self, other: &Uri<'_>) -> bool {
+        // Also where a parameter stands twice, and one of the two is never the other.
+        if self.text == other.text {
+            return true;
+        }
         if self.scheme != other.scheme {
             return false;
         }
@@ -351,9 +353,7 @@ pub(crate) fn host<'a>(scan: &mut Scan<'a>) -> Result<&'a str, ParseError> {
     let start = scan.at();
     if scan.eat(b'[') {
         let inside = scan.run(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
-        // RFC 5118 §4.10: three colons before an embedded IPv4 address come from a flaw of the old grammar.
-        let address = inside.replacen(":::", "::", 1);
-        if address.parse::<std::net::Ipv6Addr>().is_err() || !scan.eat(b']') {
+        if ipv6(inside).is_none() || !scan.eat(b']') {
             return Err(ParseError::new(start, What::Host));
         }
         return Ok(scan.since(start));
@@ -362,10 +362,18 @@ pub(crate) fn host<'a>(scan: &mut Scan<'a>) -> Result<&'a str, ParseError> {
     if name.is_empty() { scan.fail(What::Host) } else { Ok(name) }
 }
 
+/// RFC 5118 §4.10: three colons before an embedded IPv4 address come from a flaw of the old grammar.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    match text.find(":::") {
+        None => text.parse().ok(),
+        Some(_) => text.replacen(":::", "::", 1).parse().ok(),
+    }
+}
+
 /// The address a host is, with or without brackets.
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    bare.parse().ok().or_else(|| bare.replacen(":::", "::", 1).parse().ok())
+    bare.parse().ok().or_else(|| ipv6(bare).map(IpAddr::V6))
 }
 
 pub(crate) fn port(scan: &mut Scan<'_>) -> Result<u16, ParseError> {
@@ -376,20 +384,26 @@ pub(crate) fn port(scan: &mut Scan<'_>) -> Result<u16, ParseError> {
     }
 }
 
-/// Where the `@` behind the user part is. By the grammar there is only one; but peers leave it unescaped in
-/// the user, and in a Replaces behind the question mark.
-fn end_of_user(rest: &[u8]) -> Option<usize> {
-    let before_headers = memchr::memchr(b'?', rest).and_then(|question| rest.get(..question));
-    before_headers.and_then(|before| memchr::memrchr(b'@', before)).or_else(|| memchr::memrchr(b'@', rest))
-}
-
-fn check_escapes(text: &str) -> Result<(), ParseError> {
-    for at in memchr::memchr_iter(b'%', text.as_bytes()) {
-        if text.as_bytes().get(at + 1..).and_then(hex_pair).is_none() {
-            return Err(ParseError::new(at, What::Escape));
+/// Looks once at every byte: nothing that no URI may hold, whole escapes if `escapes`. Tells where the `@`
+/// behind the user part is. By the grammar there is only one; but peers leave it unescaped in the user, and
+/// in a Replaces behind the question mark.
+fn survey(text: &str, from: usize, escapes: bool) -> Result<Option<usize>, ParseError> {
+    let (mut user_end, mut headers) = (None, false);
+    for (at, byte) in text.bytes().enumerate().skip(from) {
+        if byte.is_ascii_alphanumeric() {
+            continue;
+        }
+        match byte {
+            0..=b' ' | 0x7f | b'<' | b'>' | b'"' => return Err(ParseError::new(at, What::Uri)),
+            b'?' if user_end.is_some() => headers = true,
+            b'@' if !headers => user_end = Some(at),
+            b'%' if escapes && text.as_bytes().get(at + 1..).and_then(hex_pair).is_none() => {
+                return Err(ParseError::new(at, What::Escape));
+            }
+            _ => {}
         }
     }
-    Ok(())
+    Ok(user_end)
 }
 
 /// The byte two hexadecimal digits stand for.
@@ -460,9 +474,4 @@ fn same_headers(one: &Uri<'_>, other: &Uri<'_>) -> bool {
         })
     };
     one.header_pairs().count() == other.header_pairs().count() && covers(one, other) && covers(other, one)
-}
-
-/// A place where white space must not be. RFC 3261 §19.1.1.
-pub(crate) fn first_space(text: &str) -> Option<usize> {
-    text.bytes().position(is_lws)
 }

@@ -85,11 +85,8 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// Content-Length. RFC 3261 §20.14.
     pub fn content_length(&self) -> Option<Result<usize, ParseError>> {
-        self.line(Name::ContentLength).map(|line| self.length_of(line))
-    }
-
-    pub(crate) fn length_of(&self, line: &Line) -> Result<usize, ParseError> {
-        super::parse::content_length(self.bytes(), line)
+        let line = self.line(Name::ContentLength)?;
+        Some(super::parse::content_length(self.bytes(), line))
     }
 
     /// RSeq, from 1 up. RFC 3262 §7.1.
@@ -209,7 +206,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     /// A missing header is found missing where the headers end.
-    fn missing(&self, name: Name) -> ParseError {
+    pub(crate) fn missing(&self, name: Name) -> ParseError {
         ParseError::new(self.header_span().end, What::Missing(name))
     }
 }

@@ -48,11 +48,7 @@ fn read(bytes: &[u8], begin: usize, limits: &Limits, lenient: bool) -> Result<In
             Err(error) => return Err(error),
         };
         if line.name == Name::ContentLength && !lenient {
-            let value = content_length(bytes, &line)?;
-            if length.is_some_and(|before| before != value) {
-                return fail(line.at as usize, What::Repeated(Name::ContentLength));
-            }
-            length = Some(value);
+            add_length(bytes, &line, &mut length)?;
         }
         lines.push(line);
         at = next;
@@ -65,6 +61,43 @@ fn read(bytes: &[u8], begin: usize, limits: &Limits, lenient: bool) -> Result<In
     };
     let (end, head_end, body) = (short(begin + end), short(at), short(body));
     Ok(Index { begin: short(begin), end, head_end, body, start, lines })
+}
+
+/// The length of the body behind a header section, for streams. RFC 3261 §18.3.
+pub(crate) fn body_length(head: &[u8]) -> Result<usize, ParseError> {
+    let (end, mut at) = line_end(head, 0)?;
+    if memchr::memmem::find(head.get(..end).unwrap_or_default(), b"SIP/").is_none() {
+        return fail(0, What::Version);
+    }
+    let (mut length, mut has_type) = (None, false);
+    while at + 2 < head.len() {
+        let (line, next) =
+            match header_line(head, at, &Limits { header_line: usize::MAX, ..Limits::default() }) {
+                Ok(found) => found,
+                Err(_) => unreadable(head, at),
+            };
+        has_type |= line.name == Name::ContentType;
+        if line.name == Name::ContentLength {
+            add_length(head, &line, &mut length)?;
+        }
+        at = next;
+    }
+    match length {
+        Some(length) => Ok(length),
+        // Peers leave it out where there is no body; then the blank line is the end.
+        None if !has_type => Ok(0),
+        None => fail(head.len(), What::BodyLength),
+    }
+}
+
+/// Reads a Content-Length; where there are several, they must agree.
+fn add_length(bytes: &[u8], line: &Line, length: &mut Option<usize>) -> Result<(), ParseError> {
+    let value = content_length(bytes, line)?;
+    if length.is_some_and(|before| before != value) {
+        return fail(line.at as usize, What::Repeated(Name::ContentLength));
+    }
+    *length = Some(value);
+    Ok(())
 }
 
 fn start_line(bytes: &[u8], limits: &Limits, lenient: bool) -> Result<(Start, usize), ParseError> {
@@ -183,16 +216,11 @@ fn status_line(line: &[u8]) -> Result<Start, ParseError> {
 
 fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize), ParseError> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let name_length = rest.iter().position(|&b| !is_token(b)).unwrap_or(rest.len());
-    let mut colon = name_length;
-    while matches!(rest.get(colon), Some(b' ' | b'\t')) {
-        colon += 1;
-    }
-    match rest.get(colon) {
-        Some(b':') if name_length > 0 => {}
-        None => return fail(bytes.len(), What::Incomplete),
-        Some(_) if name_length == 0 => return fail(at, What::HeaderName),
-        Some(_) => return fail(at + colon, What::Colon),
+    let Some(colon) = find_colon(rest) else { return Err(no_header(rest, at)) };
+    let raw_name = rest.get(..colon).unwrap_or_default().trim_ascii_end();
+    let name = Name::of(raw_name);
+    if name == Name::Other && (raw_name.is_empty() || !raw_name.iter().all(|&b| is_token(b))) {
+        return Err(no_header(rest, at));
     }
     let mut search = at + colon + 1;
     let (end, next) = loop {
@@ -212,10 +240,39 @@ fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize)
         at: short(at),
         value: short(at + colon + 1 + skip),
         value_end: short(end - trail),
-        name_length: u16::try_from(name_length).unwrap_or(u16::MAX),
-        name: Name::of(rest.get(..name_length).unwrap_or_default()),
+        name_length: u16::try_from(raw_name.len()).unwrap_or(u16::MAX),
+        name,
     };
     Ok((line, next))
+}
+
+/// Finds the first colon, eight bytes at a time: names are too short for a search that has to warm up.
+fn find_colon(text: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
+    let (chunks, tail) = text.as_chunks::<8>();
+    for (number, chunk) in chunks.iter().enumerate() {
+        let colons_are_zero = u64::from_le_bytes(*chunk) ^ COLONS;
+        let found = colons_are_zero.wrapping_sub(LOW) & !colons_are_zero & HIGH;
+        if found != 0 {
+            return Some(number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&b| b == b':')?;
+    Some(text.len() - tail.len() + at)
+}
+
+/// What keeps a line from being a header.
+#[cold]
+fn no_header(rest: &[u8], at: usize) -> ParseError {
+    let name = rest.iter().take_while(|&&b| is_token(b)).count();
+    let space = rest.iter().skip(name).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match rest.get(name + space) {
+        None => ParseError::new(at + rest.len(), What::Incomplete),
+        Some(_) if name == 0 => ParseError::new(at, What::HeaderName),
+        Some(_) => ParseError::new(at + name + space, What::Colon),
+    }
 }
 
 /// A line that is no header, kept whole as the value of an empty name.
