@@ -2,15 +2,18 @@
 //!
 //! Both ends and the network are values, time is virtual and chance comes from a seed, so every run can be repeated.
 
+pub mod agent;
 pub mod capture;
 pub mod coverage;
 pub mod ladder;
 pub mod network;
 pub mod node;
+pub mod pair;
 pub mod party;
 pub mod raw;
 pub mod render;
 pub mod scene;
+pub mod seat;
 pub mod sketch;
 
 use std::time::Duration;
@@ -29,4 +32,18 @@ pub const fn ms(millis: u64) -> Duration {
 /// So many seconds.
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// What a scenario test needs: `use midcall_testkit::prelude::*`.
+pub mod prelude {
+    pub use crate::agent::{Agent, Call, Handle};
+    pub use crate::assert_ladder;
+    pub use crate::network::Pick;
+    pub use crate::pair::{Pair, Trio, incoming};
+    pub use crate::party::{Party, Received};
+    pub use crate::scene::Scene;
+    pub use crate::seat::Seat;
+    pub use crate::{Seed, ms, secs};
+    pub use midcall_proto::covers;
+    pub use midcall_wire::Method;
 }

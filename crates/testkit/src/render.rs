@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use midcall_proto::time::Instant;
 
 use crate::network::{Fate, Packet};
+use crate::node::Node;
 use crate::raw::Raw;
 use crate::sketch::direction;
 
@@ -26,6 +27,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// The lifeline of a node.
+    pub fn of(node: &dyn Node) -> Self {
+        Self { name: node.name().to_owned(), addresses: node.addresses().to_vec() }
+    }
+
     fn owns(&self, address: SocketAddr) -> bool {
         self.addresses.contains(&address)
     }
