@@ -103,6 +103,8 @@ pub struct Offers {
     pub pending: Sided<Option<Offer>>,
     /// Both descriptions in force.
     pub agreed: Option<Sided<Arc<Sdp>>>,
+    /// Who offered the one of them that was the offer.
+    pub offerer: Option<Way>,
     /// The last description that each side gave, refused ones included: what o= versions are compared with (OA-29, OA-31).
     pub last: Sided<Option<Arc<Sdp>>>,
     /// The answer previewed in an unreliable provisional response, and its message.
@@ -145,6 +147,7 @@ impl Offers {
                     Way::Sent => Sided { ours: offered, theirs: answered },
                     Way::Received => Sided { ours: answered, theirs: offered },
                 });
+                self.offerer = Some(offerer);
                 self.exchanges = self.exchanges.saturating_add(1);
                 Some(Outcome::Agreed { offerer })
             }

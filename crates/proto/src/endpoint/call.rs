@@ -90,6 +90,8 @@ pub(super) struct Asked {
     pub(super) held_success: bool,
     /// It replaces this call when accepted (RFC 3891).
     pub(super) replaces: Option<CallId>,
+    /// The last provisional response above 100 and when it went out.
+    pub(super) progress: Option<(u16, Instant)>,
     /// Whether a further provisional response waits for the PRACK of the one before (PR-07).
     pub(super) queued: Vec<u16>,
 }
@@ -166,13 +168,15 @@ pub(super) struct Spec {
     pub(super) cseq: Option<u32>,
     pub(super) headers: Vec<(Name, String)>,
     pub(super) body: Option<(&'static str, Vec<u8>)>,
+    /// The From URI, if it is to be another one (RFC 4916).
+    pub(super) from: Option<String>,
     /// Credentials that answer a challenge.
     pub(super) credentials: Vec<(Name, String)>,
 }
 
 impl Spec {
     pub(super) fn new(method: Method) -> Self {
-        Self { method, cseq: None, headers: Vec::new(), body: None, credentials: Vec::new() }
+        Self { method, cseq: None, headers: Vec::new(), body: None, from: None, credentials: Vec::new() }
     }
 
     pub(super) fn header(mut self, name: Name, value: impl ToString) -> Self {
@@ -383,8 +387,7 @@ impl Call {
 
     /// The session in force, as the session helpers read it.
     pub(super) fn agreed(&self) -> Option<Agreed> {
-        let agreed = self.dialog()?.offers.agreed.as_ref()?;
-        Some(crate::session::agreed(&agreed.ours, &agreed.theirs))
+        self.session_in(self.legs.get(self.main()?)?)
     }
 
     /// Marks the call as over and tells why, once.
@@ -462,7 +465,10 @@ fn request_in(
     let tagged =
         |uri: &str, tag: &str| if tag.is_empty() { format!("<{uri}>") } else { format!("<{uri}>;tag={tag}") };
     message = message
-        .header(Name::From, tagged(&dialog.party.ours.uri, &dialog.party.ours.tag))
+        .header(
+            Name::From,
+            tagged(spec.from.as_deref().unwrap_or(&dialog.party.ours.uri), &dialog.party.ours.tag),
+        )
         .header(Name::To, tagged(&dialog.party.theirs.uri, &dialog.party.theirs.tag))
         .header(Name::CallId, &dialog.call_id)
         .header(Name::CSeq, format_args!("{cseq} {}", spec.method.as_str()));

@@ -82,6 +82,8 @@ pub struct Config {
     pub refer: Policy,
     /// Whether this UA announces connected identity (RFC 4916, `from-change`).
     pub from_change: bool,
+    /// Whether the peer may change its From URI in mid-call; if not, such a request gets 403 (RFC 4916 §4.4.2).
+    pub identity_changes: bool,
     /// After how many 491 in a row a change is given up (GL-06).
     pub glare_retries: u8,
     /// End the call on the codes that RFC 5057 lists, not only on 408 and 481 (CF-36).
@@ -126,6 +128,7 @@ impl Config {
             new_streams: Policy::Ask,
             refer: Policy::Accept,
             from_change: false,
+            identity_changes: true,
             glare_retries: 3,
             strict_5057: false,
             offer_patience: Duration::from_secs(60),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::call::Call;
+use super::call::{Call, Leg};
 use super::core::{Core, Later};
-use crate::dialog::{Applied, Noted, Outcome, Way};
+use super::modify::Modification;
+use crate::dialog::{Applied, Noted, OptionTag, Outcome, Way};
 use crate::event::{CallEvent, Side};
+use crate::session::{Agreed, Offerer};
 use crate::time::Instant;
 
 impl Call {
@@ -41,8 +43,7 @@ impl Call {
     pub(super) fn session_changed(&mut self, core: &mut Core, index: usize) {
         let Some(leg) = self.legs.get(index) else { return };
         let early = leg.dialog.usage.early();
-        let Some(agreed) = leg.dialog.offers.agreed.as_ref() else { return };
-        let session = crate::session::agreed(&agreed.ours, &agreed.theirs);
+        let Some(session) = self.session_in(leg) else { return };
         let by_us = session.streams.iter().any(|stream| stream.held_by_us);
         let by_them = session.streams.iter().any(|stream| stream.held_by_peer);
         core.tell(self.id, CallEvent::Session { agreed: session, early });
@@ -54,6 +55,20 @@ impl Call {
             }
         }
         self.held = (by_us, by_them);
+    }
+
+    /// The session in force in a leg. Whether we hold is our own knowledge; whether the peer does, the descriptions tell.
+    pub(super) fn session_in(&self, leg: &Leg) -> Option<Agreed> {
+        let offers = &leg.dialog.offers;
+        let agreed = offers.agreed.as_ref()?;
+        let offerer = if offers.offerer == Some(Way::Sent) { Offerer::Us } else { Offerer::Peer };
+        let mut session = crate::session::agreed_by(&agreed.ours, &agreed.theirs, offerer);
+        // A wish of ours in flight is in force once its answer is here: the event for it comes right after.
+        let wish = self.wishes.in_flight_wish().filter(|_| offerer == Offerer::Us).or(self.wish.as_deref());
+        for (stream, wanted) in session.streams.iter_mut().zip(wish.iter().flat_map(|wish| &wish.streams)) {
+            stream.held_by_us = stream.is_on() && wanted.held();
+        }
+        Some(session)
     }
 
     /// The dialog is confirmed and acknowledged: other early dialogs go, waiting wishes may go out.
@@ -70,6 +85,12 @@ impl Call {
             }
         }
         core.tell(self.id, CallEvent::Established);
+        let Some(leg) = self.legs.get(index) else { return };
+        let listed = leg.dialog.party.theirs.can.supported.has(OptionTag::FromChange);
+        if core.config.from_change && listed && !self.outgoing {
+            // RFC 4916 §4.2: the callee tells its identity once, also an unchanged one.
+            self.want_quietly(core, now, Modification::Target);
+        }
         if let Some((referrer, refer)) = self.placed_for {
             core.later.push(Later::Referred { referrer, refer, status: 200 });
         }

@@ -43,6 +43,7 @@ impl Call {
             patience: None,
             held_success: false,
             replaces: None,
+            progress: None,
             queued: Vec::new(),
         };
         let owed = leg.dialog.owed(&seen).into_iter().next();
@@ -74,6 +75,10 @@ impl Call {
             self.refuse_owed(core, now, &asked, owed.reply);
             return;
         }
+        if !core.config.identity_changes && self.changes_identity(index, &seen) {
+            self.respond(core, now, &asked, 403, &[], None);
+            return;
+        }
         if self.unsupported(core, now, &asked, &seen) || self.bad_body(core, now, &asked, &seen) {
             return;
         }
@@ -98,6 +103,11 @@ impl Call {
             Method::Other => self.respond(core, now, &asked, 501, &[], None),
             _ => self.respond(core, now, &asked, 405, &[], None),
         }
+    }
+
+    fn changes_identity(&self, index: usize, seen: &Seen<'_>) -> bool {
+        let known = self.legs.get(index).map(|leg| &*leg.dialog.party.theirs.uri);
+        matches!(seen.method, Method::Invite | Method::Update) && known != seen.from_uri
     }
 
     fn refuse_owed(&mut self, core: &mut Core, now: Instant, asked: &Asked, reply: Reply) {

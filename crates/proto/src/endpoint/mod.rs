@@ -5,6 +5,7 @@
 //! same inputs and seed give the same outputs.
 
 mod call;
+mod change;
 mod config;
 mod core;
 mod ending;
@@ -40,6 +41,7 @@ pub use self::verbs::{CallMut, CallRef};
 
 use self::call::Call;
 use self::core::{Core, Later};
+use self::outcome::Response;
 use self::register::Registration;
 use crate::Msg;
 use crate::event::{CallId, RegistrationId};
@@ -330,12 +332,9 @@ impl Endpoint {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return; // keep-alive
         }
-        let message = match Msg::parse(Bytes::copy_from_slice(bytes)) {
-            Ok(message) => message,
-            Err(_) => {
-                self.core.drop_input("messages that are not SIP");
-                return;
-            }
+        let Ok(message) = Msg::parse(Bytes::copy_from_slice(bytes)) else {
+            self.core.drop_input("messages that are not SIP");
+            return;
         };
         match self.core.layer.receive(now, flow, message) {
             Received::Absorbed => {}
@@ -356,7 +355,8 @@ impl Endpoint {
                 match user {
                     Some(core::User::Call { call, leg, purpose, .. }) => {
                         self.with_call(now, call, |call, core| {
-                            call.response(core, now, leg, purpose, id, flow, &msg);
+                            let response = Response { leg, purpose, client: id, flow, message: &msg };
+                            call.response(core, now, response);
                         });
                     }
                     Some(core::User::Registration(id)) => {

@@ -4,18 +4,16 @@
 //! session in force and all wishes that wait; a change that waited, met 491 or was overtaken is sent only if it still
 //! differs. Nothing is silently lost: each ticket ends in one event.
 
+use midcall_wire::{Method, Name};
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::time::Duration;
-
-use midcall_wire::{Method, Name};
 
 use super::call::{Call, Refused, Spec, local};
 use super::config::Prefer;
 use super::core::{Core, Purpose};
 use crate::Msg;
 use crate::dialog::{OptionSet, OptionTag, Plan, Way, Wish};
-use crate::event::{CallEvent, Change, Ended, Failure, Ticket, What, Why};
+use crate::event::{CallEvent, Change, Failure, Ticket, What, Why};
 use crate::rules::RuleId;
 use crate::session::{Codec, Stream, Wanted};
 use crate::time::Instant;
@@ -54,6 +52,8 @@ pub enum Modification {
     Refresh,
     /// Tell the peer our present Contact (RFC 3261 §12.2).
     Target,
+    /// Take another From URI (RFC 4916).
+    Identity(String),
 }
 
 impl Modification {
@@ -86,7 +86,7 @@ impl Modification {
                 wanted.move_to(*stream, *address, *port);
             }
             Self::Replace(session) => *wanted = (**session).clone(),
-            Self::Repeat | Self::Offerless | Self::Refresh | Self::Target => {}
+            Self::Repeat | Self::Offerless | Self::Refresh | Self::Target | Self::Identity(_) => {}
         }
     }
 
@@ -101,66 +101,67 @@ impl Modification {
             Self::Replace(_) | Self::Repeat | Self::Offerless => What::Session,
             Self::Refresh => What::Refresh,
             Self::Target => What::Target,
+            Self::Identity(_) => What::Identity,
         }
     }
 
     /// Whether it needs a request even if the session would stay the same.
     const fn forced(&self) -> bool {
-        matches!(self, Self::Repeat | Self::Offerless | Self::Refresh | Self::Target)
+        matches!(self, Self::Repeat | Self::Offerless | Self::Refresh | Self::Target | Self::Identity(_))
     }
 
     /// Whether the request needs no offer.
     const fn bare(&self) -> bool {
-        matches!(self, Self::Refresh | Self::Target)
+        matches!(self, Self::Refresh | Self::Target | Self::Identity(_))
     }
 }
 
 /// One wish and its history.
 #[derive(Clone, Debug)]
-struct Asked {
+pub(super) struct Wanting {
     /// `None` for the endpoint's own: a refresh, a resynchronisation.
-    ticket: Option<Ticket>,
-    modification: Modification,
-    prefer: Option<Prefer>,
-    attempts: u8,
-    told_waiting: Option<RuleId>,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) modification: Modification,
+    pub(super) prefer: Option<Prefer>,
+    pub(super) attempts: u8,
+    pub(super) told_waiting: Option<RuleId>,
 }
 
 /// The request in flight.
 #[derive(Clone, Debug)]
-struct InFlight {
-    client: Option<ClientId>,
-    request: Option<Msg>,
-    flow: Option<crate::flow::Flow>,
-    method: Method,
-    cseq: u32,
-    because: RuleId,
+pub(super) struct InFlight {
+    pub(super) client: Option<ClientId>,
+    pub(super) request: Option<Msg>,
+    pub(super) flow: Option<crate::flow::Flow>,
+    pub(super) method: Method,
+    pub(super) cseq: u32,
+    pub(super) because: RuleId,
     /// How many wishes, from the front, it carries.
-    carries: usize,
+    pub(super) carries: usize,
     /// The session if it is accepted.
-    wanted: Wanted,
-    offerless: bool,
-    provisional: bool,
-    cancel: super::call::Cancel,
-    leg: u32,
+    pub(super) wanted: Wanted,
+    pub(super) offerless: bool,
+    pub(super) provisional: bool,
+    pub(super) cancel: super::call::Cancel,
+    pub(super) leg: u32,
 }
 
 /// The wishes of a call.
 #[derive(Default, Debug)]
 pub(super) struct Wishes {
-    queue: VecDeque<Asked>,
-    flight: Option<Box<InFlight>>,
-    next_ticket: u32,
+    pub(super) queue: VecDeque<Wanting>,
+    pub(super) flight: Option<Box<InFlight>>,
+    pub(super) next_ticket: u32,
     /// Nothing is tried before: after a 491, a 500 or 503 with Retry-After.
-    not_before: Option<Instant>,
+    pub(super) not_before: Option<Instant>,
     /// What `not_before` comes from.
-    held_by: Option<RuleId>,
+    pub(super) held_by: Option<RuleId>,
     /// 491s in a row.
-    glare: u8,
+    pub(super) glare: u8,
     /// The next try must be a re-INVITE: the peer said 504 to UPDATE (UP-11).
-    by_invite: bool,
+    pub(super) by_invite: bool,
     /// Option tags that a 420 took away.
-    without: OptionSet,
+    pub(super) without: OptionSet,
 }
 
 impl Wishes {
@@ -178,6 +179,11 @@ impl Wishes {
     /// Whether this transaction is the request in flight.
     pub(super) fn flies(&self, cseq: u32) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.cseq == cseq)
+    }
+
+    /// The session that the request in flight asks for.
+    pub(super) fn in_flight_wish(&self) -> Option<&Wanted> {
+        self.flight.as_ref().map(|flight| &flight.wanted)
     }
 
     pub(super) fn idle(&self) -> bool {
@@ -202,7 +208,7 @@ impl Call {
         }
         let ticket = Ticket(self.wishes.next_ticket);
         self.wishes.next_ticket += 1;
-        self.wishes.queue.push_back(Asked {
+        self.wishes.queue.push_back(Wanting {
             ticket: Some(ticket),
             modification,
             prefer,
@@ -216,7 +222,7 @@ impl Call {
     /// Adds a wish of the endpoint's own.
     pub(super) fn want_quietly(&mut self, core: &mut Core, now: Instant, modification: Modification) {
         if !self.ended && self.wishes.queue.len() < MOST_WISHES {
-            self.wishes.queue.push_back(Asked {
+            self.wishes.queue.push_back(Wanting {
                 ticket: None,
                 modification,
                 prefer: None,
@@ -346,7 +352,7 @@ impl Call {
         Some(wanted)
     }
 
-    fn fire(
+    pub(super) fn fire(
         &mut self,
         core: &mut Core,
         now: Instant,
@@ -357,6 +363,11 @@ impl Call {
     ) -> bool {
         let mut spec = Spec::new(flight.method).sdp(body);
         spec.credentials = credentials;
+        spec.from =
+            self.wishes.queue.iter().take(flight.carries).rev().find_map(|asked| match &asked.modification {
+                Modification::Identity(uri) => Some(uri.clone()),
+                _ => None,
+            });
         self.add_timer_headers(core, index, &mut spec);
         if !self.wishes.without.is_empty() {
             let kept = core.supported().without(self.wishes.without);
@@ -419,7 +430,7 @@ impl Call {
     }
 
     /// The wishes that a request carried (or that needed none) are in force.
-    fn fulfilled(
+    pub(super) fn fulfilled(
         &mut self,
         core: &mut Core,
         method: Option<(Method, RuleId)>,
@@ -441,7 +452,7 @@ impl Call {
     }
 
     /// The wishes that a request carried will not come true.
-    fn failed(&mut self, core: &mut Core, carries: usize, failure: &Failure) {
+    pub(super) fn failed(&mut self, core: &mut Core, carries: usize, failure: &Failure) {
         for asked in self.wishes.queue.drain(..carries.min(self.wishes.queue.len())) {
             if let Some(ticket) = asked.ticket {
                 core.tell(self.id, CallEvent::ChangeFailed { ticket, failure: failure.clone() });
@@ -455,223 +466,8 @@ impl Call {
         self.failed(core, usize::MAX, failure);
     }
 
-    /// A response to the request in flight.
-    pub(super) fn change_response(&mut self, core: &mut Core, now: Instant, index: usize, message: &Msg) {
-        let status = message.status().unwrap_or_default();
-        let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let method = message.method();
-        if method == Method::Invite && (200..300).contains(&status) && self.resend_ack(core, now, index, cseq)
-        {
-            return;
-        }
-        let at = core.at(now);
-        let seen = crate::dialog::Seen::read(Way::Received, at, message);
-        if status < 200 {
-            if self.repeated_reliable(index, &seen) {
-                return;
-            }
-            self.apply_received(core, now, index, at, message);
-            if seen.reliable().is_some() {
-                self.answer_reliable(core, now, index, &seen);
-            }
-            if let Some(flight) = self.wishes.flight.as_mut() {
-                flight.provisional = true;
-                if flight.cancel == super::call::Cancel::Wanted {
-                    self.cancel_change(core, now);
-                }
-            }
-            return;
-        }
-        let executed = self
-            .legs
-            .get(index)
-            .and_then(|leg| leg.dialog.request_of(&seen))
-            .is_some_and(|open| open.executed);
-        let offered = self
-            .legs
-            .get(index)
-            .is_some_and(|leg| matches!(leg.dialog.role_of_sdp(&seen), crate::dialog::SdpRole::Offer(_)));
-        self.apply_received(core, now, index, at, message);
-        if (200..300).contains(&status) {
-            let mut usable = true;
-            if method == Method::Invite {
-                let mut answer = None;
-                if let (true, Some(offer)) = (offered, &seen.sdp) {
-                    let (bytes, good) = self.answer_for_response(index, offer);
-                    answer = Some(bytes);
-                    usable = good;
-                }
-                self.acknowledge(core, now, index, cseq, answer);
-            }
-            if self.ended {
-                return;
-            }
-            self.change_accepted(core, now, usable, index);
-        } else {
-            self.change_refused(core, now, index, status, Some(message), executed);
-        }
-    }
-
-    fn change_accepted(&mut self, core: &mut Core, now: Instant, usable: bool, index: usize) {
-        self.suspect = false;
-        let Some(flight) = self.wishes.flight.take() else { return };
-        self.wishes.glare = 0;
-        self.wishes.by_invite = false;
-        self.wish = Some(Box::new(flight.wanted));
-        let text = why_text(flight.method, flight.because);
-        self.fulfilled(core, Some((flight.method, flight.because)), flight.carries, text);
-        if !usable {
-            // RI-19: the peer's offer was answered validly, but nothing of it can be used.
-            self.send_bye(core, now, index, Some("SIP;cause=488;text=\"No usable session\""));
-            self.end(core, now, Ended::NoSession);
-            return;
-        }
-        self.kick(core, now);
-    }
-
-    /// A final response other than 2xx, or none at all (`message` is `None`).
-    pub(super) fn change_refused(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        index: usize,
-        status: u16,
-        message: Option<&Msg>,
-        executed: bool,
-    ) {
-        let Some(flight) = self.wishes.flight.take() else { return };
-        if self.ended {
-            return;
-        }
-        let carries = flight.carries;
-        let retry_after = message.and_then(|message| message.retry_after()).and_then(Result::ok);
-        let tries = self.wishes.queue.front().map_or(0, |asked| asked.attempts);
-        let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
-        let may_repeat = tries <= core.config.glare_retries;
-        match status {
-            408 | 481 => {
-                // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE.
-                self.send_bye(core, now, index, None);
-                let why = if message.is_none() { Ended::Timeout } else { Ended::Lost { status } };
-                self.end(core, now, why);
-                return;
-            }
-            401 | 407 => {
-                if let Some(credentials) = self.answer_challenge(core, message, flight.request.as_ref()) {
-                    let body = flight.request.as_ref().and_then(|request| request.sdp().map(<[u8]>::to_vec));
-                    if self.fire(core, now, index, *flight, body, credentials) {
-                        return;
-                    }
-                }
-                self.failed(core, carries, &Failure::Rejected { status });
-            }
-            491 if self.wishes.glare < core.config.glare_retries => {
-                self.wishes.glare += 1;
-                self.wishes.not_before = Some(now + glare_wait(core, owner));
-                self.wishes.held_by =
-                    Some(if owner { RuleId::OwnerRetryTime } else { RuleId::OtherRetryTime });
-            }
-            491 => {
-                let attempts = tries;
-                self.wishes.glare = 0;
-                self.failed(core, carries, &Failure::Glare { attempts });
-            }
-            500 | 503 if retry_after.is_some() && may_repeat => {
-                self.wishes.not_before = Self::retry_after(retry_after).map(|wait| now + wait);
-                self.wishes.held_by = Some(RuleId::OverlapRetryAfter);
-            }
-            // The peer lacks UPDATE after all: the next plan knows, and a confirmed dialog falls back (UP-19).
-            405 | 501 if flight.method == Method::Update => {}
-            504 if flight.method == Method::Update && !flight.offerless => self.wishes.by_invite = true,
-            422 if may_repeat => {}
-            420 if may_repeat && self.learn_unsupported(core, message) => {}
-            421 | 415 if tries < 2 => {}
-            487 if flight.cancel != super::call::Cancel::No => {
-                self.failed(core, carries, &Failure::Withdrawn);
-            }
-            404 | 410 | 416 | 480 | 482..=485 | 502 | 604 => {
-                self.failed(core, carries, &Failure::Rejected { status });
-                self.suspected(core, now, index, status);
-            }
-            _ => self.failed(core, carries, &Failure::Rejected { status }),
-        }
-        if executed && !self.ended {
-            // RFC 6141 §3.4: part of the refused change was executed; a new exchange brings both sides back in step.
-            self.want_quietly(core, now, Modification::Repeat);
-        }
-        self.kick(core, now);
-    }
-
-    fn learn_unsupported(&mut self, _core: &Core, message: Option<&Msg>) -> bool {
-        let Some(message) = message else { return false };
-        let refused = OptionSet::read(message, Name::Unsupported);
-        let news = refused.without(self.wishes.without).tags().next().is_some();
-        self.wishes.without.add(refused);
-        news
-    }
-
-    /// A code of RFC 5057's list: the first marks the call, the second ends it (CF-36).
-    fn suspected(&mut self, core: &mut Core, now: Instant, index: usize, status: u16) {
-        if self.suspect || core.config.strict_5057 {
-            self.send_bye(core, now, index, None);
-            self.end(core, now, Ended::Lost { status });
-        } else {
-            self.suspect = true;
-            core.tell(self.id, CallEvent::Suspect { status });
-        }
-    }
-
-    /// The credentials that answer a challenge, if we have any that were not refused already.
-    pub(super) fn answer_challenge(
-        &mut self,
-        core: &mut Core,
-        message: Option<&Msg>,
-        request: Option<&Msg>,
-    ) -> Option<Vec<(Name, String)>> {
-        let (message, request, digest) = (message?, request?, self.digest.as_deref_mut()?);
-        let cnonce = core.rng.next_u64();
-        let uri = request.request_uri()?;
-        digest.answer(&message.challenges(), request, request.method_name(), uri, request.body(), cnonce).ok()
-    }
-
-    /// CANCEL for the re-INVITE in flight (RFC 3261 §9.1); waits for a provisional response.
-    pub(super) fn cancel_change(&mut self, core: &mut Core, now: Instant) -> bool {
-        let Some(flight) = self.wishes.flight.as_mut().filter(|flight| flight.method == Method::Invite)
-        else {
-            return false;
-        };
-        if !flight.provisional {
-            flight.cancel = super::call::Cancel::Wanted;
-            return true;
-        }
-        let (Some(request), Some(flow), Some(client)) = (flight.request.clone(), flight.flow, flight.client)
-        else {
-            return false;
-        };
-        flight.cancel = super::call::Cancel::Sent { at: now };
-        super::uac::cancel(core, now, self.id, flight.leg, &request, flow, client);
-        true
-    }
-
     /// The peer offers while wishes wait: what they ask for may already be so.
     pub(super) fn adopt(&mut self, wish: Wanted) {
         self.wish = Some(Box::new(wish));
-    }
-}
-
-/// The wait after a 491: owner of the Call-ID 2.1 to 4.0 s, the other side 0 to 2.0 s, in steps of 10 ms (GL-01, GL-02).
-fn glare_wait(core: &mut Core, owner: bool) -> Duration {
-    let steps = if owner { 210 + core.rng.below(191) } else { core.rng.below(201) };
-    Duration::from_millis(steps * 10)
-}
-
-fn why_text(method: Method, because: RuleId) -> &'static str {
-    match (method, because) {
-        (Method::Update, RuleId::RefreshMethod) => "no offer needed and the peer takes UPDATE",
-        (Method::Update, _) => "UPDATE: allowed by the peer and preferred here",
-        (_, RuleId::UpdateNotAllowed | RuleId::UpdateRefusedAsMethod) => {
-            "re-INVITE: the peer does not take UPDATE"
-        }
-        _ => "re-INVITE: the default for a session change in a confirmed dialog",
     }
 }

@@ -11,18 +11,24 @@ use crate::flow::Flow;
 use crate::time::Instant;
 use crate::transaction::ClientId;
 
+/// A response, and the request that it answers.
+pub(super) struct Response<'m> {
+    /// The leg of the request.
+    pub(super) leg: u32,
+    /// What it was sent for.
+    pub(super) purpose: Purpose,
+    /// Its transaction.
+    pub(super) client: ClientId,
+    /// Where the response came from.
+    pub(super) flow: Flow,
+    /// The response.
+    pub(super) message: &'m Msg,
+}
+
 impl Call {
     /// A response to a request of this call.
-    pub(super) fn response(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        leg: u32,
-        purpose: Purpose,
-        client: ClientId,
-        flow: Flow,
-        message: &Msg,
-    ) {
+    pub(super) fn response(&mut self, core: &mut Core, now: Instant, response: Response<'_>) {
+        let Response { leg, purpose, client, flow, message } = response;
         if purpose == Purpose::Setup {
             self.setup_or_late(core, now, flow, message);
             return;

@@ -224,6 +224,7 @@ impl Call {
                 patience: None,
                 held_success: false,
                 replaces: None,
+                progress: None,
                 queued: Vec::new(),
             });
         }

@@ -28,6 +28,7 @@ impl Call {
         legs.chain(timer)
             .chain(self.wishes.wake_at())
             .chain(self.asked.iter().filter_map(|asked| asked.patience))
+            .chain(self.asked.iter().filter_map(|asked| asked.rings_at()))
             .chain(self.notify_at())
             .chain(self.linger)
             .min()
@@ -38,6 +39,7 @@ impl Call {
         self.resend_due(core, now);
         self.drop_early(core, now);
         self.patience_over(core, now);
+        self.ring_on(core, now);
         self.session_timer_due(core, now);
         self.notify_referrers(core, now);
         if self.wishes.wake_at().is_some_and(|at| at <= now) {

@@ -346,6 +346,10 @@ impl Call {
         let Some(setup) = self.setup.as_mut() else { return };
         let cancelled = setup.cancel != Cancel::No;
         setup.tries += 1;
+        if message.is_none() && !cancelled && !setup.provisional && self.try_next_address(core, now) {
+            return;
+        }
+        let Some(setup) = self.setup.as_mut() else { return };
         if let (false, Some(message), true) = (cancelled, message, setup.tries < 6)
             && self.retry_setup(core, now, status, message)
         {
@@ -372,6 +376,22 @@ impl Call {
             _ => Ended::Refused { status, by: Side::Them },
         };
         self.end(core, now, why);
+    }
+
+    /// RFC 3263 §4.3: the host has a further address; the same request goes there in a new transaction (TX-32).
+    fn try_next_address(&mut self, core: &mut Core, now: Instant) -> bool {
+        let Some(setup) = self.setup.as_ref() else { return false };
+        let (Some(tried), Some(target)) =
+            (setup.flow, core.config.outbound_proxy.clone().or(Some(setup.uri.clone())))
+        else {
+            return false;
+        };
+        core.unreachable(tried.transport, tried.remote);
+        let next = matches!(core.hop(&target, None), Hop::Known(flow) if flow.remote != tried.remote);
+        if next {
+            self.send_invite(core, now, Vec::new());
+        }
+        next
     }
 
     /// Answers a challenge, a 422 or a 420 with a further INVITE (RFC 3261 §22.2, RFC 4028 §7.3, RFC 3261 §8.1.3.5).

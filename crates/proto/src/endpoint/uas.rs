@@ -1,5 +1,7 @@
 //! Taking a call: the INVITE that forms a dialog, our responses to it, and the reliable ones among them.
 
+use std::time::Duration;
+
 use midcall_wire::{Method, Name, Uri};
 
 use super::call::{Asked, Call, Refused};
@@ -42,12 +44,10 @@ impl Call {
             cseq,
             rseq: None,
             exchanged: false,
-            patience: message
-                .expires()
-                .and_then(Result::ok)
-                .map(|s| now + std::time::Duration::from_secs(u64::from(s))),
+            patience: message.expires().and_then(Result::ok).map(|s| now + Duration::from_secs(u64::from(s))),
             held_success: false,
             replaces,
+            progress: None,
             queued: Vec::new(),
         });
         if let Negotiated::TooSmall { min_se } = negotiate(core, None, message) {
@@ -152,7 +152,22 @@ impl Call {
             headers.push((Name::Require, OptionTag::Rel100.as_str().to_owned()));
             headers.push((Name::RSeq, rseq.to_string()));
         }
+        asked.progress = Some((status, now));
         self.respond(core, now, asked, status, &headers, body);
+    }
+
+    /// TX-25: who rings long says so each minute, lest a proxy gives up.
+    pub(super) fn ring_on(&mut self, core: &mut Core, now: Instant) {
+        let Some(position) = self.asked.iter().position(|asked| asked.rings_at().is_some_and(|at| at <= now))
+        else {
+            return;
+        };
+        let mut asked = self.asked.remove(position);
+        if let Some((status, _)) = asked.progress {
+            let reliable = asked.rseq.is_some();
+            self.send_progress(core, now, &mut asked, status, reliable, false);
+        }
+        self.asked.insert(position, asked);
     }
 
     /// The description for a response to an INVITE: the answer to its offer, or the offer it asks for (reliable only).
@@ -215,14 +230,11 @@ impl Call {
         } else {
             self.description_for(&asked, false)
         };
-        let body = match body {
-            Ok(body) => body,
-            Err(_) => {
-                let headers = [(Name::Warning, warning(core))];
-                self.respond(core, now, &asked, 488, &headers, None);
-                self.end_setup(core, now, &asked, 488);
-                return;
-            }
+        let Ok(body) = body else {
+            let headers = [(Name::Warning, warning(core))];
+            self.respond(core, now, &asked, 488, &headers, None);
+            self.end_setup(core, now, &asked, 488);
+            return;
         };
         let dialog = self.leg(asked.leg).and_then(|index| self.legs.get(index)).map(|leg| &leg.dialog);
         let mut headers = Vec::new();
@@ -307,6 +319,14 @@ impl Call {
             let status = asked.queued.remove(0);
             let _ = self.progress(core, now, status, None);
         }
+    }
+}
+
+impl Asked {
+    /// When the next provisional response is due: one minute after the last, 2.5 for a reliable one (RFC 3262 §3).
+    pub(super) fn rings_at(&self) -> Option<Instant> {
+        let (_, last) = self.progress.filter(|_| self.method == Method::Invite && !self.held_success)?;
+        Some(last + Duration::from_secs(if self.rseq.is_some() { 150 } else { 60 }))
     }
 }
 

@@ -1,0 +1,231 @@
+//! What comes of a re-INVITE or UPDATE of ours: accepted, refused, retried, given up.
+
+use std::time::Duration;
+
+use midcall_wire::{Method, Name};
+
+use super::call::{Call, Cancel};
+use super::core::Core;
+use super::modify::Modification;
+use crate::Msg;
+use crate::dialog::{OptionSet, SdpRole, Seen, Way};
+use crate::event::{CallEvent, Ended, Failure};
+use crate::rules::RuleId;
+use crate::time::Instant;
+
+impl Call {
+    /// A response to the request in flight.
+    pub(super) fn change_response(&mut self, core: &mut Core, now: Instant, index: usize, message: &Msg) {
+        let status = message.status().unwrap_or_default();
+        let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        let method = message.method();
+        if method == Method::Invite && (200..300).contains(&status) && self.resend_ack(core, now, index, cseq)
+        {
+            return;
+        }
+        let at = core.at(now);
+        let seen = Seen::read(Way::Received, at, message);
+        if status < 200 {
+            if self.repeated_reliable(index, &seen) {
+                return;
+            }
+            self.apply_received(core, now, index, at, message);
+            if seen.reliable().is_some() {
+                self.answer_reliable(core, now, index, &seen);
+            }
+            if let Some(flight) = self.wishes.flight.as_mut() {
+                flight.provisional = true;
+                if flight.cancel == Cancel::Wanted {
+                    self.cancel_change(core, now);
+                }
+            }
+            return;
+        }
+        let executed = self
+            .legs
+            .get(index)
+            .and_then(|leg| leg.dialog.request_of(&seen))
+            .is_some_and(|open| open.executed);
+        let offered = self
+            .legs
+            .get(index)
+            .is_some_and(|leg| matches!(leg.dialog.role_of_sdp(&seen), SdpRole::Offer(_)));
+        self.apply_received(core, now, index, at, message);
+        if (200..300).contains(&status) {
+            let mut usable = true;
+            if method == Method::Invite {
+                let mut answer = None;
+                if let (true, Some(offer)) = (offered, &seen.sdp) {
+                    let (bytes, good) = self.answer_for_response(index, offer);
+                    answer = Some(bytes);
+                    usable = good;
+                }
+                self.acknowledge(core, now, index, cseq, answer);
+            }
+            if self.ended {
+                return;
+            }
+            self.change_accepted(core, now, usable, index);
+        } else {
+            self.change_refused(core, now, index, status, Some(message), executed);
+        }
+    }
+
+    fn change_accepted(&mut self, core: &mut Core, now: Instant, usable: bool, index: usize) {
+        self.suspect = false;
+        let Some(flight) = self.wishes.flight.take() else { return };
+        self.wishes.glare = 0;
+        self.wishes.by_invite = false;
+        self.wish = Some(Box::new(flight.wanted));
+        let text = why_text(flight.method, flight.because);
+        self.fulfilled(core, Some((flight.method, flight.because)), flight.carries, text);
+        if !usable {
+            // RI-19: the peer's offer was answered validly, but nothing of it can be used.
+            self.send_bye(core, now, index, Some("SIP;cause=488;text=\"No usable session\""));
+            self.end(core, now, Ended::NoSession);
+            return;
+        }
+        self.kick(core, now);
+    }
+
+    /// A final response other than 2xx, or none at all (`message` is `None`).
+    pub(super) fn change_refused(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        index: usize,
+        status: u16,
+        message: Option<&Msg>,
+        executed: bool,
+    ) {
+        let Some(flight) = self.wishes.flight.take() else { return };
+        if self.ended {
+            return;
+        }
+        let carries = flight.carries;
+        let retry_after = message.and_then(|message| message.retry_after()).and_then(Result::ok);
+        let tries = self.wishes.queue.front().map_or(0, |asked| asked.attempts);
+        let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
+        let may_repeat = tries <= core.config.glare_retries;
+        match status {
+            408 | 481 => {
+                // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE.
+                self.send_bye(core, now, index, None);
+                let why = if message.is_none() { Ended::Timeout } else { Ended::Lost { status } };
+                self.end(core, now, why);
+                return;
+            }
+            401 | 407 => {
+                if let Some(credentials) = self.answer_challenge(core, message, flight.request.as_ref()) {
+                    let body = flight.request.as_ref().and_then(|request| request.sdp().map(<[u8]>::to_vec));
+                    if self.fire(core, now, index, *flight, body, credentials) {
+                        return;
+                    }
+                }
+                self.failed(core, carries, &Failure::Rejected { status });
+            }
+            491 if self.wishes.glare < core.config.glare_retries => {
+                self.wishes.glare += 1;
+                self.wishes.not_before = Some(now + glare_wait(core, owner));
+                self.wishes.held_by =
+                    Some(if owner { RuleId::OwnerRetryTime } else { RuleId::OtherRetryTime });
+            }
+            491 => {
+                let attempts = tries;
+                self.wishes.glare = 0;
+                self.failed(core, carries, &Failure::Glare { attempts });
+            }
+            500 | 503 if retry_after.is_some() && may_repeat => {
+                self.wishes.not_before = Self::retry_after(retry_after).map(|wait| now + wait);
+                self.wishes.held_by = Some(RuleId::OverlapRetryAfter);
+            }
+            // The peer lacks UPDATE after all: the next plan knows, and a confirmed dialog falls back (UP-19).
+            405 | 501 if flight.method == Method::Update => {}
+            504 if flight.method == Method::Update && !flight.offerless => self.wishes.by_invite = true,
+            422 if may_repeat => {}
+            420 if may_repeat && self.learn_unsupported(core, message) => {}
+            421 | 415 if tries < 2 => {}
+            487 if flight.cancel != Cancel::No => {
+                self.failed(core, carries, &Failure::Withdrawn);
+            }
+            404 | 410 | 416 | 480 | 482..=485 | 502 | 604 => {
+                self.failed(core, carries, &Failure::Rejected { status });
+                self.suspected(core, now, index, status);
+            }
+            _ => self.failed(core, carries, &Failure::Rejected { status }),
+        }
+        if executed && !self.ended {
+            // RFC 6141 §3.4: part of the refused change was executed; a new exchange brings both sides back in step.
+            self.want_quietly(core, now, Modification::Repeat);
+        }
+        self.kick(core, now);
+    }
+
+    fn learn_unsupported(&mut self, _core: &Core, message: Option<&Msg>) -> bool {
+        let Some(message) = message else { return false };
+        let refused = OptionSet::read(message, Name::Unsupported);
+        let news = refused.without(self.wishes.without).tags().next().is_some();
+        self.wishes.without.add(refused);
+        news
+    }
+
+    /// A code of RFC 5057's list: the first marks the call, the second ends it (CF-36).
+    fn suspected(&mut self, core: &mut Core, now: Instant, index: usize, status: u16) {
+        if self.suspect || core.config.strict_5057 {
+            self.send_bye(core, now, index, None);
+            self.end(core, now, Ended::Lost { status });
+        } else {
+            self.suspect = true;
+            core.tell(self.id, CallEvent::Suspect { status });
+        }
+    }
+
+    /// The credentials that answer a challenge, if we have any that were not refused already.
+    pub(super) fn answer_challenge(
+        &mut self,
+        core: &mut Core,
+        message: Option<&Msg>,
+        request: Option<&Msg>,
+    ) -> Option<Vec<(Name, String)>> {
+        let (message, request, digest) = (message?, request?, self.digest.as_deref_mut()?);
+        let cnonce = core.rng.next_u64();
+        let uri = request.request_uri()?;
+        digest.answer(&message.challenges(), request, request.method_name(), uri, request.body(), cnonce).ok()
+    }
+
+    /// CANCEL for the re-INVITE in flight (RFC 3261 §9.1); waits for a provisional response.
+    pub(super) fn cancel_change(&mut self, core: &mut Core, now: Instant) -> bool {
+        let Some(flight) = self.wishes.flight.as_mut().filter(|flight| flight.method == Method::Invite)
+        else {
+            return false;
+        };
+        if !flight.provisional {
+            flight.cancel = Cancel::Wanted;
+            return true;
+        }
+        let (Some(request), Some(flow), Some(client)) = (flight.request.clone(), flight.flow, flight.client)
+        else {
+            return false;
+        };
+        flight.cancel = Cancel::Sent { at: now };
+        super::uac::cancel(core, now, self.id, flight.leg, &request, flow, client);
+        true
+    }
+}
+
+/// The wait after a 491: owner of the Call-ID 2.1 to 4.0 s, the other side 0 to 2.0 s, in steps of 10 ms (GL-01, GL-02).
+fn glare_wait(core: &mut Core, owner: bool) -> Duration {
+    let steps = if owner { 210 + core.rng.below(191) } else { core.rng.below(201) };
+    Duration::from_millis(steps * 10)
+}
+
+fn why_text(method: Method, because: RuleId) -> &'static str {
+    match (method, because) {
+        (Method::Update, RuleId::RefreshMethod) => "no offer needed and the peer takes UPDATE",
+        (Method::Update, _) => "UPDATE: allowed by the peer and preferred here",
+        (_, RuleId::UpdateNotAllowed | RuleId::UpdateRefusedAsMethod) => {
+            "re-INVITE: the peer does not take UPDATE"
+        }
+        _ => "re-INVITE: the default for a session change in a confirmed dialog",
+    }
+}
