@@ -9,7 +9,7 @@ use super::open::{Open, Phase, Unacknowledged};
 use super::seen::{At, Seen, Way};
 use super::subscription::{Subscription, SubscriptionEvent, SubscriptionState};
 use super::usage::InviteEvent;
-use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS};
+use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS, Refusal};
 
 /// Something that a message changed in a dialog.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -366,6 +366,9 @@ impl Dialog {
             Method::Bye => self.step(InviteEvent::bye_ended, noted),
             _ => {}
         }
+        if invite || seen.method == Method::Update {
+            self.party.by_mut(request).refused = None;
+        }
         if !invite {
             self.close(request, seen.method, seen.cseq);
         }
@@ -381,6 +384,18 @@ impl Dialog {
         let (forms, rack) = (open.forms, open.rack);
         self.close(request, seen.method, seen.cseq);
         noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
+        if matches!(seen.method, Method::Invite | Method::Update) && !forms {
+            let asker = self.party.by_mut(request);
+            let before = asker.refused.map_or(0, |refusal| refusal.glare);
+            asker.refused = seen.status.map(|status| Refusal {
+                status,
+                on: seen.at.n,
+                time: seen.at.time,
+                retry_after: seen.retry_after,
+                method: seen.method,
+                glare: if status == 491 { before.saturating_add(1) } else { 0 },
+            });
+        }
         // An offer of a reliable response, or of a PRACK, dies with its INVITE.
         match (seen.status, seen.method) {
             (Some(405 | 501), method) => {

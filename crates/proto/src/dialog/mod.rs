@@ -33,8 +33,9 @@ pub use subscription::{Subscription, SubscriptionEvent, SubscriptionState};
 pub use timer::{Running, SessionTimer};
 pub use usage::{InviteEvent, InviteState};
 
-use midcall_wire::{Message, Name};
-use smallvec::SmallVec;
+use midcall_wire::{Message, Method, Name};
+
+use crate::time::Instant;
 
 /// What one party knows about itself or its peer in a dialog.
 #[derive(Clone, Default, Debug)]
@@ -53,6 +54,25 @@ pub struct Party {
     pub can: Capabilities,
     /// The number of its BYE.
     pub bye: Option<u32>,
+    /// The last refusal of an INVITE or UPDATE of its own.
+    pub refused: Option<Refusal>,
+}
+
+/// A refused INVITE or UPDATE: what the next attempt of its sender is measured against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The response's number.
+    pub on: u32,
+    /// When it passed.
+    pub time: Instant,
+    /// Its Retry-After in seconds.
+    pub retry_after: Option<u32>,
+    /// The method refused.
+    pub method: Method,
+    /// How many refusals with 491 came in a row, this one included (GL-06).
+    pub glare: u8,
 }
 
 /// What one party knows about one dialog.
@@ -73,7 +93,7 @@ pub struct Dialog {
     /// Offer/answer.
     pub offers: Offers,
     /// Requests without a final response.
-    pub open: SmallVec<[Open; 1]>,
+    pub open: Vec<Open>,
     /// The session timer.
     pub timer: SessionTimer,
     /// Subscriptions of REFERs.
@@ -113,7 +133,7 @@ impl Dialog {
                 .is_some_and(|uri| uri.len() > 5 && uri[..5].eq_ignore_ascii_case("sips:")),
             usage: InviteState::default(),
             offers: Offers::default(),
-            open: SmallVec::new(),
+            open: Vec::new(),
             timer: SessionTimer::default(),
             subscriptions: Vec::new(),
             forgotten: 0,
@@ -148,15 +168,15 @@ impl Dialog {
 
     /// The open request that this response or acknowledgement answers.
     #[must_use]
-    pub fn find_open(&self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<&Open> {
+    pub fn find_open(&self, way: Way, method: Method, cseq: u32) -> Option<&Open> {
         self.open.iter().rev().find(|open| open.way == way && open.method == method && open.cseq == cseq)
     }
 
-    fn find_open_mut(&mut self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<&mut Open> {
+    fn find_open_mut(&mut self, way: Way, method: Method, cseq: u32) -> Option<&mut Open> {
         self.open.iter_mut().rev().find(|open| open.way == way && open.method == method && open.cseq == cseq)
     }
 
-    fn close(&mut self, way: Way, method: midcall_wire::Method, cseq: u32) -> Option<Open> {
+    fn close(&mut self, way: Way, method: Method, cseq: u32) -> Option<Open> {
         let index = self
             .open
             .iter()

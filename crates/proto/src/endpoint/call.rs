@@ -248,6 +248,7 @@ impl Call {
             tag: dialog.party.ours.tag.clone(),
             call: self.id,
         });
+        self.legs.reserve_exact(1);
         self.legs.push(Leg {
             id,
             dialog,
@@ -412,6 +413,20 @@ impl Call {
         core.tell(self.id, CallEvent::Ended { why });
     }
 
+    /// Gives back memory that only a busy call needs: a held call may idle for hours, and there may be many.
+    pub(super) fn trim(&mut self) {
+        free(&mut self.asked);
+        free(&mut self.unsent);
+        free(&mut self.referrals);
+        self.wishes.trim();
+        self.legs.shrink_to_fit();
+        for leg in &mut self.legs {
+            free(&mut leg.resends);
+            free(&mut leg.acks);
+            free(&mut leg.dialog.open);
+        }
+    }
+
     /// Whether nothing of it is left to do.
     pub(super) fn is_done(&self, now: Instant) -> bool {
         let subscribed = self.legs.iter().any(|leg| leg.dialog.has_live_subscription());
@@ -419,6 +434,13 @@ impl Call {
             .linger
             .is_some_and(|linger| now >= linger + Duration::from_secs(if subscribed { 300 } else { 0 }));
         self.ended && held
+    }
+}
+
+/// Frees an empty list's memory.
+fn free<T>(list: &mut Vec<T>) {
+    if list.is_empty() && list.capacity() > 0 {
+        *list = Vec::new();
     }
 }
 

@@ -219,7 +219,8 @@ impl Endpoint {
     }
 
     /// Puts a call back after its turn, or lets it go when nothing is left to do.
-    fn put_back(&mut self, now: Instant, call: Box<Call>) {
+    fn put_back(&mut self, now: Instant, mut call: Box<Call>) {
+        call.trim();
         for leg in call.legs.iter().filter(|_| call.is_done(now)) {
             self.halves.remove(&(call.call_id.clone(), leg.dialog.party.ours.tag.clone()));
         }

@@ -181,6 +181,13 @@ impl Wishes {
         self.flight.as_ref().is_some_and(|flight| flight.cseq == cseq)
     }
 
+    /// Gives back the memory of an empty queue.
+    pub(super) fn trim(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
     /// The session that the request in flight asks for.
     pub(super) fn in_flight_wish(&self) -> Option<&Wanted> {
         self.flight.as_ref().map(|flight| &flight.wanted)

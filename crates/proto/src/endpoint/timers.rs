@@ -14,7 +14,7 @@ impl Call {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let legs = self.legs.iter().flat_map(|leg| {
             let resends = leg.resends.iter().map(|resend| resend.next.min(resend.until));
-            resends.chain(leg.drop_at)
+            resends.chain(leg.drop_at).chain(leg.acks.iter().map(|ack| ack.until))
         });
         let timer =
             self.dialog().filter(|dialog| dialog.usage.confirmed() && !self.ended).and_then(|dialog| {
@@ -36,6 +36,9 @@ impl Call {
 
     /// The time has come.
     pub(super) fn on_time(&mut self, core: &mut Core, now: Instant) {
+        for leg in &mut self.legs {
+            leg.acks.retain(|ack| ack.until > now);
+        }
         self.resend_due(core, now);
         self.drop_early(core, now);
         self.patience_over(core, now);
