@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::record::Seen;
 use super::sip::Sip;
 
-/// Every general rule midcall broke in this record.
-pub(crate) fn check(record: &[Seen]) -> Vec<String> {
+/// Every general rule midcall broke in this record, with so many record-routing proxies in between.
+pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let mut fault = |seen: &Seen, why: String| faults.push(format!("{} {}: {why}", arrow(seen), seen.sip));
     let mut numbers: BTreeMap<(String, Option<String>), u32> = BTreeMap::new();
@@ -32,6 +32,10 @@ pub(crate) fn check(record: &[Seen]) -> Vec<String> {
             fault(seen, why);
         }
         if let Some(method) = sip.request() {
+            let hops = sip.all("Via").count();
+            if hops != proxies + 1 {
+                fault(seen, format!("came over {} proxies, not {proxies} (route set, RFC 3261 §12.2.1.1)", hops.saturating_sub(1)));
+            }
             let dialog = (call.clone(), sip.tag("To").map(Into::into));
             for why in request(sip, method, record.get(..index).unwrap_or_default()) {
                 fault(seen, why);
@@ -40,12 +44,16 @@ pub(crate) fn check(record: &[Seen]) -> Vec<String> {
                 let own = numbers.get(&dialog).or_else(|| numbers.get(&(call.clone(), None))).copied();
                 let (number, _) = sip.cseq();
                 if own.is_some_and(|own| number != own + 1) {
-                    fault(seen, format!("CSeq {number} after {} (RFC 3261 §12.2.1.1)", own.unwrap_or_default()));
+                    fault(
+                        seen,
+                        format!("CSeq {number} after {} (RFC 3261 §12.2.1.1)", own.unwrap_or_default()),
+                    );
                 }
                 numbers.insert(dialog.clone(), number);
             }
             if method == "BYE" && !ended.insert(dialog) && !sip.header("Authorization").is_some() {
-                let again = record.iter().any(|s| !s.from_midcall && matches!(s.sip.status(), Some(401 | 407)));
+                let again =
+                    record.iter().any(|s| !s.from_midcall && matches!(s.sip.status(), Some(401 | 407)));
                 if !again {
                     fault(seen, "a second BYE".into());
                 }
@@ -137,9 +145,10 @@ fn request(sip: &Sip, method: &str, before: &[Seen]) -> Vec<String> {
 
 fn response(sip: &Sip, before: &[Seen]) -> Vec<String> {
     let mut faults = Vec::new();
-    let request = before.iter().rev().find(|s| {
-        !s.from_midcall && s.sip.request() == Some(sip.method()) && s.sip.branch() == sip.branch()
-    });
+    let request = before
+        .iter()
+        .rev()
+        .find(|s| !s.from_midcall && s.sip.request() == Some(sip.method()) && s.sip.branch() == sip.branch());
     let Some(request) = request.map(|s| &s.sip) else {
         return vec!["answers nothing".into()];
     };
@@ -186,5 +195,9 @@ fn versions(before: &Sip, sip: &Sip) -> Vec<String> {
         return Vec::new();
     }
     let what = if step == 0 { "unchanged" } else { "changed" };
-    vec![format!("o= version {} after {} with the description {what} (RFC 3264 §8)", new.version(), old.version())]
+    vec![format!(
+        "o= version {} after {} with the description {what} (RFC 3264 §8)",
+        new.version(),
+        old.version()
+    )]
 }

@@ -98,13 +98,21 @@ impl<'a> Matcher<'a> {
                 true
             }
             Step::Maybe(group) => {
-                let first_comes = group.first().is_some_and(|line| self.peek(false).is_some_and(|s| is(line, s)));
-                let expected_anyway = rest.iter().find_map(|step| match step {
+                // as often as it comes, until the next line is what comes
+                let next = rest.iter().find_map(|step| match step {
                     Step::Line(line) => Some(line),
                     _ => None,
                 });
-                let same = expected_anyway.is_some_and(|line| self.peek(false).is_some_and(|s| fits(line, s)));
-                !first_comes || same || group.iter().all(|line| self.line(line))
+                loop {
+                    let Some(seen) = self.peek(false) else { return true };
+                    let first_comes = group.first().is_some_and(|line| is(line, seen));
+                    if !first_comes || next.is_some_and(|line| fits(line, seen)) {
+                        return true;
+                    }
+                    if !group.iter().all(|line| self.line(line)) {
+                        return false;
+                    }
+                }
             }
             Step::Rtp(flow) => {
                 self.open.push(*flow);
@@ -211,14 +219,17 @@ fn is(line: &Line, seen: &Seen) -> bool {
 
 /// As [`is`], and the sipfrag fits: tells NOTIFY from NOTIFY.
 fn fits(line: &Line, seen: &Seen) -> bool {
-    is(line, seen) && line.fragment.is_none_or(|status| seen.sip.body.starts_with(&format!("SIP/2.0 {status}")))
+    is(line, seen)
+        && line.fragment.is_none_or(|status| seen.sip.body.starts_with(&format!("SIP/2.0 {status}")))
 }
 
 fn headers(line: &Line, seen: &Seen, faults: &mut Vec<String>) {
     for word in &line.headers {
         let values: Vec<&str> = seen.sip.all(&word.name).collect();
         match (&word.value, word.absent) {
-            (None, true) if !values.is_empty() => faults.push(format!("has {}: {}", word.name, values.join(", "))),
+            (None, true) if !values.is_empty() => {
+                faults.push(format!("has {}: {}", word.name, values.join(", ")))
+            }
             (None, false) if values.is_empty() => faults.push(format!("has no {}", word.name)),
             (Some(pattern), absent) => {
                 let Ok(pattern) = Regex::new(&format!("(?i){pattern}")) else {
@@ -227,13 +238,19 @@ fn headers(line: &Line, seen: &Seen, faults: &mut Vec<String>) {
                 };
                 if values.iter().any(|value| pattern.is_match(value)) == absent {
                     let wanted = if absent { "not wanted" } else { "wanted" };
-                    faults.push(format!("{}: {:?}, {wanted} {}", word.name, values.join(", "), pattern.as_str()));
+                    faults.push(format!(
+                        "{}: {:?}, {wanted} {}",
+                        word.name,
+                        values.join(", "),
+                        pattern.as_str()
+                    ));
                 }
             }
             _ => {}
         }
     }
-    if line.reliable && (seen.sip.header("RSeq").is_none() || !seen.sip.all("Require").any(|v| v.contains("100rel")))
+    if line.reliable
+        && (seen.sip.header("RSeq").is_none() || !seen.sip.all("Require").any(|v| v.contains("100rel")))
     {
         faults.push("is not reliable (Require: 100rel and RSeq)".into());
     }
@@ -250,7 +267,8 @@ fn headers(line: &Line, seen: &Seen, faults: &mut Vec<String>) {
     if let Some(status) = line.fragment
         && !seen.sip.body.starts_with(&format!("SIP/2.0 {status}"))
     {
-        faults.push(format!("reports {:?}, wanted {status}", seen.sip.body.lines().next().unwrap_or_default()));
+        faults
+            .push(format!("reports {:?}, wanted {status}", seen.sip.body.lines().next().unwrap_or_default()));
     }
 }
 

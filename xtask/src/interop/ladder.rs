@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Line(Line),
     /// Lines of midcall that may come in any order.
     AnyOrder(Vec<Line>),
-    /// A message of midcall that may be missing, and what answers it.
+    /// A message that may be missing, and what answers it.
     Maybe(Vec<Line>),
     /// The peer waits.
     Pause(Duration),
@@ -32,8 +32,10 @@ pub(crate) enum Step {
 pub(crate) enum Flow {
     Both,
     None,
-    FromMidcall,
-    FromPeer,
+    /// Nothing from midcall; the peer as it likes.
+    NotFromMidcall,
+    /// Nothing from the peer; midcall as it likes.
+    NotFromPeer,
 }
 
 /// One message.
@@ -145,7 +147,7 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
             }
             "pause" => steps.push(Step::Pause(duration(rest).ok_or_else(|| fail("not a time"))?)),
             "quiet" => steps.push(Step::Quiet(duration(rest).ok_or_else(|| fail("not a time"))?)),
-            "rtp" => steps.push(Step::Rtp(flow(rest).ok_or_else(|| fail("both, none, > or <"))?)),
+            "rtp" => steps.push(Step::Rtp(flow(rest).ok_or_else(|| fail("both, none, !> or !<"))?)),
             ">" | "<" => {
                 let mut line = read_line(rest, word == ">").map_err(|why| fail(&why))?;
                 line.id = seen.len();
@@ -153,8 +155,8 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
                 resolve(&mut line, &seen).map_err(|why| fail(&why))?;
                 seen.push(line.clone());
                 match &mut group {
-                    Some(lines) if line.from_midcall != (optional && !lines.is_empty()) => lines.push(line),
-                    Some(_) => return Err(fail("a { } holds > lines, a [ ] one > line and its answers")),
+                    Some(lines) if optional || line.from_midcall => lines.push(line),
+                    Some(_) => return Err(fail("a { } holds > lines only")),
                     None => steps.push(Step::Line(line)),
                 }
             }
@@ -188,7 +190,9 @@ fn expand(text: &str, role: Role) -> Vec<String> {
             continue;
         };
         let set_up = match role {
-            Role::Caller => ["> INVITE sdp".into(), "< 180".into(), format!("< 200 sdp {extra}"), "> ACK".into()],
+            Role::Caller => {
+                ["> INVITE sdp".into(), "< 180".into(), format!("< 200 sdp {extra}"), "> ACK".into()]
+            }
             Role::Callee => {
                 [format!("< INVITE sdp {extra}"), "> 180 maybe".into(), "> 200 sdp".into(), "< ACK".into()]
             }
@@ -203,7 +207,8 @@ fn resolve(line: &mut Line, seen: &[Line]) -> Result<(), String> {
     let other = seen.iter().rev().filter(|l| l.is_request() && l.from_midcall != line.from_midcall);
     if !line.is_request() {
         let open = |r: &Line| {
-            r.method != "ACK" && !seen.iter().any(|l| l.about == Some(r.id) && !l.is_request() && l.is_final())
+            r.method != "ACK"
+                && !seen.iter().any(|l| l.about == Some(r.id) && !l.is_request() && l.is_final())
         };
         let named = !line.method.is_empty();
         let right = |r: &&Line| !named || r.method == line.method;
@@ -297,7 +302,9 @@ fn read_pair(line: &mut Line, key: &str, value: &str) -> Option<()> {
             let streams = streams.map(|w| (w.trim_start_matches('-').to_string(), !w.starts_with('-')));
             line.sdp.get_or_insert_default().media = Some(streams.collect());
         }
-        "codecs" => line.sdp.get_or_insert_default().codecs = Some(value.split(',').map(Into::into).collect()),
+        "codecs" => {
+            line.sdp.get_or_insert_default().codecs = Some(value.split(',').map(Into::into).collect())
+        }
         "c" => line.sdp.get_or_insert_default().connection = Some(value.into()),
         "port" => line.sdp.get_or_insert_default().port = Some(value.parse().ok()?),
         "body" => line.sdp.get_or_insert_default().body = Some(value.into()),
@@ -320,8 +327,8 @@ fn flow(word: &str) -> Option<Flow> {
     Some(match word.trim() {
         "both" => Flow::Both,
         "none" => Flow::None,
-        ">" => Flow::FromMidcall,
-        "<" => Flow::FromPeer,
+        "!>" => Flow::NotFromMidcall,
+        "!<" => Flow::NotFromPeer,
         _ => return None,
     })
 }

@@ -75,21 +75,20 @@ pub(crate) fn judge(windows: &[Window], packets: &[Packet]) -> Vec<String> {
             faults.push(format!("rtp after {}: too short to tell", window.after));
             continue;
         }
-        let count = |ours| {
-            packets.iter().filter(|p| p.from_midcall == ours && (from..to).contains(&p.at)).count()
-        };
+        let count =
+            |ours| packets.iter().filter(|p| p.from_midcall == ours && (from..to).contains(&p.at)).count();
         let (sent, received) = (count(true), count(false));
         // 50 packets a second are due; half of them is clearly flowing
         let enough = ((to - from) * 25.0) as usize;
         let (send, receive) = match window.flow {
-            Flow::Both => (true, true),
-            Flow::None => (false, false),
-            Flow::FromMidcall => (true, false),
-            Flow::FromPeer => (false, true),
+            Flow::Both => (Some(true), Some(true)),
+            Flow::None => (Some(false), Some(false)),
+            Flow::NotFromMidcall => (Some(false), None),
+            Flow::NotFromPeer => (None, Some(false)),
         };
         for (side, wanted, count) in [("midcall", send, sent), ("the peer", receive, received)] {
-            if wanted && count < enough || !wanted && count > 0 {
-                let wanted = if wanted { format!("{enough} or more") } else { "none".into() };
+            if wanted.is_some_and(|wanted| if wanted { count < enough } else { count > 0 }) {
+                let wanted = if wanted == Some(true) { format!("{enough} or more") } else { "none".into() };
                 faults.push(format!(
                     "rtp after {}: {count} packets from {side} in {:.1} s, wanted {wanted}",
                     window.after,

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::check::{self, Depth};
 use super::ladder::{self, Role, Step};
 use super::ports::Ports;
 use super::process::{Process, wait_bound};
 use super::record::{self, Seen};
 use super::scenario::{Scenario, Seat};
 use super::sipp::{self, Place};
-use super::check::{self, Depth};
 use super::{always, baresip, kamailio, media};
 
 /// What a run needs to know of the world.
@@ -122,7 +122,8 @@ struct Part {
 
 impl Stage<'_> {
     fn with_sipp(&self) -> Result<Vec<String>, String> {
-        let mut proxies = kamailio::start(self.run, self.ports, &self.world.config.join("kamailio"), &self.dir)?;
+        let mut proxies =
+            kamailio::start(self.run, self.ports, &self.world.config.join("kamailio"), &self.dir)?;
         let mut parts = self.parts()?;
         let mut midcall = None;
         let after = self.run.seat.after.is_some();
@@ -196,7 +197,9 @@ impl Stage<'_> {
 
     fn sipp(&self, part: &Part, mirror: bool, keys: &BTreeMap<String, String>) -> Result<Process, String> {
         let (own, other) = match mirror {
-            false => (self.ports.peer(part.nth), self.ports.mirror(if self.world.mirror { part.nth } else { 0 })),
+            false => {
+                (self.ports.peer(part.nth), self.ports.mirror(if self.world.mirror { part.nth } else { 0 }))
+            }
             true => (self.ports.mirror(part.nth), self.ports.peer(part.nth)),
         };
         let user = if mirror { "peer" } else { "midcall" };
@@ -225,7 +228,13 @@ impl Stage<'_> {
         command.args(["-sf", &file, "-i", "127.0.0.1", "-p", &own.to_string(), "-m", "1", "-nostdin"]);
         command.args(["-mp", &(place.media + if mirror { 4 } else { 0 }).to_string()]);
         command.args(["-trace_msg", "-message_file", &format!("{name}.msg")]);
-        command.args(["-trace_err", "-error_file", &format!("{name}.err"), "-default_behaviors", "abortunexp"]);
+        command.args([
+            "-trace_err",
+            "-error_file",
+            &format!("{name}.err"),
+            "-default_behaviors",
+            "abortunexp",
+        ]);
         command.args(["-recv_timeout", &(limit * 1000).to_string(), "-timeout", &format!("{}s", limit + 5)]);
         command.args(&self.run.seat.sipp).env("TERM", "xterm");
         let mut process = Process::start(&name, &mut command, &self.dir).map_err(|e| format!("sipp: {e}"))?;
@@ -246,7 +255,8 @@ impl Stage<'_> {
         command.args(["--listen", &listen, "--events", "json", "--capture", "midcall.pcapng"]);
         command.args(["--do", &self.fill(&seat.whole_script(self.run.role))]);
         command.args(seat.args.iter().map(|arg| self.fill(arg))).env("MIDCALL_PASSWORD", "secret");
-        let mut process = Process::start("midcall", &mut command, &self.dir).map_err(|e| format!("midcall: {e}"))?;
+        let mut process =
+            Process::start("midcall", &mut command, &self.dir).map_err(|e| format!("midcall: {e}"))?;
         if self.run.role == Role::Callee {
             wait_bound(self.ports.midcall(), &mut process)?;
         }
@@ -261,7 +271,8 @@ impl Stage<'_> {
             self.start_late(parts)?;
             let mut running = midcall.as_mut().is_some_and(|process| !process.ended());
             let wanted = self.run.seat.exit;
-            let mut failed = midcall.as_ref().is_some_and(|p| wanted >= 0 && p.code().is_some_and(|c| c != wanted));
+            let mut failed =
+                midcall.as_ref().is_some_and(|p| wanted >= 0 && p.code().is_some_and(|c| c != wanted));
             for part in parts.iter_mut() {
                 for process in [&mut part.peer, &mut part.mirror].into_iter().flatten() {
                     let ended = process.ended();
@@ -318,11 +329,12 @@ impl Stage<'_> {
         for mut part in parts {
             let seen = self.record(&format!("sipp-{}.msg", part.letter.to_ascii_lowercase()));
             let text = record::ladder(&seen);
-            let _ = fs::write(self.dir.join(format!("ladder-{}.txt", part.letter.to_ascii_lowercase())), text);
+            let _ =
+                fs::write(self.dir.join(format!("ladder-{}.txt", part.letter.to_ascii_lowercase())), text);
             let with = |why: String| if part.nth == 0 { why } else { format!("{}: {why}", part.letter) };
             faults.extend(check::check(&part.steps, &seen, depth).faults.into_iter().map(with));
             if !self.world.mirror {
-                faults.extend(always::check(&seen).into_iter().map(with));
+                faults.extend(always::check(&seen, self.run.seat.proxies).into_iter().map(with));
             }
             for process in [&mut part.peer, &mut part.mirror].into_iter().flatten() {
                 if !process.ended() {
@@ -347,17 +359,27 @@ impl Stage<'_> {
     }
 
     fn with_baresip(&self) -> Result<Vec<String>, String> {
-        let steps = ladder::parse(&self.fill(&self.run.seat.ladder), self.run.role)?;
-        let wants_media = steps.iter().any(|step| matches!(step, Step::Rtp(_)));
+        let mut parts = self.parts()?;
+        let first = parts.remove(0);
+        let wants_media = first.steps.iter().any(|step| matches!(step, Step::Rtp(_))) && !self.world.mirror;
         let capture = if wants_media { Some(media::Capture::start(self.ports, &self.dir)?) } else { None };
         let mut baresip = baresip::Baresip::start(self.ports, &self.world.config.join("baresip"), &self.dir)?;
-        let mut midcall = self.midcall()?;
-        let script = self.fill(&self.run.seat.baresip);
+        for part in &mut parts {
+            part.peer = Some(self.sipp(part, false, &BTreeMap::new())?);
+        }
+        let mut midcall = match self.world.mirror {
+            true => self.sipp(&first, true, &BTreeMap::new())?,
+            false => self.midcall()?,
+        };
         let dial = (self.run.role == Role::Callee).then(|| self.uri("midcall", self.ports.midcall()));
         let end = Instant::now() + self.run.seat.limit();
+        let script = self.fill(&self.run.seat.baresip);
         let mut faults: Vec<String> = baresip.perform(&script, dial, end).err().into_iter().collect();
-        while !midcall.ended() && Instant::now() < end && faults.is_empty() {
+        let mut running = true;
+        while running && Instant::now() < end && faults.is_empty() {
             sleep(Duration::from_millis(20));
+            let peers = parts.iter_mut().filter_map(|part| part.peer.as_mut());
+            running = peers.chain([&mut midcall]).any(|process| !process.ended());
         }
         sleep(Duration::from_millis(200));
         midcall.stop();
@@ -365,13 +387,17 @@ impl Stage<'_> {
         let packets = capture.map(media::Capture::finish);
         let seen = record::baresip(&rows, self.ports.peer(0));
         let _ = fs::write(self.dir.join("ladder-b.txt"), record::ladder(&seen));
-        let checked = check::check(&steps, &seen, Depth::Full);
+        let depth = if self.world.mirror { Depth::Order } else { Depth::Full };
+        let checked = check::check(&first.steps, &seen, depth);
         faults.extend(checked.faults);
-        faults.extend(always::check(&seen));
         if let Some(packets) = packets {
             faults.extend(media::judge(&checked.windows, &packets));
         }
-        faults.extend(self.midcall_fault(&midcall));
+        let midcall = if self.world.mirror { None } else { Some(midcall) };
+        if midcall.is_some() {
+            faults.extend(always::check(&seen, 0));
+        }
+        faults.extend(self.judge(parts, midcall));
         Ok(faults)
     }
 }

@@ -45,23 +45,23 @@ impl Ports {
         if nth == 0 { self.base } else { self.base + 6 + nth }
     }
 
-    /// First media port of peer 0, 1, 2; there are six each.
+    /// First media port of peer 0, 1, 2; there are eight each.
     pub(crate) fn media(self, nth: u16) -> u16 {
-        self.base + 10 + 6 * nth
+        self.base + 10 + 8 * nth
     }
 
     /// Last media port of all.
     pub(crate) fn last(self) -> u16 {
-        self.base + 27
+        self.base + 33
     }
 
     /// Where midcall may move its media to.
     pub(crate) fn elsewhere(self) -> u16 {
-        self.base + 28
+        self.base + 34
     }
 }
 
 const FIRST: u16 = 28_000;
-const SIZE: u16 = 30;
-const BLOCKS: u16 = 150;
+const SIZE: u16 = 36;
+const BLOCKS: u16 = 125;
 static NEXT: AtomicU16 = AtomicU16::new(0);

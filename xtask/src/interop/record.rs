@@ -23,7 +23,8 @@ pub(crate) fn sipp(text: &str) -> Vec<Seen> {
         if at + 43_200.0 < start {
             at += 86_400.0; // past midnight
         }
-        let size = what.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<usize>().ok()).unwrap_or(0);
+        let size =
+            what.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<usize>().ok()).unwrap_or(0);
         let message = message.get(..size).unwrap_or(message);
         let Some(sip) = Sip::read(message) else { continue };
         all.push(Seen { at: vec![at], from_midcall: what.contains("received"), sip });

@@ -54,7 +54,10 @@ impl Sip {
 
     /// Every value line of a header, by its long name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The first value line of a header.
@@ -125,7 +128,10 @@ pub(crate) struct Sdp<'a> {
 impl<'a> Sdp<'a> {
     /// The words of the o= line.
     pub(crate) fn origin(&self) -> Vec<&'a str> {
-        self.lines().find_map(|line| line.strip_prefix("o=")).map(|o| o.split(' ').collect()).unwrap_or_default()
+        self.lines()
+            .find_map(|line| line.strip_prefix("o="))
+            .map(|o| o.split(' ').collect())
+            .unwrap_or_default()
     }
 
     /// The version of the o= line.

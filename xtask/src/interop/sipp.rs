@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::ladder::{Line, SdpWords, Step, lines};
+use super::ladder::{HeaderWord, Line, SdpWords, Step, lines};
 
 /// Where everybody is.
 #[derive(Clone, Debug)]
@@ -25,7 +25,12 @@ pub(crate) struct Place {
 }
 
 /// The scenario file for one side of a ladder.
-pub(crate) fn compile(name: &str, steps: &[Step], place: &Place, bodies: &BTreeMap<String, String>) -> String {
+pub(crate) fn compile(
+    name: &str,
+    steps: &[Step],
+    place: &Place,
+    bodies: &BTreeMap<String, String>,
+) -> String {
     let all = lines(steps);
     let caller = all.first().is_some_and(|line| line.from_midcall == place.mirror);
     let mut compiler = Compiler {
@@ -45,8 +50,27 @@ pub(crate) fn compile(name: &str, steps: &[Step], place: &Place, bodies: &BTreeM
         last_rseq: 4000,
         labels: 0,
     };
-    for step in steps {
-        compiler.step(step);
+    let mut rest = steps;
+    while let Some((step, behind)) = rest.split_first() {
+        rest = match (step, behind) {
+            (Step::Maybe(group), [Step::Line(last), Step::Line(answer), behind @ ..])
+                if group
+                    .first()
+                    .is_some_and(|first| first.method == last.method && !compiler.mine(first)) =>
+            {
+                compiler.reports(last, answer);
+                behind
+            }
+            (Step::Maybe(group), behind) if group.first().is_some_and(|first| !compiler.mine(first)) => {
+                let waits = behind.first().is_some_and(|next| matches!(next, Step::Line(l) if !compiler.mine(l)));
+                compiler.maybe(group, waits);
+                behind
+            }
+            _ => {
+                compiler.step(step);
+                behind
+            }
+        };
     }
     compiler.finish(name)
 }
@@ -87,12 +111,11 @@ impl<'a> Compiler<'a> {
                 self.any_order(&group.iter().collect::<Vec<_>>(), end);
                 let _ = writeln!(self.out, "  <label id=\"{end}\"/>");
             }
-            Step::Maybe(group) if group.first().is_some_and(|line| self.mine(line)) => {}
-            Step::Maybe(group) => self.maybe(group),
             Step::Pause(time) | Step::Quiet(time) if !self.place.mirror => {
                 let _ = writeln!(self.out, "  <pause milliseconds=\"{}\"/>", time.as_millis());
             }
-            Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) => {}
+            // an optional message of one's own is not sent
+            Step::Maybe(_) | Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) => {}
         }
     }
 
@@ -125,11 +148,12 @@ impl<'a> Compiler<'a> {
     /// A 100 may come at any time while an INVITE of ours is unanswered.
     fn trying(&mut self, line: &Line) {
         let sent = self.all.iter().filter(|l| l.id < line.id && self.mine(l) && l.method == "INVITE");
-        let open = sent.filter(|l| l.is_request()).any(|invite| {
+        let mut open = sent.filter(|l| l.is_request()).filter(|invite| {
             !self.all.iter().any(|l| l.id < line.id && l.about == Some(invite.id) && l.is_final())
         });
-        if open && !line.statuses.contains(&100) {
-            self.out.push_str("  <recv response=\"100\" optional=\"true\"/>\n");
+        if let Some(invite) = open.next().filter(|_| !line.statuses.contains(&100)) {
+            let transaction = self.transaction(invite, "response_txn");
+            let _ = writeln!(self.out, "  <recv response=\"100\"{transaction} optional=\"true\"/>");
         }
     }
 
@@ -156,11 +180,17 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn maybe(&mut self, group: &'a [Line]) {
+    fn maybe(&mut self, group: &'a [Line], waits: bool) {
         let Some((first, answers)) = group.split_first() else { return };
         let (aside, back) = (self.label(), self.label());
         self.trying(first);
-        self.recv(first, first.statuses.first().copied(), &format!(" optional=\"true\" next=\"{aside}\""));
+        // SIPp wants something mandatory right behind an optional message; elsewhere only time can tell
+        let how = if waits {
+            format!(" optional=\"true\" next=\"{aside}\"")
+        } else {
+            format!(" timeout=\"1500\" ontimeout=\"{back}\" next=\"{aside}\"")
+        };
+        self.recv(first, first.statuses.first().copied(), &how);
         let _ = writeln!(self.out, "  <label id=\"{back}\"/>");
         let main = std::mem::take(&mut self.out);
         let _ = writeln!(self.out, "  <label id=\"{aside}\"/>");
@@ -169,6 +199,25 @@ impl<'a> Compiler<'a> {
         }
         let _ = writeln!(self.out, "  <nop next=\"{back}\"/>");
         self.later.push_str(&std::mem::replace(&mut self.out, main));
+    }
+
+    /// NOTIFYs until one brings a final status: SIPp tells them apart by their bodies only.
+    fn reports(&mut self, last: &'a Line, answer: &'a Line) {
+        let label = self.label();
+        let _ = writeln!(self.out, "  <label id=\"{label}\"/>");
+        let saves = self.saves(last, None);
+        let id = last.id;
+        let _ = writeln!(
+            self.out,
+            "  <recv request=\"{}\">\n    <action>\n{saves}      <ereg regexp=\"SIP/2.0 ([0-9])\" search_in=\"body\" \
+             assign_to=\"all{id},class{id}\"/>\n      <todouble assign_to=\"number{id}\" variable=\"class{id}\"/>\n      \
+             <test assign_to=\"more{id}\" variable=\"number{id}\" compare=\"less_than\" value=\"2\"/>\n    \
+             </action>\n  </recv>",
+            last.method
+        );
+        self.variables.extend(["all", "class", "number", "more"].map(|name| format!("{name}{id}")));
+        self.send(answer);
+        let _ = writeln!(self.out, "  <nop next=\"{label}\" test=\"more{id}\"/>");
     }
 
     fn recv(&mut self, line: &Line, status: Option<u16>, attributes: &str) {
@@ -180,7 +229,10 @@ impl<'a> Compiler<'a> {
         if saves.is_empty() {
             let _ = writeln!(self.out, "  <recv {what}{attributes}/>");
         } else {
-            let _ = writeln!(self.out, "  <recv {what}{attributes}>\n    <action>\n{saves}    </action>\n  </recv>");
+            let _ = writeln!(
+                self.out,
+                "  <recv {what}{attributes}>\n    <action>\n{saves}    </action>\n  </recv>"
+            );
         }
     }
 
@@ -247,7 +299,8 @@ impl<'a> Compiler<'a> {
             None => self.response(line),
         };
         let name = if line.method == "ACK" && line.is_request() { "ack_txn" } else { "start_txn" };
-        let transaction = if line.is_request() && !line.again { self.transaction(line, name) } else { String::new() };
+        let transaction =
+            if line.is_request() && !line.again { self.transaction(line, name) } else { String::new() };
         let _ = writeln!(self.out, "  <send{transaction}>\n    <![CDATA[\n{text}\n    ]]>\n  </send>");
         self.texts.insert(line.id, text);
     }
@@ -261,7 +314,11 @@ impl<'a> Compiler<'a> {
         let acked = about.any(|l| l.is_request() && l.method == "ACK");
         let invite = self.all.iter().any(|l| l.id == id && l.method == "INVITE");
         let repeated = self.all.iter().any(|l| l.id == id && l.again);
-        if answered && acked == invite && !repeated { format!(" {attribute}=\"t{id}\"") } else { String::new() }
+        if answered && acked == invite && !repeated {
+            format!(" {attribute}=\"t{id}\"")
+        } else {
+            String::new()
+        }
     }
 
     fn request(&mut self, line: &Line) -> String {
@@ -332,8 +389,10 @@ impl<'a> Compiler<'a> {
             return format!("z9hG4bK-{branch}");
         }
         let shared = line.about.filter(|id| {
-            let refused =
-                self.all.iter().any(|l| l.about == Some(*id) && !l.is_request() && l.statuses.iter().any(|s| *s >= 300));
+            let refused = self
+                .all
+                .iter()
+                .any(|l| l.about == Some(*id) && !l.is_request() && l.statuses.iter().any(|s| *s >= 300));
             line.method == "CANCEL" || refused
         });
         format!("z9hG4bK-{}-{}", self.place.own, shared.unwrap_or(line.id))
@@ -343,7 +402,10 @@ impl<'a> Compiler<'a> {
         let id = line.about.unwrap_or_default();
         let status = line.statuses.first().copied().unwrap_or(200);
         let dialog = self.all.iter().any(|l| {
-            l.id < id && self.mine(l) && l.method == "INVITE" && l.statuses.iter().any(|s| (101..300).contains(s))
+            l.id < id
+                && self.mine(l)
+                && l.method == "INVITE"
+                && l.statuses.iter().any(|s| (101..300).contains(s))
         });
         let tag = match &line.tag {
             Some(tag) => format!(";tag={tag}"),
@@ -387,19 +449,23 @@ impl<'a> Compiler<'a> {
     }
 
     fn message(&mut self, first: String, headers: Vec<(&str, String)>, line: &Line, answer: bool) -> String {
-        let named = |name: &str| line.headers.iter().any(|word| word.name.eq_ignore_ascii_case(name));
+        // in midcall's place a pattern can be written only where it is plain text
+        let written = |word: &HeaderWord| {
+            !self.place.mirror || !word.value.as_deref().is_some_and(|v| v.contains(['[', '(', '|', '.']))
+        };
+        let words: Vec<&HeaderWord> = line.headers.iter().filter(|word| written(word)).collect();
+        let named = |name: &str| words.iter().any(|word| word.name.eq_ignore_ascii_case(name));
         let mut text = format!("{first}\n");
         for (name, value) in headers.iter().filter(|(name, _)| !named(name)) {
             let _ = writeln!(text, "{name}: {}", value.trim_start());
         }
-        for word in line.headers.iter().filter(|word| !word.absent) {
+        for word in words.iter().filter(|word| !word.absent) {
             let value = word.value.as_deref().unwrap_or("1");
-            if !self.place.mirror {
-                let _ = writeln!(text, "{}: {value}", word.name);
-            } else if !value.contains(['[', '(', '|', '.']) {
-                let _ = writeln!(text, "{}: {}", word.name, value.replace(['^', '$', '\\'], ""));
-            }
+            let plain =
+                if self.place.mirror { value.replace(['^', '$', '\\'], "") } else { value.to_string() };
+            let _ = writeln!(text, "{}: {plain}", word.name);
         }
+        let content_type = named("Content-Type");
         let body = match (&line.sdp, line.fragment) {
             (Some(SdpWords { body: Some(name), .. }), _) => {
                 self.origin(line);
@@ -413,7 +479,7 @@ impl<'a> Compiler<'a> {
             text.push_str("Content-Length: 0\n");
             return text;
         }
-        if !named("Content-Type") {
+        if !content_type {
             let kind = if line.sdp.is_some() { "application/sdp" } else { "message/sipfrag;version=2.0" };
             let _ = writeln!(text, "Content-Type: {kind}");
         }
@@ -471,10 +537,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(mut self, name: &str) -> String {
-        let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"{name}\">\n{}", self.out);
+        let mut text =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"{name}\">\n{}", self.out);
         if !self.later.is_empty() {
             let end = self.label();
-            let _ = writeln!(text, "  <nop next=\"{end}\"/>\n{}  <label id=\"{end}\"/>\n  <nop/>", self.later);
+            let _ =
+                writeln!(text, "  <nop next=\"{end}\"/>\n{}  <label id=\"{end}\"/>\n  <nop/>", self.later);
         }
         let variables: Vec<String> = self.variables.into_iter().collect();
         if !variables.is_empty() {
@@ -526,4 +594,5 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, REFER, NOTIFY, INFO, MESSAGE, SUBSCRIBE";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, REFER, NOTIFY, INFO, MESSAGE, SUBSCRIBE";
