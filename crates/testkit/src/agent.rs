@@ -232,7 +232,7 @@ impl Agent {
                 }
             }
             CallEvent::Referred { refer, decide: false, .. } if self.follows_refers => {
-                self.endpoint.place_referred(now, call, *refer, Invite::new("", session));
+                let _ = self.endpoint.place_referred(now, call, *refer, Invite::new("", session));
             }
             _ => {}
         }

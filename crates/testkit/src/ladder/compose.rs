@@ -294,6 +294,10 @@ fn variable(name: &str, call_id: &str, sent: &Sent) -> Result<String, String> {
         ["cseq", number] => Ok(line(number)?.cseq().to_string()),
         ["rseq", number] => Ok(line(number)?.header("RSeq").unwrap_or("0").to_owned()),
         ["branch", number] => Ok(line(number)?.branch().unwrap_or_default().to_owned()),
+        ["escaped", rest @ ..] => {
+            let plain = variable(&rest.join(" "), call_id, sent)?;
+            Ok(plain.replace('%', "%25").replace(';', "%3B").replace('=', "%3D").replace('@', "%40"))
+        }
         ["replaces", parties] => {
             let mut letters = parties.chars();
             let (Some(keeper), Some(other)) = (letters.next(), letters.next()) else { return Err(unknown()) };

@@ -38,7 +38,7 @@
 //! message of the scripted party.
 //!
 //! ## Arrows
-//! - `A -> B`: sent once everything on the wire has arrived.
+//! - `A -> B`: sent once every line above has arrived.
 //! - `A >< B`: crosses the line above: sent before that arrived. `crosses=N` names an earlier line; everything from line
 //!   N on is still on its way.
 //! - `A >> B`: sent after the line above, which goes the same way, but arrives before it. `overtakes=N` likewise.
@@ -67,7 +67,8 @@
 //! Headers:
 //! - `[Name: value]` replaces every line of it, `[+Name: value]` adds one, `[-Name]` leaves it out. In a value
 //!   `{call-id}` `{tag A}` `{uri A}` `{cseq N}` `{rseq N}` `{branch N}` stand for what line N or the dialog has, and
-//!   `{replaces XY}` for the call between X and Y as `call-id;to-tag=..;from-tag=..` that Y's INVITE to X would name.
+//!   `{replaces XY}` for the call between X and Y as the Replaces of an INVITE to X names it (RFC 3891 §3), and
+//!   `{escaped replaces XY}` for the same inside a URI.
 //! - `reliable` (Require: 100rel and the next RSeq), `rseq=N` or `rseq=+N`.
 //! - `cseq=N`, `cseq=+N` (from the last of the sender; for ACK and CANCEL from the right one), `cseq-method=WORD`.
 //! - `to-tag=X`, `from-tag=X` (`none` for none), `branch=X` (`of:N` for that of line N), `call-id=X`, `uri=X`,
@@ -89,6 +90,7 @@
 //! - `expect nothing`: every line keeps every rule.
 //! - `expect end`: the call is over in the end though no line says so; an endpoint may hang up.
 //! - `allow CODE`: this finding may come or not.
+//! - `silent B: why`: an endpoint in seat B gets over the breach but cannot tell it.
 //! - `skip A: why`: no endpoint can be brought to take seat A. `skip observer: why`.
 //!
 //! # Faces
@@ -100,6 +102,7 @@
 //! With `expect nothing` each seat is taken in turn by an endpoint, which must do as the ladder says and report nothing.
 
 mod compose;
+mod endpoint;
 mod faces;
 mod parse;
 mod script;
@@ -107,6 +110,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use endpoint::Actor;
 pub use faces::{Cast, Fault, Found, check};
 pub use parse::parse;
 pub use script::{

@@ -55,7 +55,7 @@ impl Reader {
                 self.ladder.allowed.extend(rest.iter().cloned());
                 Ok(())
             }
-            "skip" => self.skip(rest),
+            "skip" | "silent" => self.except(first, rest),
             _ => self.message(at, &words),
         }
     }
@@ -129,14 +129,15 @@ impl Reader {
         Ok(())
     }
 
-    fn skip(&mut self, rest: &[String]) -> Result<(), String> {
-        let [who, why @ ..] = rest else { return Err("expected: skip A: why".to_owned()) };
+    fn except(&mut self, what: &str, rest: &[String]) -> Result<(), String> {
+        let expected = || format!("expected: {what} A: why");
+        let [who, why @ ..] = rest else { return Err(expected()) };
         let why = why.join(" ");
-        let who = who.strip_suffix(':').filter(|_| !why.is_empty()).ok_or("expected: skip A: why")?;
-        if who == "observer" {
-            self.ladder.unobserved = Some(why);
-        } else {
-            self.ladder.skipped.push((party(who)?, why));
+        let who = who.strip_suffix(':').filter(|_| !why.is_empty()).ok_or_else(expected)?;
+        match (what, who) {
+            ("skip", "observer") => self.ladder.unobserved = Some(why),
+            ("skip", who) => self.ladder.skipped.push((party(who)?, why)),
+            (_, who) => self.ladder.silent.push((party(who)?, why)),
         }
         Ok(())
     }

@@ -58,6 +58,8 @@ pub struct Ladder {
     pub clean: bool,
     /// Codes that may be found or not.
     pub allowed: Vec<String>,
+    /// Seats in which an endpoint cannot tell the breach, with the reason.
+    pub silent: Vec<(Who, String)>,
     /// Seats that no endpoint takes, with the reason.
     pub skipped: Vec<(Who, String)>,
     /// Whether the breach may end the call.

@@ -209,7 +209,7 @@ impl<'l> Stage<'l> {
             return;
         }
         if matches!(line.arrow, Arrow::Follows | Arrow::Lost) {
-            self.drain();
+            self.arrive();
         }
         self.run_for(STEP);
     }
@@ -335,6 +335,20 @@ impl<'l> Stage<'l> {
             } else {
                 self.held.push((packet, blocker));
             }
+        }
+    }
+
+    /// Runs until every line so far has arrived. What an endpoint sends beyond the lines is not waited for.
+    fn arrive(&mut self) {
+        self.pump();
+        let due = |packet: &Packet| match packet.fate {
+            Fate::Flying(at) => Some(at),
+            _ => None,
+        };
+        loop {
+            let lines = self.claimed.iter().filter_map(|number| self.wire.packets().get(number - 1));
+            let Some(at) = lines.filter_map(due).max() else { return };
+            self.step(at);
         }
     }
 

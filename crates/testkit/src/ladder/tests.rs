@@ -162,7 +162,7 @@ start call
 A -> C  INVITE offer
 C -> A  200 answer
 A -> C  ACK
-A -> B  REFER [Refer-To: <{uri C}?Replaces={replaces CA}>]
+A -> B  REFER [Refer-To: <{uri C}?Replaces={escaped replaces CA}>]
 B -> A  200
 B -> A  NOTIFY
 A -> B  200
@@ -190,8 +190,8 @@ expect nothing
     11   0.148  |                                    |------ INVITE 650 offer ----------->|
     12   0.169  |                                    |<----- 486 INVITE 650 --------------|
     13   0.189  |                                    |------ ACK 650 -------------------->|
-    14   0.210  |<----- NOTIFY 404 ------------------|                                    |
-    15   0.231  |------ 200 NOTIFY 404 ------------->|                                    |
+    14   0.190  |<----- NOTIFY 404 ------------------|                                    |
+    15   0.211  |------ 200 NOTIFY 404 ------------->|                                    |
     ");
     let invite = stage.packets()[stage.packet_of(8).unwrap() - 1].raw();
     let called = stage.packets()[stage.packet_of(2).unwrap() - 1].raw();
@@ -202,4 +202,27 @@ expect nothing
         called.tag("From").unwrap()
     );
     assert_eq!(invite.header("Replaces"), Some(replaces.as_str()));
+    let refer = stage.packets()[stage.packet_of(4).unwrap() - 1].raw();
+    let escaped = replaces.replace(';', "%3B").replace('=', "%3D").replace('@', "%40");
+    assert_eq!(refer.header("Refer-To"), Some(&*format!("<sip:carol@10.0.0.3:5060?Replaces={escaped}>")));
+}
+
+#[test]
+fn an_endpoint_in_the_breakers_seat_answers_otherwise() {
+    let ladder = parse(UP_13).unwrap();
+    let a = Actor::new(&ladder, Who('A'));
+    let mut stage = Stage::new(&ladder, vec![(Who('A'), Box::new(a))]);
+    let attempt = stage.attempt(3).unwrap_or_else(|why| panic!("{why}"));
+    let sent: Vec<String> = attempt.packets.iter().map(|n| stage.packets()[n - 1].raw().summary()).collect();
+    assert_eq!(sent[0], "491 UPDATE", "{}", stage.drawing());
+    assert!(!sent.contains(&"200 UPDATE".to_owned()), "{}", stage.drawing());
+}
+
+#[test]
+fn an_endpoint_in_the_other_seat_gets_over_it() {
+    let ladder = parse(UP_13).unwrap();
+    let b = Actor::new(&ladder, Who('B'));
+    let mut stage = Stage::new(&ladder, vec![(Who('B'), Box::new(b))]);
+    stage.play(Some(3)).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(stage.live(Who('B')).unwrap().ended(), None, "{}", stage.drawing());
 }
