@@ -3,11 +3,13 @@
 //! Every comparison is a [`Task`] with a bar and the [`Work`] of each contender. What is compared is listed in
 //! [`tasks`]; both programs of this package (timing, and counting of allocations) walk that list.
 
+pub mod core;
 pub mod message;
 pub mod ours;
 pub mod rivals;
 
 use bytes::Bytes;
+use core::{Line, Recording};
 use message::{Facts, REINVITE, facts};
 use std::hint::black_box;
 
@@ -37,8 +39,38 @@ pub struct Work {
     pub batch: Box<dyn FnMut(u32)>,
 }
 
-/// Everything that is compared. The error names a contender that does not read or write the message rightly.
+/// Everything that is timed and counted. The error says what does not do its work rightly.
 pub fn tasks() -> Result<Vec<Task>, String> {
+    let mut tasks = text()?;
+    tasks.extend(calls()?);
+    Ok(tasks)
+}
+
+/// A live call of the core, and thousands of them.
+fn calls() -> Result<Vec<Task>, String> {
+    let mut recording = Recording::of_changes(500)?;
+    if !recording.is_clean() {
+        return Err("midcall finds fault with its own messages".to_owned());
+    }
+    let judge = Task {
+        title: "judge and apply one message of a call that is held and resumed",
+        bar: Bar { nanoseconds: Some(1000.0), allocations: None },
+        works: vec![work(MIDCALL, move || recording.step())],
+    };
+    let (mut few, mut many) = (Line::with_calls(10)?, Line::with_calls(MANY_CALLS)?);
+    let change = Task {
+        title: "hold or resume a call: re-INVITE, 200 and ACK through both endpoints",
+        bar: Bar { nanoseconds: None, allocations: None },
+        works: vec![
+            work("10 calls up", move || few.change()),
+            work("10,000 calls up", move || many.change()),
+        ],
+    };
+    Ok(vec![judge, change])
+}
+
+/// Reading and writing a message, beside the rivals.
+fn text() -> Result<Vec<Task>, String> {
     let heap = Bytes::copy_from_slice(REINVITE); // as it comes from a socket
     let (ours, rsip, rsipstack, sipx, ezk) = (
         ours::parse(heap.clone()).ok_or("midcall does not parse it")?,
@@ -148,7 +180,24 @@ fn size(read: Facts<'_>) -> usize {
     texts.iter().map(|text| text.len()).sum::<usize>() + read.cseq as usize + usize::from(read.contact_port)
 }
 
-const MIDCALL: &str = "midcall";
+/// What [`MEMORY`] counts, in bytes of the heap.
+pub fn memory_of_a_call(mut live: impl FnMut() -> usize) -> Result<usize, String> {
+    let before = live();
+    let line = Line::with_calls(MANY_CALLS)?;
+    let taken = live().saturating_sub(before);
+    drop(line);
+    Ok(taken / (2 * MANY_CALLS)) // each call is held by two endpoints
+}
+
+/// The name of that number.
+pub const MEMORY: &str = "memory of an idle confirmed call at one endpoint, all in (10,000 calls up)";
+
+/// How many bytes it may be.
+pub const MEMORY_BAR: u64 = 2048;
+
+/// Who does the work that has no rival.
+pub const MIDCALL: &str = "midcall";
+const MANY_CALLS: usize = 10_000;
 const RSIP: &str = "rsip 0.4.0";
 const RSIPSTACK: &str = "rsipstack 0.7.14";
 const SIPX: &str = "sipx-sip 1.0.1";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use midcall_bench::{Task, tasks};
+use midcall_bench::{MEMORY, MEMORY_BAR, MIDCALL, Task, tasks};
 
 fn main() -> ExitCode {
     let filter = std::env::args().nth(1).unwrap_or_default();
@@ -20,6 +20,13 @@ fn main() -> ExitCode {
     for mut task in tasks.into_iter().filter(|task| task.title.contains(&filter)) {
         let medians = time(&mut task);
         print(&task, &medians, &allocations);
+    }
+    if MEMORY.contains(&filter)
+        && let Some(&bytes) = allocations.get(&(MEMORY.to_owned(), MIDCALL.to_owned()))
+    {
+        let distance = format!("{:.2} x the bar", bytes as f64 / MEMORY_BAR as f64);
+        println!("\n{MEMORY}\n  {MIDCALL:<20} {bytes:>8} bytes");
+        println!("  bar: at most {MEMORY_BAR} bytes: {}", reached(bytes <= MEMORY_BAR, distance));
     }
     ExitCode::SUCCESS
 }

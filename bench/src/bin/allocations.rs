@@ -1,5 +1,7 @@
-//! Counts the heap allocations of every task and contender: `task <tab> contender <tab> allocations`.
+//! Counts the heap allocations of every task and contender, one a line: `task <tab> contender <tab> allocations`;
+//! and the memory of a held call.
 
+use midcall_bench::{MEMORY, MIDCALL, memory_of_a_call, tasks};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::process::ExitCode;
@@ -8,14 +10,22 @@ use std::process::ExitCode;
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
-    let tasks = match midcall_bench::tasks() {
-        Ok(tasks) => tasks,
+    match count() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    for task in tasks {
+    }
+}
+
+fn count() -> Result<(), String> {
+    let held = memory_of_a_call(|| {
+        let stats = COUNTED.stats();
+        (stats.bytes_allocated as isize + stats.bytes_reallocated - stats.bytes_deallocated as isize) as usize
+    })?;
+    println!("{MEMORY}\t{MIDCALL}\t{held}");
+    for task in tasks()? {
         for mut work in task.works {
             (work.batch)(1); // whatever is made once and kept
             let region = Region::new(COUNTED);
@@ -25,7 +35,7 @@ fn main() -> ExitCode {
             println!("{}\t{}\t{each}", task.title, work.who);
         }
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 const TIMES: u32 = 100;
