@@ -72,7 +72,7 @@ impl Line {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.now = self.now + time;
+        self.now += time;
         for side in &mut self.sides {
             side.handle_input(self.now, Input::Timeout);
         }
