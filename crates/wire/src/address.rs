@@ -138,9 +138,9 @@ fn display_tokens<'a>(scan: &mut Scan<'a>) -> Result<Option<&'a str>, ParseError
     }
 }
 
-/// A URI has a scheme, and no space.
+/// A URI has a scheme, and no space or bracket.
 fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
-    if let Some(at) = uri.bytes().position(is_lws) {
+    if let Some(at) = uri.bytes().position(|b| is_lws(b) || matches!(b, b'<' | b'>' | b'"')) {
         return Err(ParseError::new(start + at, What::Uri));
     }
     let mut scan = Scan::new(uri);

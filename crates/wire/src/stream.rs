@@ -94,9 +94,9 @@ impl Framer {
         let rest = self.rest();
         if let [b'\r', b'\n', after @ ..] = rest {
             return match after {
+                _ if self.half_ping => self.keep_alive(2, Frame::Ping, false),
                 [b'\r', b'\n', ..] => self.keep_alive(4, Frame::Ping, false),
                 [b'\r'] => Step::Wait,
-                _ if self.half_ping => self.keep_alive(2, Frame::Ping, false),
                 _ => self.keep_alive(2, Frame::Pong, true),
             };
         }
@@ -115,6 +115,9 @@ impl Framer {
             return Step::Wait;
         };
         let head = from + found + 4;
+        if head > self.limits.message {
+            return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));
+        }
         self.searched = 0;
         if head > self.limits.message {
             return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));

@@ -458,7 +458,7 @@ fn units(text: &str, exact: bool) -> impl Iterator<Item = (bool, u8)> {
 
 /// Every parameter of `one` is matched in `other`, or may be missing there.
 fn one_way(one: &Uri<'_>, other: &Uri<'_>) -> bool {
-    const NEVER_ALONE: [&str; 4] = ["user", "ttl", "method", "maddr"];
+    const NEVER_ALONE: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
     one.params.iter().all(|(name, value)| match other.params.get(&unescape(name)) {
         Some(found) => same_escaped(value, found, false),
         None => !NEVER_ALONE.iter().any(|alone| unescape(name).eq_ignore_ascii_case(alone)),

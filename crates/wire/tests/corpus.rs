@@ -1,5 +1,7 @@
 //! Replays the fuzz corpora, and a little damage done to each seed, through the checks of the fuzz targets.
 
+#![expect(clippy::disallowed_methods, reason = "the tests read their samples from files")]
+
 mod checks {
     pub(crate) mod message;
     pub(crate) mod sdp;

@@ -1,5 +1,7 @@
 //! Session descriptions as they turn up in the field, one file each in `tests/sdp`.
 
+#![expect(clippy::disallowed_methods, reason = "the tests read their samples from files")]
+
 use std::fs;
 use std::path::Path;
 

@@ -47,11 +47,9 @@ fn read(message: &Message<&[u8]>) {
     let _ = (message.has_option(Name::Supported, "timer"), message.header_named("X-Unknown"));
     assert_eq!(message.is_request(), message.request_uri().is_some());
     assert_eq!(message.is_request(), message.status().is_none());
-    for address in [message.from(), message.to()].into_iter().chain(message.contact()) {
-        if let Ok(address) = address {
-            let _ = (address.tag(), address.params.iter().count());
-            uri(address.uri);
-        }
+    for address in [message.from(), message.to()].into_iter().chain(message.contact()).flatten() {
+        let _ = (address.tag(), address.params.iter().count());
+        uri(address.uri);
     }
     message.request_uri().into_iter().for_each(uri);
     message.refer_to().and_then(Result::ok).into_iter().for_each(|refer| uri(refer.uri));
