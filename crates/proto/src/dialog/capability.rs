@@ -39,17 +39,11 @@ impl MethodSet {
         Self(self.0 & !(1 << method as u16))
     }
 
-    /// The Allow of a message; `None` if it has none, which says nothing about the sender (RFC 3261 §20.5).
-    pub fn read<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Self> {
-        let mut values = message.values(Name::Allow).peekable();
-        if values.peek().is_none() && message.count(Name::Allow) == 0 {
-            return None;
-        }
-        let mut set = Self::default();
-        for value in values {
-            set.0 |= 1 << Method::parse(value) as u16;
-        }
-        Some(set)
+    /// The methods in an Allow value.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let methods = text.split(',').map(str::trim).filter(|method| !method.is_empty());
+        Self(methods.fold(0, |bits, method| bits | (1 << Method::parse(method) as u16)))
     }
 }
 
@@ -154,10 +148,20 @@ impl OptionSet {
         OptionTag::ALL.iter().copied().filter(move |tag| self.has(*tag))
     }
 
-    /// What this header of a message lists.
+    /// What all lines of this header of a message list.
     pub fn read<B: AsRef<[u8]>>(message: &Message<B>, name: Name) -> Self {
         let mut set = Self::default();
         for value in message.values(name) {
+            set.add(Self::parse(value));
+        }
+        set
+    }
+
+    /// The tags in a list of them.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut set = Self::default();
+        for value in text.split(',').map(str::trim) {
             match OptionTag::ALL.iter().find(|tag| tag.as_str().eq_ignore_ascii_case(value)) {
                 Some(tag) => set.known |= 1 << *tag as u32,
                 None => set.other |= !value.is_empty(),

@@ -55,6 +55,11 @@ impl Dialog {
                 verdict.breaches.push(Breach { rule: check.rule, because });
             }
         }
+        check::of_description(self, seen, |rule, because| {
+            if !verdict.breaches.iter().any(|breach| breach.rule == rule) {
+                verdict.breaches.push(Breach { rule, because });
+            }
+        });
         if seen.is_success() {
             // Whoever says yes where a refusal was owed breaks the rule that demanded it.
             for owed in self.request_of(seen).iter().flat_map(|open| &open.owed) {

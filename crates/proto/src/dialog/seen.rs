@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midcall_wire::sdp::Sdp;
-use midcall_wire::{Message, Method, Name, Refresher};
+use midcall_wire::{Header, Message, Method, Name, Refresher};
 
 use super::capability::{MethodSet, OptionSet, OptionTag};
 use crate::time::Instant;
@@ -137,96 +137,111 @@ pub struct HeaderFacts {
 impl<'a> Seen<'a> {
     /// Reads the facts of a message.
     pub fn read<B: AsRef<[u8]>>(way: Way, at: At, message: &'a Message<B>) -> Self {
-        let from = message.from().ok();
-        let to = message.to().ok();
         let cseq = message.cseq().ok();
         let body = message.sdp();
-        let sdp = body.and_then(|bytes| Sdp::parse(bytes).ok()).map(Arc::new);
-        let small = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-        let state = message.subscription_state();
-        Self {
-            way,
-            at,
-            method: message.method(),
-            status: message.status(),
-            cseq: cseq.as_ref().map_or(0, |cseq| cseq.number),
-            has_sdp: body.is_some(),
-            has_body: !message.body().is_empty(),
-            sdp,
-            require: OptionSet::read(message, Name::Require),
-            supported: OptionSet::read(message, Name::Supported),
-            allow: MethodSet::read(message),
-            rseq: message.rseq().and_then(Result::ok),
-            rack: message.rack().and_then(Result::ok).map(|rack| (rack.rseq, rack.cseq, rack.method)),
-            session_expires: message
-                .session_expires()
-                .and_then(Result::ok)
-                .map(|se| (se.seconds, se.refresher)),
-            min_se: message.min_se().and_then(Result::ok),
-            retry_after: message.retry_after().and_then(Result::ok),
-            contact: message.contact().and_then(Result::ok).map(|contact| contact.uri),
-            from_uri: from.as_ref().map(|from| from.uri),
-            from_tag: from.as_ref().and_then(|from| from.tag()),
-            to_uri: to.as_ref().map(|to| to.uri),
-            to_tag: to.as_ref().and_then(|to| to.tag()),
-            branch: message.top_via().ok().and_then(|via| via.branch()),
-            uri: message.request_uri(),
-            headers: HeaderFacts {
-                real: true,
-                max_forwards: message.count(Name::MaxForwards) > 0,
-                unsupported: message.count(Name::Unsupported) > 0,
-                accept: [Name::Accept, Name::AcceptEncoding, Name::AcceptLanguage]
-                    .iter()
-                    .any(|name| message.count(*name) > 0),
-                refer_to: small(message.values(Name::ReferTo).count()),
-                contacts: small(message.values(Name::Contact).count()),
-                event_refer: message.event().is_some_and(|event| event.package.eq_ignore_ascii_case("refer")),
-                event_id: message.event().and_then(|event| event.id.and_then(|id| id.parse().ok())),
-                subscription_state: match &state {
-                    None => 0,
-                    Some(state) if state.state.eq_ignore_ascii_case("terminated") => 2,
-                    Some(_) => 1,
-                },
-                subscription_expires: state.as_ref().and_then(|state| state.expires),
-                subscription_reason: state.as_ref().is_some_and(|state| state.reason.is_some()),
-                reason_noresource: state
-                    .as_ref()
-                    .and_then(|state| state.reason)
-                    .is_some_and(|reason| reason.eq_ignore_ascii_case("noresource")),
-                sipfrag: message
-                    .content_type()
-                    .filter(|media| media.is("message/sipfrag"))
-                    .map(|_| sipfrag_status(message.body())),
-                refer_sub_false: message.header(Name::ReferSub).is_some_and(|value| {
-                    value.split(';').next().is_some_and(|v| v.trim().eq_ignore_ascii_case("false"))
-                }),
-                replaces: small(message.values(Name::Replaces).count()),
-                credentials: message.count(Name::Authorization) + message.count(Name::ProxyAuthorization) > 0,
-                record_routes: small(message.values(Name::RecordRoute).count()),
-                cseq_mismatch: message.is_request()
-                    && cseq.is_some_and(|cseq| {
-                        if cseq.method == Method::Other || message.method() == Method::Other {
-                            cseq.name != message.method_name()
-                        } else {
-                            cseq.method != message.method()
-                        }
-                    }),
-            },
+        let mut seen = Self::empty(way, at, message.method(), cseq.as_ref().map_or(0, |cseq| cseq.number));
+        seen.status = message.status();
+        seen.uri = message.request_uri();
+        seen.has_sdp = body.is_some();
+        seen.has_body = !message.body().is_empty();
+        seen.sdp = body.and_then(|bytes| Sdp::parse(bytes).ok()).map(Arc::new);
+        seen.headers.real = true;
+        if let Ok(from) = message.from() {
+            (seen.from_uri, seen.from_tag) = (Some(from.uri), from.tag());
+        }
+        if let Ok(to) = message.to() {
+            (seen.to_uri, seen.to_tag) = (Some(to.uri), to.tag());
+        }
+        seen.branch = message.top_via().ok().and_then(|via| via.branch());
+        seen.headers.cseq_mismatch = message.is_request()
+            && cseq.is_some_and(|cseq| {
+                if cseq.method == Method::Other || message.method() == Method::Other {
+                    cseq.name != message.method_name()
+                } else {
+                    cseq.method != message.method()
+                }
+            });
+        for header in message.headers() {
+            seen.take(message, &header);
+        }
+        seen
+    }
+
+    /// Notes one header line.
+    fn take<B: AsRef<[u8]>>(&mut self, message: &'a Message<B>, header: &Header<'a>) {
+        let text = std::str::from_utf8(header.value).unwrap_or_default();
+        let facts = &mut self.headers;
+        match header.name {
+            Name::Require => self.require.add(OptionSet::parse(text)),
+            Name::Supported => self.supported.add(OptionSet::parse(text)),
+            Name::Allow => self.allow.get_or_insert_default().add(MethodSet::parse(text)),
+            Name::RSeq => self.rseq = message.rseq().and_then(Result::ok),
+            Name::RAck => {
+                self.rack =
+                    message.rack().and_then(Result::ok).map(|rack| (rack.rseq, rack.cseq, rack.method));
+            }
+            Name::SessionExpires => {
+                self.session_expires =
+                    message.session_expires().and_then(Result::ok).map(|se| (se.seconds, se.refresher));
+            }
+            Name::MinSe => self.min_se = message.min_se().and_then(Result::ok),
+            Name::RetryAfter => self.retry_after = message.retry_after().and_then(Result::ok),
+            Name::Contact => {
+                facts.contacts = facts.contacts.saturating_add(small(message.contacts().count()));
+                if self.contact.is_none() {
+                    self.contact = message.contact().and_then(Result::ok).map(|contact| contact.uri);
+                }
+            }
+            Name::MaxForwards => facts.max_forwards = true,
+            Name::Unsupported => facts.unsupported = true,
+            Name::Accept | Name::AcceptEncoding | Name::AcceptLanguage => facts.accept = true,
+            Name::ReferTo => facts.refer_to = small(message.values(Name::ReferTo).count()),
+            Name::Event => {
+                let event = message.event();
+                facts.event_refer =
+                    event.as_ref().is_some_and(|event| event.package.eq_ignore_ascii_case("refer"));
+                facts.event_id = event.and_then(|event| event.id.and_then(|id| id.parse().ok()));
+            }
+            Name::SubscriptionState => {
+                if let Some(state) = message.subscription_state() {
+                    facts.subscription_state =
+                        if state.state.eq_ignore_ascii_case("terminated") { 2 } else { 1 };
+                    facts.subscription_expires = state.expires;
+                    facts.subscription_reason = state.reason.is_some();
+                    facts.reason_noresource =
+                        state.reason.is_some_and(|reason| reason.eq_ignore_ascii_case("noresource"));
+                }
+            }
+            Name::ContentType if message.content_type().is_some_and(|media| media.is("message/sipfrag")) => {
+                facts.sipfrag = Some(sipfrag_status(message.body()));
+            }
+            Name::ReferSub => {
+                let value = text.split(';').next().unwrap_or_default();
+                facts.refer_sub_false = value.trim().eq_ignore_ascii_case("false");
+            }
+            Name::Replaces => facts.replaces = small(message.values(Name::Replaces).count()),
+            Name::Authorization | Name::ProxyAuthorization => facts.credentials = true,
+            Name::RecordRoute => facts.record_routes = facts.record_routes.saturating_add(1),
+            _ => {}
         }
     }
 
     /// A request that is only planned: what [`plan`](super::Dialog::plan) asks about.
     #[must_use]
     pub fn planned(method: Method, with_offer: bool, at: At) -> Self {
+        Self { has_sdp: with_offer, has_body: with_offer, ..Self::empty(Way::Sent, at, method, u32::MAX) }
+    }
+
+    fn empty(way: Way, at: At, method: Method, cseq: u32) -> Self {
         Self {
-            way: Way::Sent,
+            way,
             at,
             method,
             status: None,
-            cseq: u32::MAX,
+            cseq,
             sdp: None,
-            has_sdp: with_offer,
-            has_body: with_offer,
+            has_sdp: false,
+            has_body: false,
             require: OptionSet::default(),
             supported: OptionSet::default(),
             allow: None,
@@ -292,4 +307,8 @@ pub fn sipfrag_status(body: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"SIP/2.0 ")?;
     let digits = rest.get(..3)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn small(n: usize) -> u8 {
+    u8::try_from(n).unwrap_or(u8::MAX)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use midcall_wire::sdp::{Direction, Media, Sdp};
 
+use crate::rules::RuleId;
+
 use super::MediaKind;
 use super::numbers::{explained, unexplained};
 
@@ -117,27 +119,32 @@ pub enum Fault {
 
 impl Fault {
     /// The rule that is broken.
-    pub fn code(&self) -> &'static str {
+    pub const fn rule(&self) -> RuleId {
         match self {
-            Self::LineCount { .. } | Self::MediaType { .. } => "OA-17",
-            Self::LinesLost { .. } => "OA-18",
-            Self::Revived { .. } | Self::NoFormat { .. } => "OA-20",
-            Self::Direction { .. } => "OA-23",
-            Self::NoCommonFormat { .. } => "OA-25",
-            Self::Renumbered { .. } => "OA-27",
-            Self::FormatOrder { .. } => "OA-28",
-            Self::OriginChanged | Self::VersionStep => "OA-29",
-            Self::VersionKept => "OA-30",
-            Self::VersionTooLarge => "OA-33",
-            Self::ZeroAddress { .. } => "OA-38",
-            Self::AddressFamily { .. } => "OA-39",
-            Self::OriginEchoed => "OA-46",
-            Self::Unexplained { .. } => "OA-47",
-            Self::SetupOpen { .. } => "OA-53",
-            Self::CryptoNotOffered { .. } => "OA-54",
-            Self::MidChanged { .. } => "OA-55",
-            Self::MuxOnlyAnswered { .. } => "OA-56",
+            Self::LineCount { .. } | Self::MediaType { .. } => RuleId::AnswerShape,
+            Self::LinesLost { .. } => RuleId::MediaLineRemoved,
+            Self::Revived { .. } | Self::NoFormat { .. } => RuleId::DeadStreamRevived,
+            Self::Direction { .. } => RuleId::AnswerDirection,
+            Self::NoCommonFormat { .. } => RuleId::NoCommonFormat,
+            Self::Renumbered { .. } => RuleId::PayloadTypeRemapped,
+            Self::FormatOrder { .. } => RuleId::AnswerFormatOrder,
+            Self::OriginChanged | Self::VersionStep => RuleId::OriginVersionStep,
+            Self::VersionKept => RuleId::SameVersionOtherBody,
+            Self::VersionTooLarge => RuleId::OriginNumbersTooLong,
+            Self::ZeroAddress { .. } => RuleId::ZeroAddressCopied,
+            Self::AddressFamily { .. } => RuleId::AddressFamilyDiffers,
+            Self::OriginEchoed => RuleId::AnswerEchoesOrigin,
+            Self::Unexplained { .. } => RuleId::DynamicTypeWithoutRtpmap,
+            Self::SetupOpen { .. } => RuleId::DtlsSetupInAnswer,
+            Self::CryptoNotOffered { .. } => RuleId::SrtpKeys,
+            Self::MidChanged { .. } => RuleId::MidChanged,
+            Self::MuxOnlyAnswered { .. } => RuleId::RtcpMuxAnswer,
         }
+    }
+
+    /// The code of that rule.
+    pub fn code(&self) -> &'static str {
+        self.rule().rule().code
     }
 
     /// The position of the stream it is about; `None` when it is about the whole description.

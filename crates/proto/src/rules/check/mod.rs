@@ -95,6 +95,16 @@ pub fn of<'a>(seen: &'a Seen<'_>) -> impl Iterator<Item = &'static Check> + 'a {
     all().filter(move |check| check.looks_at(seen))
 }
 
+/// What is wrong with the session description of this message, rule by rule.
+pub fn of_description(dialog: &Dialog, seen: &Seen<'_>, found: impl FnMut(RuleId, Evidence)) {
+    offer::faults(dialog, seen, found);
+}
+
+/// Every rule that has a check.
+pub fn rules() -> impl Iterator<Item = RuleId> {
+    all().map(|check| check.rule).chain(offer::FAULTS.iter().copied())
+}
+
 /// Every check.
 pub fn all() -> impl Iterator<Item = &'static Check> {
     [

@@ -1,23 +1,13 @@
 //! Where offers and answers ride, and what they may say. RFC 3264, RFC 6337.
 
-use std::sync::Arc;
-
 use midcall_wire::Method;
-use midcall_wire::sdp::Sdp;
 
 use super::{ACK, Check, INVITE, Kinds, MethodSet, PRACK, View, because, on};
-use crate::dialog::{Carrier, Dialog, Evidence, Phase, SdpRole, Seen};
+use crate::dialog::{Carrier, Dialog, Evidence, Phase, SdpRole, Seen, Way};
 use crate::rules::RuleId;
 use crate::session;
 
 const OFFERING: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack]);
-const WITH_ANSWER: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack, Method::Ack]);
-
-macro_rules! faults {
-    ($($code:literal $name:ident),+ $(,)?) => {
-        $(fn $name(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> { faulty(dialog, seen, $code) })+
-    };
-}
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -92,104 +82,53 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: sdp_in_ack,
     },
-    Check {
-        rule: RuleId::AnswerShape,
-        view: View::Both,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_17,
-    },
-    Check {
-        rule: RuleId::MediaLineRemoved,
-        view: View::Sender,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_18,
-    },
-    Check {
-        rule: RuleId::DeadStreamRevived,
-        view: View::Both,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_20,
-    },
-    Check {
-        rule: RuleId::AnswerDirection,
-        view: View::Both,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_23,
-    },
-    Check {
-        rule: RuleId::NoCommonFormat,
-        view: View::Both,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_25,
-    },
-    Check {
-        rule: RuleId::PayloadTypeRemapped,
-        view: View::Sender,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_27,
-    },
-    Check {
-        rule: RuleId::OriginVersionStep,
-        view: View::Sender,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_29,
-    },
-    Check {
-        rule: RuleId::SameVersionOtherBody,
-        view: View::Sender,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_30,
-    },
-    Check {
-        rule: RuleId::OriginNumbersTooLong,
-        view: View::Sender,
-        kinds: Kinds::ANY,
-        methods: WITH_ANSWER,
-        reply: None,
-        look: oa_33,
-    },
 ];
 
-faults! {
-    "OA-17" oa_17, "OA-18" oa_18, "OA-20" oa_20, "OA-23" oa_23, "OA-25" oa_25, "OA-27" oa_27, "OA-29" oa_29, "OA-30" oa_30,
-    "OA-33" oa_33,
-}
+/// The rules that the descriptions themselves can break, all found in one look: [`session::check_answer`] and
+/// [`session::check_next`] name them.
+pub(super) const FAULTS: &[RuleId] = &[
+    RuleId::AnswerShape,
+    RuleId::MediaLineRemoved,
+    RuleId::DeadStreamRevived,
+    RuleId::AnswerDirection,
+    RuleId::NoCommonFormat,
+    RuleId::PayloadTypeRemapped,
+    RuleId::AnswerFormatOrder,
+    RuleId::OriginVersionStep,
+    RuleId::SameVersionOtherBody,
+    RuleId::OriginNumbersTooLong,
+    RuleId::ZeroAddressCopied,
+    RuleId::AddressFamilyDiffers,
+    RuleId::AnswerEchoesOrigin,
+    RuleId::DynamicTypeWithoutRtpmap,
+    RuleId::DtlsSetupInAnswer,
+    RuleId::SrtpKeys,
+    RuleId::MidChanged,
+    RuleId::RtcpMuxAnswer,
+];
 
-/// The faults of this description against the offer that it answers and the last one of the same side.
-fn faulty(dialog: &Dialog, seen: &Seen<'_>, code: &str) -> Option<Evidence> {
-    let sdp = seen.sdp.as_ref()?;
+/// What is wrong with the description of this message: against the offer that it answers, as both sides can tell, and
+/// against the last one of the same side, as its sender knows.
+pub(super) fn faults(dialog: &Dialog, seen: &Seen<'_>, mut found: impl FnMut(RuleId, Evidence)) {
+    let Some(sdp) = seen.sdp.as_ref() else { return };
     let role = dialog.role_of_sdp(seen);
-    let mut evidence = Evidence::new();
-    let mut found = false;
-    if matches!(code, "OA-17" | "OA-20" | "OA-23" | "OA-25") {
-        if role == SdpRole::Answer {
-            let offer = dialog.offers.pending.by(seen.way.reversed()).as_ref()?;
-            let offered: &Arc<Sdp> = offer.sdp.as_ref()?;
-            found = session::check_answer(offered, sdp).iter().any(|fault| fault.code() == code);
-            evidence = on(offer.on);
+    if role == SdpRole::Answer
+        && let Some(offer) = dialog.offers.pending.by(seen.way.reversed()).as_ref()
+        && let Some(offered) = offer.sdp.as_ref()
+    {
+        for fault in session::check_answer(offered, sdp) {
+            found(fault.rule(), on(offer.on));
         }
-    } else if matches!(role, SdpRole::Answer | SdpRole::Offer(_)) {
-        let last = dialog.offers.last.by(seen.way).as_ref()?;
-        let lines = dialog.offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
-        found = session::check_next(last, lines, sdp).iter().any(|fault| fault.code() == code);
     }
-    found.then_some(evidence)
+    if seen.way == Way::Sent
+        && matches!(role, SdpRole::Answer | SdpRole::Offer(_))
+        && let Some(last) = dialog.offers.last.by(seen.way).as_ref()
+    {
+        let lines = dialog.offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
+        for fault in session::check_next(last, lines, sdp) {
+            found(fault.rule(), Evidence::new());
+        }
+    }
 }
 
 fn two_offers(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
