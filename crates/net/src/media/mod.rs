@@ -3,6 +3,7 @@
 pub mod g711;
 
 mod dtmf;
+mod follow;
 mod plan;
 mod ports;
 mod receiver;

@@ -149,7 +149,8 @@ pub struct MediaSession {
 struct Shared {
     address: IpAddr,
     ports: PortRange,
-    newest: watch::Sender<u16>,
+    /// The RTP ports that are open, the newest last; the task keeps it.
+    open: watch::Receiver<Vec<u16>>,
     events: broadcast::Sender<MediaEvent>,
     last: watch::Receiver<MediaStats>,
 }
@@ -161,20 +162,31 @@ impl MediaSession {
     /// No pair of ports is free on this address.
     pub async fn open(address: IpAddr, options: MediaOptions) -> io::Result<Self> {
         let pair = options.ports.open(address).await?;
-        let port = pair.local()?.port();
+        let (open_ports, open) = watch::channel(vec![pair.local()?.port()]);
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (stopped, last) = watch::channel(MediaStats::default());
         let events = broadcast::Sender::new(EVENTS);
         let ports = options.ports.clone();
-        tokio::spawn(Task::new(pair, options, queue, events.clone())?.run(stopped));
-        let shared = Shared { address, ports, newest: watch::Sender::new(port), events, last };
+        tokio::spawn(Task::new(pair, options, queue, events.clone(), open_ports)?.run(stopped));
+        let shared = Shared { address, ports, open, events, last };
         Ok(Self { commands, shared: Arc::new(shared) })
     }
 
     /// The RTP port to announce: the newest one.
     #[must_use]
     pub fn port(&self) -> u16 {
-        *self.shared.newest.borrow()
+        self.shared.open.borrow().last().copied().unwrap_or_default()
+    }
+
+    /// Whether this RTP port is one of those that are open.
+    #[must_use]
+    pub fn has_port(&self, port: u16) -> bool {
+        self.shared.open.borrow().contains(&port)
+    }
+
+    /// Whether both steer the same session.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The address the ports are bound to.
@@ -209,9 +221,7 @@ impl MediaSession {
 
     /// Closes the ports that were opened but never used, as when the offer that named them was refused.
     pub async fn forget_new_ports(&self) {
-        if let Some(port) = self.ask(Command::ForgetPorts).await {
-            self.shared.newest.send_replace(port);
-        }
+        self.ask(Command::ForgetPorts).await;
     }
 
     /// Sends something else from the next packet on.
@@ -267,7 +277,6 @@ impl MediaSession {
         let port = pair.local()?.port();
         let added = self.ask(|done| Command::AddPort(pair, done)).await;
         added.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, DialError::Stopped))?;
-        self.shared.newest.send_replace(port);
         Ok(port)
     }
 

@@ -30,8 +30,7 @@ use crate::tap::{Tap, Way};
 pub(super) enum Command {
     Apply(MediaPlan, oneshot::Sender<()>),
     AddPort(PortPair, oneshot::Sender<()>),
-    /// Answers with the port that is left to announce.
-    ForgetPorts(oneshot::Sender<u16>),
+    ForgetPorts(oneshot::Sender<()>),
     Play(Source, oneshot::Sender<()>),
     Record(Option<Recorder>, oneshot::Sender<io::Result<()>>),
     Dial(String, oneshot::Sender<Result<(), DialError>>),
@@ -54,6 +53,7 @@ pub(super) struct Task {
     played: bool,
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<MediaEvent>,
+    open: watch::Sender<Vec<u16>>,
     tap: Tap,
     next_frame: Instant,
 }
@@ -79,6 +79,7 @@ impl Task {
         options: MediaOptions,
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<MediaEvent>,
+        open: watch::Sender<Vec<u16>>,
     ) -> io::Result<Self> {
         let now = Instant::now();
         let mut rng = Rng::new(entropy::seed());
@@ -96,6 +97,7 @@ impl Task {
             played: false,
             commands,
             events,
+            open,
             tap: options.tap,
             next_frame: now,
         })
@@ -143,13 +145,15 @@ impl Task {
                         oldest.map(|oldest| self.ports.remove(oldest));
                     }
                     self.ports.push(port);
+                    self.tell_ports();
                     answer(done, ());
                 }
             }
             Command::ForgetPorts(done) => {
                 let current = self.ports.iter().position(|port| port.rtp.port() == self.current);
                 self.ports.truncate(current.map_or(usize::MAX, |current| current + 1));
-                answer(done, self.current);
+                self.tell_ports();
+                answer(done, ());
             }
             Command::Play(source, done) => {
                 self.sender.play(source);
@@ -218,7 +222,10 @@ impl Task {
         if self.sender.player().finished() && !std::mem::replace(&mut self.played, true) {
             self.tell(MediaEvent::Played);
         }
-        self.ports.retain(|port| port.closes.is_none_or(|closes| closes > now));
+        if self.ports.iter().any(|port| port.closes.is_some_and(|closes| closes <= now)) {
+            self.ports.retain(|port| port.closes.is_none_or(|closes| closes > now));
+            self.tell_ports();
+        }
         self.next_frame += FRAME_TIME;
     }
 
@@ -332,6 +339,10 @@ impl Task {
         if let Err(error) = written {
             self.tell(MediaEvent::RecordingFailed { reason: error.to_string() });
         }
+    }
+
+    fn tell_ports(&self) {
+        self.open.send_replace(self.ports.iter().map(|port| port.rtp.port()).collect());
     }
 
     fn tell(&self, event: MediaEvent) {

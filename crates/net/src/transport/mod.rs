@@ -21,8 +21,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time;
 
+use crate::driver::Reach;
 use crate::tap::{Tap, Way};
-use stats::Counters;
+pub(crate) use stats::Counters;
 pub use stats::TransportStats;
 use stream::{Link, StreamEvent};
 use udp::UdpPort;
@@ -203,6 +204,14 @@ impl Transports {
     /// The bytes of the last [`Arrival::Datagram`].
     pub(crate) fn datagram(&self, length: usize) -> &[u8] {
         self.buffer.get(..length).unwrap_or_default()
+    }
+
+    /// Which transports and address families we can send over.
+    pub(crate) fn reach(&self) -> Reach {
+        let mut reach = Reach::default();
+        self.listeners.iter().for_each(|listener| reach.add(listener.transport, listener.bound));
+        self.udp.iter().for_each(|port| reach.add(Transport::Udp, port.bound));
+        reach
     }
 
     pub(crate) fn counters(&self) -> Arc<Counters> {
