@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use midcall_proto::endpoint::{
-    Config, Endpoint, Input, Invite, LocalAddr, Modification, Output, Prefer, Refused,
+    CallRef, Config, Endpoint, Input, Invite, LocalAddr, Modification, Output, Prefer, Refused,
 };
 use midcall_proto::event::{CallEvent, CallId, Ended, Event, Ticket};
 use midcall_proto::flow::{Flow, Transport};
@@ -156,9 +156,14 @@ impl Agent {
         self.sessions.get(&call.of(self.seat))
     }
 
+    /// A call as the endpoint has it now; `None` once it is gone.
+    pub fn look(&self, call: impl Handle) -> Option<CallRef<'_>> {
+        self.endpoint.look(call.of(self.seat))
+    }
+
     /// Whether a call is up.
     pub fn is_up(&self, call: impl Handle) -> bool {
-        self.endpoint.look(call.of(self.seat)).is_some_and(|call| call.is_up())
+        self.look(call).is_some_and(|call| call.is_up())
     }
 
     /// Why a call ended, if it did.
@@ -261,7 +266,7 @@ impl Node for Agent {
                 self.input(Input::Message { flow, bytes: &packet.bytes });
             }
             Arrival::Unreachable { transport, remote } => {
-                self.input(Input::TransportError { transport, remote })
+                self.input(Input::TransportError { transport, remote });
             }
             Arrival::Closed { connection } => self.input(Input::Closed { connection }),
         }
