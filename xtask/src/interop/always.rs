@@ -34,7 +34,13 @@ pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
         if let Some(method) = sip.request() {
             let hops = sip.all("Via").count();
             if hops != proxies + 1 {
-                fault(seen, format!("came over {} proxies, not {proxies} (route set, RFC 3261 §12.2.1.1)", hops.saturating_sub(1)));
+                fault(
+                    seen,
+                    format!(
+                        "came over {} proxies, not {proxies} (route set, RFC 3261 §12.2.1.1)",
+                        hops.saturating_sub(1)
+                    ),
+                );
             }
             let dialog = (call.clone(), sip.tag("To").map(Into::into));
             for why in request(sip, method, record.get(..index).unwrap_or_default()) {
@@ -51,7 +57,7 @@ pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
                 }
                 numbers.insert(dialog.clone(), number);
             }
-            if method == "BYE" && !ended.insert(dialog) && !sip.header("Authorization").is_some() {
+            if method == "BYE" && !ended.insert(dialog) && sip.header("Authorization").is_none() {
                 let again =
                     record.iter().any(|s| !s.from_midcall && matches!(s.sip.status(), Some(401 | 407)));
                 if !again {
@@ -63,11 +69,11 @@ pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
                 fault(seen, why);
             }
         }
-        if sip.sdp().is_some() {
-            if let Some(before) = last_sdp.insert(call, sip) {
-                for why in versions(before, sip) {
-                    fault(seen, why);
-                }
+        if sip.sdp().is_some()
+            && let Some(before) = last_sdp.insert(call, sip)
+        {
+            for why in versions(before, sip) {
+                fault(seen, why);
             }
         }
     }

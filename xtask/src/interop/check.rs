@@ -228,7 +228,7 @@ fn headers(line: &Line, seen: &Seen, faults: &mut Vec<String>) {
         let values: Vec<&str> = seen.sip.all(&word.name).collect();
         match (&word.value, word.absent) {
             (None, true) if !values.is_empty() => {
-                faults.push(format!("has {}: {}", word.name, values.join(", ")))
+                faults.push(format!("has {}: {}", word.name, values.join(", ")));
             }
             (None, false) if values.is_empty() => faults.push(format!("has no {}", word.name)),
             (Some(pattern), absent) => {

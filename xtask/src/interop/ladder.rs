@@ -14,7 +14,7 @@ pub(crate) enum Role {
 /// One step of a ladder.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Line(Line),
+    Line(Box<Line>),
     /// Lines of midcall that may come in any order.
     AnyOrder(Vec<Line>),
     /// A message that may be missing, and what answers it.
@@ -157,7 +157,7 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
                 match &mut group {
                     Some(lines) if optional || line.from_midcall => lines.push(line),
                     Some(_) => return Err(fail("a { } holds > lines only")),
-                    None => steps.push(Step::Line(line)),
+                    None => steps.push(Step::Line(Box::new(line))),
                 }
             }
             _ => return Err(fail("unknown row")),
@@ -171,10 +171,10 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
 
 /// All lines of a ladder in order, groups flattened.
 pub(crate) fn lines(steps: &[Step]) -> Vec<&Line> {
-    let mut all = Vec::new();
+    let mut all: Vec<&Line> = Vec::new();
     for step in steps {
         match step {
-            Step::Line(line) => all.push(line),
+            Step::Line(line) => all.push(line.as_ref()),
             Step::AnyOrder(lines) | Step::Maybe(lines) => all.extend(lines),
             _ => {}
         }
@@ -303,7 +303,7 @@ fn read_pair(line: &mut Line, key: &str, value: &str) -> Option<()> {
             line.sdp.get_or_insert_default().media = Some(streams.collect());
         }
         "codecs" => {
-            line.sdp.get_or_insert_default().codecs = Some(value.split(',').map(Into::into).collect())
+            line.sdp.get_or_insert_default().codecs = Some(value.split(',').map(Into::into).collect());
         }
         "c" => line.sdp.get_or_insert_default().connection = Some(value.into()),
         "port" => line.sdp.get_or_insert_default().port = Some(value.parse().ok()?),

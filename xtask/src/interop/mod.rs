@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Summary {
     }
     if options.list {
         for run in &runs {
-            println!("{:<40} {}", run.name(), run.title);
+            println!("{:<40} {} ({})", run.name(), run.title, run.rules.join(", "));
         }
         return summary;
     }
@@ -201,3 +201,6 @@ fn target(root: &Path) -> PathBuf {
 
 const INSTALL: &str = "apt-get install --no-install-recommends sip-tester baresip-core kamailio kamailio-tls-modules \
                        kamailio-utils-modules tshark";
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ pub(crate) struct Run {
     pub(crate) peer: Peer,
     pub(crate) id: String,
     pub(crate) title: String,
+    pub(crate) rules: Vec<String>,
     pub(crate) number: usize,
     pub(crate) role: Role,
     pub(crate) seat: Seat,
@@ -74,8 +75,9 @@ impl Run {
         let mut runs = Vec::new();
         for (number, seat) in scenario.seat.iter().enumerate() {
             for role in seat.roles() {
-                let (id, title) = (scenario.id.clone(), scenario.title.clone());
-                runs.push(Self { peer, id, title, number, role, seat: seat.clone() });
+                let (id, title, rules) =
+                    (scenario.id.clone(), scenario.title.clone(), scenario.rules.clone());
+                runs.push(Self { peer, id, title, rules, number, role, seat: seat.clone() });
             }
         }
         runs
@@ -170,7 +172,10 @@ impl Stage<'_> {
     fn fill(&self, text: &str) -> String {
         let mut text = text.to_string();
         let at = |port: u16| format!("127.0.0.1:{port}");
+        let [b, c] = [0, 1].map(|nth| self.ports.peer(nth).to_string());
         let names = [
+            ("{b}", b),
+            ("{c}", c),
             ("{midcall}", at(self.ports.midcall())),
             ("{B}", at(self.ports.peer(0))),
             ("{C}", at(self.ports.peer(1))),
@@ -249,11 +254,17 @@ impl Stage<'_> {
         let mut command = Command::new(&self.world.midcall);
         let listen = format!("udp:127.0.0.1:{}", self.ports.midcall());
         match self.run.role {
-            Role::Caller => command.arg("call").arg(self.uri("peer", self.ports.peer(0))),
+            Role::Caller => {
+                let usual = || self.uri("peer", self.ports.peer(0));
+                command.arg("call").arg(seat.target.as_ref().map_or_else(usual, |target| self.fill(target)))
+            }
             Role::Callee => command.arg("answer").args(["--calls", "1"]),
         };
         command.args(["--listen", &listen, "--events", "json", "--capture", "midcall.pcapng"]);
         command.args(["--do", &self.fill(&seat.whole_script(self.run.role))]);
+        if !seat.args.iter().any(|arg| arg == "--codecs") {
+            command.args(["--codecs", "pcmu,pcma"]);
+        }
         command.args(seat.args.iter().map(|arg| self.fill(arg))).env("MIDCALL_PASSWORD", "secret");
         let mut process =
             Process::start("midcall", &mut command, &self.dir).map_err(|e| format!("midcall: {e}"))?;

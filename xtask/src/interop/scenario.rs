@@ -15,9 +15,8 @@ use super::ladder::{self, Role};
 pub(crate) struct Scenario {
     pub(crate) id: String,
     pub(crate) title: String,
-    /// The rules this scenario is about; for readers.
+    /// The rules this scenario is about.
     #[serde(default)]
-    #[allow(dead_code, reason = "checked for presence and shown in the file only")]
     pub(crate) rules: Vec<String>,
     #[serde(default)]
     pub(crate) seat: Vec<Seat>,
@@ -36,6 +35,8 @@ pub(crate) struct Seat {
     /// midcall's script.
     #[serde(rename = "do", default)]
     pub(crate) script: String,
+    /// Whom midcall calls, if not the first peer in the usual way.
+    pub(crate) target: Option<String>,
     /// More arguments of midcall.
     #[serde(default)]
     pub(crate) args: Vec<String>,

@@ -62,7 +62,8 @@ pub(crate) fn compile(
                 behind
             }
             (Step::Maybe(group), behind) if group.first().is_some_and(|first| !compiler.mine(first)) => {
-                let waits = behind.first().is_some_and(|next| matches!(next, Step::Line(l) if !compiler.mine(l)));
+                let waits =
+                    behind.first().is_some_and(|next| matches!(next, Step::Line(l) if !compiler.mine(l)));
                 compiler.maybe(group, waits);
                 behind
             }
