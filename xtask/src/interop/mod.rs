@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Summary {
         if options.mirror {
             // two SIPps would answer each other's copies for ever
             let copies = |run: &Run| run.seat.ladder.contains(" again") && run.seat.sipp.is_empty();
-            wanted.retain(|run| run.seat.after.is_none() && !copies(run));
+            wanted.retain(|run| run.seat.after.is_none() && run.seat.target.is_none() && !copies(run));
         }
         runs.extend(wanted);
     }

@@ -40,7 +40,7 @@ pub(crate) struct Seat {
     /// More arguments of midcall.
     #[serde(default)]
     pub(crate) args: Vec<String>,
-    /// The exit code midcall must have; -1 for any.
+    /// The exit code midcall must have; -1 where both 0 and 1 will do.
     #[serde(default)]
     pub(crate) exit: i32,
     /// The ladder between midcall and its first peer, then those with others.
