@@ -1,8 +1,9 @@
 //! A line of a ladder as the message a scripted party sends for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::script::{Ladder, Line, Number, Setting, Tagging, What, Who, Word};
+use crate::network::Packet;
 use crate::party::{Draft, Party, Received};
 use crate::raw::Raw;
 use crate::sketch::Tweak;
@@ -29,6 +30,27 @@ impl Sent {
         format!("{one}{other}{}", named.unwrap_or_default())
     }
 
+    /// Whether an endpoint's packet is what a line says, and no other line has claimed it.
+    pub(super) fn is_fresh(&self, packet: &Packet, line: &Line, claimed: &BTreeSet<usize>) -> bool {
+        let own = packet.from.ip() == line.from.address().ip() && packet.to.ip() == line.to.address().ip();
+        own && !claimed.contains(&packet.number) && self.is_line(packet, line)
+    }
+
+    /// Whether an endpoint's packet is what a line says, as far as a ladder tells.
+    pub(super) fn is_line(&self, packet: &Packet, line: &Line) -> bool {
+        let raw = packet.raw();
+        match &line.what {
+            What::Again(number) => self.lines.get(number).is_some_and(|first| first.bytes() == packet.bytes),
+            What::Request(method) => raw.is_request() && raw.method() == method && same_body(&raw, line),
+            What::Response(status, method) => {
+                raw.status() == Some(*status)
+                    && method.as_ref().is_none_or(|method| raw.method() == method)
+                    && same_body(&raw, line)
+                    && line.words.contains(&Word::Reliable) == raw.header("RSeq").is_some()
+            }
+        }
+    }
+
     fn call(&self, line: &Line) -> Option<&str> {
         self.calls.get(&Self::call_name(line)).map(String::as_str)
     }
@@ -36,6 +58,10 @@ impl Sent {
     fn line(&self, number: usize) -> Result<&Raw, String> {
         self.lines.get(&number).ok_or_else(|| format!("line {number} was not sent"))
     }
+}
+
+fn same_body(raw: &Raw, line: &Line) -> bool {
+    raw.sdp().is_some() == (line.has_sdp() || line.words.iter().any(|word| matches!(word, Word::Body(_))))
 }
 
 /// Sends a line as this party; returns what was sent.

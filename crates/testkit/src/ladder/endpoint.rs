@@ -123,17 +123,20 @@ impl Actor {
         Ok(())
     }
 
-    /// The call that a line belongs to, if the other party placed it.
+    /// The call with the other party of a line, if this seat did not place it for the ladder.
     fn met(&mut self, line: &Line) -> Option<CallId> {
         let other = line.to.address().to_string();
-        let came = self.agent.events().iter().rev().find_map(|(_, event)| match event {
-            Event::Call { call, event: CallEvent::Incoming(incoming) } if incoming.from.contains(&other) => {
-                Some(*call)
-            }
-            _ => None,
-        })?;
-        self.calls.insert(Sent::call_name(line), came);
-        Some(came)
+        let endpoint = self.agent.endpoint();
+        let calls: Vec<CallId> =
+            endpoint.calls().filter(|call| !self.calls.values().any(|known| known == call)).collect();
+        let with = |call: &&CallId| {
+            let mut dialogs =
+                endpoint.look(**call).into_iter().flat_map(|call| call.dialogs().collect::<Vec<_>>());
+            dialogs.any(|dialog| dialog.party.theirs.uri.contains(&other))
+        };
+        let met = *calls.iter().rev().find(with)?;
+        self.calls.insert(Sent::call_name(line), met);
+        Some(met)
     }
 
     /// The change of session that a line's words describe.

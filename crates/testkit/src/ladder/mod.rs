@@ -52,7 +52,8 @@
 //! - `again N`: line N once more, byte for byte.
 //!
 //! A scripted party ACKs a non-2xx final by itself unless the ladder has an `ACK` line of that party further down.
-//! Messages that only a hop cares about (100, that ACK, resends) need no line when an endpoint sends them.
+//! Messages that only a hop cares about (100, that ACK, resends) need no line when an endpoint sends them. Anything else
+//! that an endpoint sends before the last line has arrived does.
 //!
 //! ## Words behind it
 //! Body:

@@ -12,7 +12,6 @@ use super::script::{Arrow, Ladder, Line, Setting, Start, Step, What, Who, Word};
 use crate::network::{Fate, Network, Packet};
 use crate::node::{self, Node};
 use crate::party::Party;
-use crate::raw::Raw;
 use crate::render::{self, Column};
 
 /// An endpoint in a seat of a ladder.
@@ -99,8 +98,10 @@ impl<'l> Stage<'l> {
                 }
             }
         }
+        self.arrive();
+        self.no_surprise()?;
         self.settle();
-        self.no_surprise()
+        Ok(())
     }
 
     /// Plays up to line `at`, which an endpoint sends, and asks the endpoint for that line.
@@ -230,12 +231,14 @@ impl<'l> Stage<'l> {
     fn ask(&mut self, line: &Line) -> Result<usize, String> {
         let now = self.wire.now();
         let live = self.live.get_mut(&line.from).ok_or("no endpoint sits there")?;
-        let told = live.prompt(now, line);
+        let done = self.wire.packets().iter().any(|packet| self.sent.is_fresh(packet, line, &self.claimed));
+        let told = if done { Ok(()) } else { live.prompt(now, line) };
         let patience = if self.broken { Duration::from_secs(5) } else { Duration::from_secs(40) };
         let limit = self.wire.now() + patience;
         loop {
             self.pump();
-            if let Some(packet) = self.fitting(line) {
+            let fresh = |packet: &&Packet| self.sent.is_fresh(packet, line, &self.claimed);
+            if let Some(packet) = self.wire.packets().iter().find(fresh) {
                 let (number, raw) = (packet.number, packet.raw());
                 self.sent.calls.entry(Sent::call_name(line)).or_insert_with(|| raw.call_id().to_owned());
                 self.sent.lines.insert(line.number, raw);
@@ -248,27 +251,9 @@ impl<'l> Stage<'l> {
         }
     }
 
-    fn fitting(&self, line: &Line) -> Option<&Packet> {
-        let from = line.from.address();
-        let own = |packet: &&Packet| packet.from.ip() == from.ip() && !self.claimed.contains(&packet.number);
-        self.wire.packets().iter().filter(own).find(|packet| self.is_line(packet, line))
-    }
-
     /// Whether a packet of an endpoint is what a line says, as far as a ladder tells.
     pub fn is_line(&self, packet: &Packet, line: &Line) -> bool {
-        let raw = packet.raw();
-        match &line.what {
-            What::Again(number) => {
-                self.sent.lines.get(number).is_some_and(|first| first.bytes() == packet.bytes)
-            }
-            What::Request(method) => raw.is_request() && raw.method() == method && same_body(&raw, line),
-            What::Response(status, method) => {
-                raw.status() == Some(*status)
-                    && method.as_ref().is_none_or(|method| raw.method() == method)
-                    && same_body(&raw, line)
-                    && line.words.contains(&Word::Reliable) == raw.header("RSeq").is_some()
-            }
-        }
+        self.sent.is_line(packet, line)
     }
 
     /// Complains about a message of an endpoint that no line speaks of.
@@ -396,10 +381,6 @@ fn seats<'s>(
 fn acks_itself(ladder: &Ladder, from: &Line) -> bool {
     let ack = What::Request("ACK".to_owned());
     ladder.lines().any(|line| line.from == from.from && line.number >= from.number && line.what == ack)
-}
-
-fn same_body(raw: &Raw, line: &Line) -> bool {
-    raw.sdp().is_some() == (line.has_sdp() || line.words.iter().any(|word| matches!(word, Word::Body(_))))
 }
 
 /// Whether a packet matters to its hop only: 100, the ACK of a failure, a resend.
