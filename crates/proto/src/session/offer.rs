@@ -83,9 +83,9 @@ fn draft(wanted: &Wanted, local: Local<'_>, overlap: bool) -> Sdp {
         .iter()
         .enumerate()
         .map(|(place, stream)| {
-            let slot = slots.0.get(place);
+            let slot = slots.slots.get(place);
             match stream.and_then(|index| wanted.streams.get(index)) {
-                Some(stream) => live_section(stream, slot, overlap),
+                Some(stream) => live_section(stream, slot, &slots.numbers(place, &stream.kind), overlap),
                 None => dead_section(slot),
             }
         })
@@ -97,7 +97,6 @@ fn draft(wanted: &Wanted, local: Local<'_>, overlap: bool) -> Sdp {
 struct Slot<'a> {
     ours: Option<Media<'a>>,
     theirs: Option<Media<'a>>,
-    sent: Option<Media<'a>>,
 }
 
 impl<'a> Slot<'a> {
@@ -115,7 +114,11 @@ impl<'a> Slot<'a> {
     }
 }
 
-struct Slots<'a>(Vec<Slot<'a>>);
+struct Slots<'a> {
+    slots: Vec<Slot<'a>>,
+    /// The lines of the last description sent, which may have been refused.
+    sent: Vec<Media<'a>>,
+}
 
 /// Whether a place suits a stream: position of the place, what stood there, position of the stream, the stream.
 type Pass<'p> = &'p dyn Fn(usize, &Slot<'_>, usize, &Stream) -> bool;
@@ -125,22 +128,27 @@ impl<'a> Slots<'a> {
         let all = |sdp: Option<&'a Sdp>| sdp.map(|sdp| sdp.media().collect::<Vec<_>>()).unwrap_or_default();
         let ours = all(local.agreed.map(|(ours, _)| ours));
         let theirs = all(local.agreed.map(|(_, theirs)| theirs));
-        let sent = all(local.last_sent);
-        let count = ours.len().max(theirs.len());
-        Self(
-            (0..count)
-                .map(|at| Slot {
-                    ours: ours.get(at).copied(),
-                    theirs: theirs.get(at).copied(),
-                    sent: sent.get(at).copied(),
-                })
-                .collect(),
-        )
+        let slot = |at| Slot { ours: ours.get(at).copied(), theirs: theirs.get(at).copied() };
+        let slots = (0..ours.len().max(theirs.len())).map(slot).collect();
+        Self { slots, sent: all(local.last_sent) }
+    }
+
+    /// What the numbers at a place have stood for.
+    fn numbers(&self, place: usize, kind: &MediaKind) -> Numbers {
+        let mut numbers = Numbers::default();
+        let slot = self.slots.get(place);
+        let same = |media: &&Media<'_>| MediaKind::parse(media.kind()) == *kind;
+        let ours = slot.and_then(|slot| slot.ours.as_ref());
+        let theirs = slot.and_then(|slot| slot.theirs.as_ref());
+        let mine = self.sent.get(place).into_iter().chain(ours);
+        mine.filter(same).for_each(|media| numbers.remember_ours(media));
+        theirs.into_iter().filter(same).for_each(|media| numbers.remember_theirs(media));
+        numbers
     }
 
     /// Which stream goes where. RFC 3264 §8.1: a stream keeps its place, a new one takes a dead place or the end.
     fn places(&self, wanted: &Wanted) -> Vec<Option<usize>> {
-        let mut places: Vec<Option<usize>> = vec![None; self.0.len()];
+        let mut places: Vec<Option<usize>> = vec![None; self.slots.len()];
         let live: Vec<_> = wanted.streams.iter().enumerate().filter(|(_, stream)| stream.live()).collect();
         let passes: [Pass<'_>; 5] = [
             &|_, slot, _, stream| {
@@ -158,7 +166,7 @@ impl<'a> Slots<'a> {
                 if places.contains(&Some(*index)) {
                     continue;
                 }
-                let free = self.0.iter().enumerate().position(|(place, slot)| {
+                let free = self.slots.iter().enumerate().position(|(place, slot)| {
                     places.get(place) == Some(&None) && pass(place, slot, *index, stream)
                 });
                 if let Some(place) = free.and_then(|place| places.get_mut(place)) {
@@ -175,18 +183,13 @@ impl<'a> Slots<'a> {
     }
 }
 
-fn live_section(stream: &Stream, slot: Option<&Slot<'_>>, overlap: bool) -> Section {
+fn live_section(stream: &Stream, slot: Option<&Slot<'_>>, numbers: &Numbers, overlap: bool) -> Section {
     let mut codecs = written_codecs(stream);
     let continued = slot.filter(|slot| slot.is(&stream.kind) && !slot.dead());
     if let Some(ours) = continued.and_then(|slot| slot.ours).filter(|_| overlap) {
         add_overlap(&mut codecs, &ours);
     }
     let rtp = is_rtp(&stream.protocol);
-    let mut numbers = Numbers::default();
-    if let Some(slot) = slot {
-        slot.sent.iter().chain(&slot.ours).for_each(|media| numbers.remember_ours(media));
-        slot.theirs.iter().for_each(|media| numbers.remember_theirs(media));
-    }
     let (mut formats, mut lines) = (Vec::new(), Vec::new());
     if rtp {
         for (number, codec) in numbers.assign(&codecs) {

@@ -1,0 +1,159 @@
+//! Each fault, once.
+
+use midcall_wire::sdp::Direction::{SendOnly, SendRecv};
+
+use super::super::Fault;
+use super::*;
+
+const OFFER: &str = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 opus/48000/2\na=mid:a\nm=video 0 RTP/AVP 31\n";
+
+/// The description of the side that answers.
+fn answered(media: &str) -> Sdp {
+    let text =
+        peer(media).to_string().replace("o=peer 5 1 IN IP4 198.51.100.1", "o=- 9 3 IN IP4 198.51.100.2");
+    Sdp::parse(text.as_bytes()).unwrap()
+}
+
+fn faults(offer: &str, answer: &str) -> Vec<Fault> {
+    check_answer(&peer(offer), &answered(answer))
+}
+
+#[test]
+fn good_answers_have_none() {
+    for answer in [
+        "m=audio 5000 RTP/AVP 8\nm=video 0 RTP/AVP 31\n",
+        "m=audio 5000 RTP/AVP 8 97\na=rtpmap:97 opus/48000/2\na=recvonly\nm=video 0 RTP/AVP 31\n",
+        "m=audio 5000 RTP/AVP 8 0\nm=video 0 RTP/AVP 31\n",
+        "m=AUDIO 0 RTP/AVP 8\na=sendonly\nm=video 0 RTP/AVP 99\n",
+    ] {
+        assert_eq!(faults(OFFER, answer), [], "{answer}");
+    }
+}
+
+#[test]
+fn faults_of_an_answer() {
+    let video = "m=video 0 RTP/AVP 31\n";
+    let one = |answer: &str| {
+        let found = faults(OFFER, &format!("{answer}{video}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    assert_eq!(faults(OFFER, "m=audio 5000 RTP/AVP 8\n"), [Fault::LineCount { offered: 2, answered: 1 }]);
+    assert_eq!(one("m=video 5000 RTP/AVP 8\n"), Fault::MediaType { stream: 0 });
+    assert_eq!(
+        faults(OFFER, "m=audio 5000 RTP/AVP 8\nm=video 5002 RTP/AVP 31\n"),
+        [Fault::Revived { stream: 1 }]
+    );
+    assert_eq!(one("m=audio 0 RTP/AVP\n"), Fault::NoFormat { stream: 0 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 0\n"), Fault::NoCommonFormat { stream: 0 });
+    assert_eq!(
+        one("m=audio 5000 RTP/AVP 97 8\na=rtpmap:97 opus/48000/2\n"),
+        Fault::FormatOrder { stream: 0 }
+    );
+    assert_eq!(one("m=audio 5000 RTP/AVP 8 98\n"), Fault::Unexplained { stream: 0, payload: 98 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 8\na=setup:actpass\n"), Fault::SetupOpen { stream: 0 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 8\na=crypto:1 A inline:x\n"), Fault::CryptoNotOffered { stream: 0 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 8\na=mid:b\n"), Fault::MidChanged { stream: 0 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 8\na=rtcp-mux-only\n"), Fault::MuxOnlyAnswered { stream: 0 });
+    assert_eq!(one("m=audio 5000 RTP/AVP 8\nc=IN IP6 ::1\n"), Fault::AddressFamily { stream: 0 });
+}
+
+#[test]
+fn directions_the_offer_does_not_leave() {
+    for offered in Direction::ALL {
+        for answer in Direction::ALL {
+            let found = faults(
+                &format!("m=audio 4000 RTP/AVP 8\na={offered}\n"),
+                &format!("m=audio 5000 RTP/AVP 8\na={answer}\n"),
+            );
+            let fault = Fault::Direction { stream: 0, offered, answered: answer };
+            let expected = if offered.may_be_answered(answer) { vec![] } else { vec![fault] };
+            assert_eq!(found, expected);
+        }
+    }
+    let fault = Fault::Direction { stream: 0, offered: SendOnly, answered: SendRecv };
+    assert_eq!((fault.code(), fault.stream()), ("OA-23", Some(0)));
+}
+
+#[test]
+fn copied_lines_are_noticed() {
+    let zero = "m=audio 4000 RTP/AVP 8\nc=IN IP4 0.0.0.0\n";
+    assert_eq!(faults(zero, zero), [Fault::ZeroAddress { stream: 0 }]);
+    let ice = "m=audio 9 RTP/AVP 8\nc=IN IP4 0.0.0.0\na=candidate:0 1 UDP 1 192.0.2.3 5 typ host\n";
+    assert_eq!(faults(ice, ice), []);
+    let offer = peer("m=audio 4000 RTP/AVP 8 0\n");
+    let echo = peer("m=audio 5000 RTP/AVP 8\n");
+    assert_eq!(check_answer(&offer, &echo), [Fault::OriginEchoed]);
+    // A mirror that answers with the very same bytes changes nothing at all.
+    assert_eq!(check_answer(&offer, &offer), []);
+}
+
+#[test]
+fn faults_of_the_next_description() {
+    let first = peer("m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 opus/48000/2\n");
+    let next = |origin: &str, media: &str| {
+        let text = peer(media).to_string().replace("peer 5 1 IN IP4 198.51.100.1", origin);
+        check_next(&first, 1, &Sdp::parse(text.as_bytes()).unwrap())
+    };
+    let same = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 opus/48000/2\n";
+    let held = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 opus/48000/2\na=sendonly\n";
+    let (one, two) = ("peer 5 1 IN IP4 198.51.100.1", "peer 5 2 IN IP4 198.51.100.1");
+    assert_eq!(next(one, same), []);
+    assert_eq!(next(two, same), [], "an unneeded step is no fault of this rule");
+    assert_eq!(next(two, held), []);
+    assert_eq!(next(one, held), [Fault::VersionKept]);
+    assert_eq!(next("peer 5 3 IN IP4 198.51.100.1", held), [Fault::VersionStep]);
+    assert_eq!(next("peer 5 0 IN IP4 198.51.100.1", held), [Fault::VersionStep]);
+    assert_eq!(next("peer 6 2 IN IP4 198.51.100.1", held), [Fault::OriginChanged]);
+    assert_eq!(next("peer 5 2 IN IP4 198.51.100.9", held), [Fault::OriginChanged]);
+    assert_eq!(next(two, ""), [Fault::LinesLost { before: 1, now: 0 }]);
+    let moved = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 speex/16000\n";
+    assert_eq!(next(two, moved), [Fault::Renumbered { stream: 0, payload: 96 }]);
+    let parameters = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 OPUS/48000/2\na=fmtp:96 useinbandfec=1\n";
+    assert_eq!(next(two, parameters), []);
+}
+
+#[test]
+fn numbers_beyond_63_bits_are_noticed() {
+    crate::covers!("OA-33");
+    let with = |digits: &str| {
+        let text = peer("m=audio 4000 RTP/AVP 8\n").to_string().replace("5 1 IN", digits);
+        Sdp::parse(text.as_bytes()).unwrap()
+    };
+    let old = with("5 9223372036854775807 IN");
+    assert_eq!(check_next(&old, 1, &with("5 9223372036854775808 IN")), [Fault::VersionTooLarge]);
+    // Whoever starts that high still is counted right.
+    let old = with("5 99999999999999999999 IN");
+    assert_eq!(check_next(&old, 1, &with("5 100000000000000000000 IN")), [Fault::VersionTooLarge]);
+}
+
+#[test]
+fn faults_speak_for_themselves() {
+    let all = [
+        Fault::LineCount { offered: 2, answered: 1 },
+        Fault::MediaType { stream: 0 },
+        Fault::Revived { stream: 0 },
+        Fault::NoFormat { stream: 0 },
+        Fault::NoCommonFormat { stream: 0 },
+        Fault::FormatOrder { stream: 0 },
+        Fault::ZeroAddress { stream: 0 },
+        Fault::AddressFamily { stream: 0 },
+        Fault::OriginEchoed,
+        Fault::Unexplained { stream: 0, payload: 96 },
+        Fault::SetupOpen { stream: 0 },
+        Fault::CryptoNotOffered { stream: 0 },
+        Fault::MidChanged { stream: 0 },
+        Fault::MuxOnlyAnswered { stream: 0 },
+        Fault::LinesLost { before: 2, now: 1 },
+        Fault::Renumbered { stream: 0, payload: 96 },
+        Fault::OriginChanged,
+        Fault::VersionStep,
+        Fault::VersionKept,
+        Fault::VersionTooLarge,
+    ];
+    let mut texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), all.len());
+    assert!(all.iter().all(|fault| fault.code().starts_with("OA-")));
+}
