@@ -59,7 +59,6 @@ pub struct UserAgent {
 
 impl UserAgent {
     /// Begins to describe a user agent.
-    #[must_use]
     pub fn builder() -> UserAgentBuilder {
         UserAgentBuilder::new()
     }

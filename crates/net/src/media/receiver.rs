@@ -112,7 +112,7 @@ impl Receiver {
         source.expected_prior = expected;
         source.received_prior = source.received;
         let lost_now = expected_now.saturating_sub(received_now);
-        let fraction = if expected_now == 0 { 0 } else { (lost_now * 256 / expected_now).min(255) };
+        let fraction = (lost_now * 256).checked_div(expected_now).map_or(0, |fraction| fraction.min(255));
         let lost = (expected as i64 - source.received as i64).clamp(-0x80_0000, 0x7f_ffff);
         let since = source
             .last_sr

@@ -148,7 +148,7 @@ impl Reader<'_> {
         loop {
             let Ok(Ok(length @ 1..)) = time::timeout(patience, read.read(&mut buffer)).await else { return };
             framer.push(buffer.get(..length).unwrap_or_default());
-            while let Some(frame) = framer.next() {
+            for frame in framer.by_ref() {
                 match frame {
                     Ok(Frame::Message(bytes)) => {
                         patience = IDLE;
