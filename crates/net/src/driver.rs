@@ -119,6 +119,11 @@ impl Driver {
         }
     }
 
+    /// Waits until the task is gone.
+    pub(crate) async fn ended(&self) {
+        self.work.closed().await;
+    }
+
     pub(crate) fn clock(&self) -> Clock {
         self.clock
     }

@@ -78,11 +78,14 @@ impl IncomingCall {
         self.verb(|mut call, now| call.ring(now)).await
     }
 
-    /// Opens media before the answer: 183 with a session, reliably if the caller can (RFC 3262).
+    /// Opens media before the answer: 183 with a session, reliably if the caller can (RFC 3262). Once is enough.
     ///
     /// # Errors
     /// [`Error::Gone`] if the caller gave up, [`Error::Io`] if no port is free.
     pub async fn early(&mut self) -> Result<(), Error> {
+        if self.session {
+            return Ok(());
+        }
         let (streams, session) = Streams::open(&self.setup, &self.office.place).await?;
         self.call.adopt_all(streams).await;
         self.session = true;

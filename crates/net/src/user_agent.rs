@@ -74,9 +74,13 @@ impl UserAgent {
         Some(IncomingCall::new(new, self.office.clone(), Arc::clone(&self.setup)))
     }
 
-    /// The next call that was placed because a peer asked for it (REFER).
+    /// The next call that was placed because a peer asked for it (REFER); `None` once the user agent is shut down.
     pub async fn placed(&self) -> Option<Call> {
-        self.placed.lock().await.recv().await
+        let mut placed = self.placed.lock().await;
+        tokio::select! {
+            call = placed.recv() => call,
+            () = self.office.driver.ended() => None,
+        }
     }
 
     /// Registers, and keeps registered.

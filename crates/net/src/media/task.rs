@@ -117,7 +117,7 @@ impl Task {
                     let bytes = buffer.get(..arrived.length).unwrap_or_default();
                     self.take(&arrived, bytes);
                 }
-                () = sleep_until(self.next_frame) => self.frame(),
+                () = sleep_until(self.next_frame), if self.paced() => self.frame(),
                 () = sleep_until(self.reporter.due) => self.report(false),
             }
         };
@@ -130,6 +130,12 @@ impl Task {
         if let Some(done) = asked {
             answer(done, self.stats);
         }
+    }
+
+    /// Whether frames are due at all. On hold nobody is woken fifty times a second; the time that passed is made up later.
+    fn paced(&self) -> bool {
+        let sends = self.plan.sends && self.plan.send.is_some() && self.plan.rtp_target().is_some();
+        sends || self.ports.iter().any(|port| port.closes.is_some())
     }
 
     fn obey(&mut self, command: Command) {

@@ -390,3 +390,66 @@ async fn without_an_address_there_is_no_agent() {
     let outcome = UserAgent::builder().listen(&again.to_string()).unwrap().start().await;
     assert!(matches!(outcome, Err(Error::Io(_))));
 }
+
+/// A registrar that challenges once and grants what it is asked for.
+async fn registrar() -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let mut expiries = Vec::new();
+        let mut buffer = vec![0; 65_535];
+        while expiries.len() < 2 {
+            let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let request = midcall_wire::Message::parse(&buffer[..length]).unwrap();
+            let reply = match request.header(midcall_wire::Name::Authorization) {
+                None => midcall_wire::Builder::reply(&request, 401, None).header(
+                    midcall_wire::Name::WwwAuthenticate,
+                    r#"Digest realm="test", nonce="1", algorithm=MD5, qop="auth""#,
+                ),
+                Some(_) => {
+                    let contact = request.header(midcall_wire::Name::Contact).unwrap();
+                    expiries.push(request.header(midcall_wire::Name::Expires).unwrap().to_owned());
+                    midcall_wire::Builder::reply(&request, 200, None)
+                        .header(midcall_wire::Name::Contact, contact)
+                }
+            };
+            socket.send_to(&reply.finish(), from).await.unwrap();
+        }
+        expiries
+    });
+    (address, serving)
+}
+
+#[tokio::test]
+async fn a_registration_is_made_and_removed() {
+    let (address, serving) = registrar().await;
+    let builder = UserAgent::builder().listen("udp:127.0.0.1:0").unwrap().identity("sip:alice@127.0.0.1");
+    let alice = builder.credentials("alice", "secret").start().await.unwrap();
+    let registration = alice.register(&format!("sip:{address}"), Duration::from_secs(300)).await.unwrap();
+    let granted = soon("a registration", registration.registered()).await.unwrap();
+    assert_eq!(granted, Duration::from_secs(300));
+    soon("its removal", registration.unregister()).await.unwrap();
+    assert_eq!(soon("the registrar", serving).await.unwrap(), ["300", "0"]);
+    alice.shut_down().await;
+    assert!(alice.placed().await.is_none());
+}
+
+#[tokio::test]
+async fn a_refused_registration_says_so() {
+    let (address, _serving) = registrar().await;
+    let alice = agent("alice", "udp:127.0.0.1:0").await;
+    let registration = alice.register(&format!("sip:{address}"), Duration::from_secs(300)).await.unwrap();
+    let outcome = soon("a refusal", registration.registered()).await;
+    assert!(matches!(outcome, Err(Error::Rejected { status: 401 })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up() {
+    let (alice, bob) = pair("udp:127.0.0.1:0").await;
+    let port = bob.address(Transport::Udp).unwrap().port();
+    let outgoing = alice.invite(&format!("sip:bob@localhost:{port}")).await.unwrap();
+    soon("a call", bob.incoming()).await.unwrap().accept().await.unwrap();
+    soon("an answer", outgoing.answered()).await.unwrap();
+    let nowhere = alice.invite("sip:bob@nobody.invalid").await.unwrap();
+    assert_eq!(soon("an end", nowhere.ended()).await, Some(Ended::Unresolvable));
+}
