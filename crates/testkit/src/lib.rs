@@ -14,6 +14,7 @@ pub mod raw;
 pub mod render;
 pub mod scene;
 pub mod seat;
+pub mod session;
 pub mod sketch;
 
 use std::time::Duration;

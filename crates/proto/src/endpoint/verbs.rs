@@ -87,6 +87,14 @@ impl<'e> CallMut<'e> {
         })
     }
 
+    /// Cancels the re-INVITE in flight. True if there was one.
+    ///
+    /// # Errors
+    /// When the call is gone.
+    pub fn cancel_change(&mut self, now: Instant) -> Result<bool, Refused> {
+        self.turn(now, |call, core| call.cancel_change(core, now))
+    }
+
     /// Ends the call: CANCEL, a refusal or BYE, whichever its state asks for.
     ///
     /// # Errors
