@@ -1,5 +1,8 @@
 //! From a host name to places to send to (RFC 3263).
 
+#[cfg(feature = "dns")]
+mod servers;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,13 +42,19 @@ impl Reach {
         }
     }
 
+    #[cfg(feature = "dns")]
+    fn has(&self, transport: Transport) -> bool {
+        self.ways.contains_key(&transport)
+    }
+
     fn reaches(&self, transport: Transport, address: SocketAddr) -> bool {
         let families = self.ways.get(&transport).copied().unwrap_or_default();
         if address.is_ipv4() { families.v4 } else { families.v6 }
     }
 }
 
-/// Looks a name up as the operating system does: its addresses, for the transport that was named or ours.
+/// Finds where to send. Without the feature `dns` only addresses are looked up, as the operating system does; with it a name
+/// without a port is first asked for its servers.
 pub(crate) async fn resolve(
     query: u64,
     host: String,
@@ -53,17 +62,52 @@ pub(crate) async fn resolve(
     transport: Option<Transport>,
     reach: Reach,
 ) -> Resolved {
-    let Some(transport) = transport.or(reach.plain) else { return Resolved { query, targets: Vec::new() } };
-    let port = port.unwrap_or_else(|| transport.default_port());
-    let found = time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
-    let addresses: Vec<SocketAddr> = match found {
-        Ok(Ok(addresses)) => addresses.filter(|address| reach.reaches(transport, *address)).collect(),
+    let mut targets = Vec::new();
+    for (transport, host, port) in hosts(host, port, transport, &reach).await {
+        targets.extend(addresses(&host, port, transport, &reach).await);
+        if targets.len() >= MOST {
+            break;
+        }
+    }
+    targets.truncate(MOST);
+    Resolved { query, targets }
+}
+
+/// The hosts to look up, best first.
+async fn hosts(
+    host: String,
+    port: Option<u16>,
+    transport: Option<Transport>,
+    reach: &Reach,
+) -> Vec<(Transport, String, u16)> {
+    #[cfg(feature = "dns")]
+    if let (None, Some(system)) = (port, servers::System::new()) {
+        let mut rng = midcall_proto::rng::Rng::new(crate::entropy::seed());
+        let asked = time::timeout(PATIENCE, servers::servers(&system, &host, transport, reach, &mut rng));
+        if let Ok(servers) = asked.await
+            && !servers.is_empty()
+        {
+            return servers;
+        }
+    }
+    let Some(transport) = transport.or(reach.plain) else { return Vec::new() };
+    vec![(transport, host, port.unwrap_or_else(|| transport.default_port()))]
+}
+
+/// The addresses of a host that our sockets reach.
+async fn addresses(
+    host: &str,
+    port: u16,
+    transport: Transport,
+    reach: &Reach,
+) -> Vec<(Transport, SocketAddr)> {
+    match time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(found)) => {
+            let reached = found.filter(|address| reach.reaches(transport, *address));
+            reached.map(|address| (transport, address)).collect()
+        }
         // No such name, or nobody who knows: for the call it is the same.
         Ok(Err(_)) | Err(_) => Vec::new(),
-    };
-    Resolved {
-        query,
-        targets: addresses.into_iter().take(MOST).map(|address| (transport, address)).collect(),
     }
 }
 
