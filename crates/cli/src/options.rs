@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Effects, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use midcall_wire::{Scheme, Uri};
+
+use crate::script::{Script, VERBS};
+
+/// SIP calls that change while they are up: place them, answer them, and see which rule decided.
+#[derive(Debug, Parser)]
+#[command(name = "midcall", version, styles = STYLES, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Place a call and change it as told
+    #[command(after_help = verbs_help())]
+    Call(Box<CallOptions>),
+    /// Answer calls and change them as told
+    #[command(after_help = verbs_help())]
+    Answer(Box<AnswerOptions>),
+    /// Show a rule with its RFC sections, or the table of all rules
+    Rules(RulesOptions),
+    /// Run a whole call between three agents on this machine, with every kind of change
+    Demo(DemoOptions),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CallOptions {
+    /// Whom to call, such as sip:bob@192.0.2.7:5060
+    #[arg(value_name = "URI", value_parser = callable)]
+    pub(crate) to: String,
+    /// Send no offer: the other side makes it
+    #[arg(long)]
+    pub(crate) offerless: bool,
+    #[command(flatten)]
+    pub(crate) agent: AgentOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AnswerOptions {
+    /// Stop after so many calls; 0 goes on until Ctrl-C
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) calls: u32,
+    #[command(flatten)]
+    pub(crate) agent: AgentOptions,
+}
+
+/// What `call` and `answer` share.
+#[derive(Args, Debug)]
+pub(crate) struct AgentOptions {
+    /// Where to listen, such as udp:192.0.2.1:5060; repeat it for more. Without it, `answer` takes UDP port 5060 of all
+    /// addresses and `call` any port of the address that leads to the other side
+    #[arg(long, value_name = "TRANSPORT:ADDRESS:PORT", help_heading = "Who and where")]
+    pub(crate) listen: Vec<String>,
+    /// Who we are, such as sip:alice@example.com
+    #[arg(long, value_name = "URI", help_heading = "Who and where")]
+    pub(crate) from: Option<String>,
+    /// The user name for challenges (401, 407); the password comes from --password-file or MIDCALL_PASSWORD
+    #[arg(long, value_name = "NAME", help_heading = "Who and where")]
+    pub(crate) user: Option<String>,
+    /// A file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user", help_heading = "Who and where")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Send what is outside a call through this proxy
+    #[arg(long, value_name = "URI", value_parser = callable, help_heading = "Who and where")]
+    pub(crate) outbound_proxy: Option<String>,
+    /// Register with this registrar and stay registered
+    #[arg(long, value_name = "URI", value_parser = callable, help_heading = "Who and where")]
+    pub(crate) register: Option<String>,
+
+    /// Codecs to offer and take, the best first
+    #[arg(long, value_name = "NAME,NAME", default_value = "pcma,pcmu", value_parser = codec_list, help_heading = "Media")]
+    pub(crate) codecs: Codecs,
+    /// Play this file over and over; without it `call` sends a tone and `answer` an echo
+    #[arg(long, value_name = "FILE.wav", help_heading = "Media")]
+    pub(crate) play: Option<PathBuf>,
+    /// Record what comes in
+    #[arg(long, value_name = "FILE.wav", help_heading = "Media")]
+    pub(crate) record: Option<PathBuf>,
+    /// Ports for media, such as 10000-10999; without it the system chooses
+    #[arg(long, value_name = "LOW-HIGH", help_heading = "Media")]
+    pub(crate) rtp_ports: Option<midcall::media::PortRange>,
+
+    /// Ask for a session timer of so many seconds (RFC 4028)
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(90..), help_heading = "How to change calls")]
+    pub(crate) session_expires: Option<u32>,
+    /// Take no session timer below so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(90..), help_heading = "How to change calls")]
+    pub(crate) min_se: u32,
+    /// What carries a change where the rules leave a choice
+    #[arg(long, value_name = "METHOD", default_value = "reinvite", help_heading = "How to change calls")]
+    pub(crate) prefer: Method,
+    /// Neither send nor take UPDATE
+    #[arg(long, help_heading = "How to change calls")]
+    pub(crate) no_update: bool,
+    /// No reliable provisional responses
+    #[arg(long, conflicts_with = "require_100rel", help_heading = "How to change calls")]
+    pub(crate) no_100rel: bool,
+    /// Insist on reliable provisional responses
+    #[arg(long, help_heading = "How to change calls")]
+    pub(crate) require_100rel: bool,
+    /// No session timers
+    #[arg(long, conflicts_with = "session_expires", help_heading = "How to change calls")]
+    pub(crate) no_timer: bool,
+    /// What to do when the other side takes on another identity in mid-call (RFC 4916)
+    #[arg(long, value_name = "WHAT", default_value = "accept", help_heading = "How to change calls")]
+    pub(crate) identity_change: Decision,
+
+    /// What to do, verbs joined by ';' (see below); without it, verbs are read from the keyboard or a pipe
+    #[arg(long = "do", value_name = "SCRIPT", value_parser = Script::parse, help_heading = "What to do and to show")]
+    pub(crate) script: Option<Script>,
+    /// How to tell what happens
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "What to do and to show")]
+    pub(crate) events: Format,
+    /// Write our own signalling to this file, for midcall analyze or Wireshark
+    #[arg(long, value_name = "FILE.pcapng", help_heading = "What to do and to show")]
+    pub(crate) capture: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RulesOptions {
+    /// A rule such as UP-13, or a family such as UP; all of them without it
+    pub(crate) code: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// Where to write the packets
+    #[arg(long, value_name = "FILE.pcapng", default_value = "demo.pcapng")]
+    pub(crate) capture: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    Reinvite,
+    Update,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Decision {
+    Accept,
+    Refuse,
+}
+
+/// A list of codecs. A type of its own, or clap would take every codec for an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Codecs(pub(crate) Vec<midcall_proto::session::Codec>);
+
+fn codec_list(text: &str) -> Result<Codecs, String> {
+    let list = crate::script::codecs(text);
+    list.map(Codecs)
+        .map_err(|name| format!("there is no codec `{name}`; known: {}", crate::script::codecs_known()))
+}
+
+fn callable(text: &str) -> Result<String, String> {
+    match Uri::parse(text) {
+        Ok(uri) if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && !uri.host.is_empty() => {
+            Ok(text.to_owned())
+        }
+        Ok(_) => Err("only sip: and sips: URIs can be called".to_owned()),
+        Err(error) if !text.contains(':') => Err(format!("{error}; say sip:{text} or sip:USER@HOST")),
+        Err(error) => Err(format!("{error}; a SIP URI looks like sip:bob@192.0.2.7:5060")),
+    }
+}
+
+fn verbs_help() -> String {
+    let mut text = "Verbs of --do and of the prompt:\n".to_owned();
+    for (verb, arguments, means) in VERBS {
+        let left = format!("{verb} {arguments}");
+        text.push_str(&format!("  {left:<32} {means}\n"));
+    }
+    text.push_str("\nExit codes: 0 did all that was asked, 1 the call or a step failed, 2 could not start.");
+    text
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Yellow.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Green.on_default());
