@@ -2,7 +2,7 @@
 
 use midcall_wire::sdp::{Direction, Media, Sdp};
 
-use super::numbers::explained;
+use super::formats::{Formats, explained};
 use super::{Codec, MediaKind};
 
 /// Who made the offer of an exchange.
@@ -111,16 +111,17 @@ fn stream(ours: &Media<'_>, theirs: &Media<'_>, offerer: Option<Offerer>) -> Agr
     let (mine, peer) = (ours.direction(), theirs.direction());
     let (held_by_us, held_by_peer) = held(mine, peer, offerer);
     let place = |media: &Media<'_>| media.connection().map(|address| (address.to_owned(), media.port()));
-    let (receive, send) = (formats(ours), formats(theirs));
-    let usable = send.iter().filter(|(_, codec)| receive.iter().any(|(_, own)| own.same(codec)));
+    let (receive, send) = (explained(ours), explained(theirs));
+    let usable = send.iter().filter(|format| receive.iter().any(|own| own.same(format))).copied();
+    let send = codecs(usable.collect());
     AgreedStream {
         kind: MediaKind::parse(ours.kind()),
         local: place(ours),
         remote: place(theirs),
         sends: mine.sends() && peer.receives() && !theirs.is_black_hole(),
         receives: mine.receives() && peer.sends(),
-        send: usable.cloned().collect(),
-        receive,
+        send,
+        receive: codecs(receive),
         held_by_us,
         held_by_peer: held_by_peer || theirs.is_black_hole(),
     }
@@ -138,6 +139,6 @@ fn held(ours: Direction, theirs: Direction, offerer: Option<Offerer>) -> (bool, 
     }
 }
 
-fn formats(media: &Media<'_>) -> Vec<(u8, Codec)> {
-    if media.is_rtp() { explained(media) } else { Vec::new() }
+fn codecs(formats: Formats<'_>) -> Vec<(u8, Codec)> {
+    formats.into_iter().filter_map(|format| Some((format.number?, format.to_codec()))).collect()
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use midcall_wire::sdp::{Media, Sdp};
+use midcall_wire::sdp::{Crypto, Media, Sdp};
+use smallvec::SmallVec;
 
-use super::numbers::{Numbers, explained, written_codecs};
-use super::offer::{direction_line, explain, is_rtp};
-use super::write::{Section, family, write};
-use super::{Codec, Local, MediaKind, Stream, Wanted};
+use super::formats::{Format, Formats, explained, wished};
+use super::numbers::Numbers;
+use super::write::{Draft, family};
+use super::{Local, MediaKind, Stream, Wanted};
 
 /// An offer of which no stream can be taken; it is refused with 488. RFC 3264 §6, RFC 3261 §20.43.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,58 +50,65 @@ impl std::error::Error for Unacceptable {}
 /// assert_eq!(answer.media_at(0).unwrap().direction(), Direction::RecvOnly);
 /// ```
 pub fn answer(wanted: &Wanted, offer: &Sdp, local: Local<'_>) -> Result<Sdp, Unacceptable> {
-    let offered: Vec<_> = offer.media().collect();
+    let offered: Lines<'_> = offer.media().collect();
     let past = Past::new(local);
     let places = places(wanted, &offered, &past);
-    let mut refusal = None;
-    let mut accepted = 0;
-    let mut sections = Vec::with_capacity(offered.len());
-    for (media, place) in offered.iter().zip(&places) {
-        let taken = place
-            .and_then(|index| wanted.streams.get(index))
-            .map(|stream| (stream, fit(wanted, stream, media)));
-        match taken {
-            Some((stream, Ok(formats))) => {
-                accepted += 1;
-                sections.push(live_section(stream, media, &past, &formats));
-            }
-            _ => {
-                if !media.rejected() {
-                    refusal.get_or_insert_with(|| why_not(wanted, media));
-                }
-                sections.push(dead_section(media));
-            }
+    if places.iter().all(Option::is_none)
+        && let Some(media) = offered.iter().find(|media| !media.rejected())
+    {
+        return Err(why_not(wanted, media));
+    }
+    let mut draft = start(wanted, offer, local);
+    for (media, place) in offered.iter().zip(places) {
+        match place {
+            Some(taken) => write_live(&mut draft, media, taken, &past),
+            None => draft.dead(Some(media), media.mid()),
         }
     }
-    match refusal {
-        Some(refusal) if accepted == 0 => Err(refusal),
-        _ => Ok(write(wanted, &times(offer), &sections, local.last_sent)),
-    }
+    Ok(draft.finish())
 }
 
 /// Answers an offer with port 0 on every line, where it cannot be refused. RFC 6337 §5.2.4.
 ///
 /// That is an offer in a response: it must be answered validly before the call is ended.
 pub fn decline(wanted: &Wanted, offer: &Sdp, local: Local<'_>) -> Sdp {
-    let sections: Vec<_> = offer.media().map(|media| dead_section(&media)).collect();
-    write(wanted, &times(offer), &sections, local.last_sent)
+    let mut draft = start(wanted, offer, local);
+    for media in offer.media() {
+        draft.dead(Some(&media), media.mid());
+    }
+    draft.finish()
 }
 
 /// RFC 3264 §6: the times of an answer are those of the offer.
-fn times(offer: &Sdp) -> Vec<String> {
-    let lines = offer.session_lines().filter(|line| matches!(line.letter(), Some(b't' | b'r' | b'z')));
-    let mut times: Vec<_> =
-        lines.filter_map(|line| Some(std::str::from_utf8(line.content()).ok()?.to_owned())).collect();
-    if times.is_empty() {
-        times.push("t=0 0".to_owned());
+fn start<'l>(wanted: &Wanted, offer: &Sdp, local: Local<'l>) -> Draft<'l> {
+    let mut draft = Draft::new(wanted, local.last_sent);
+    let mut timed = false;
+    for line in offer.session_lines().filter(|line| matches!(line.letter(), Some(b't' | b'r' | b'z'))) {
+        if let Ok(text) = std::str::from_utf8(line.content()) {
+            draft.line(format_args!("{text}"));
+            timed = true;
+        }
     }
-    times
+    if !timed {
+        draft.line(format_args!("t=0 0"));
+    }
+    draft
+}
+
+/// The streams of a description, in order.
+type Lines<'a> = SmallVec<[Media<'a>; 4]>;
+
+/// A stream of ours that takes an offered line, and the formats both sides have.
+struct Taken<'a> {
+    index: usize,
+    stream: &'a Stream,
+    formats: Formats<'a>,
 }
 
 /// What this side said before, by position.
 struct Past<'a> {
-    ours: Vec<Media<'a>>,
-    sent: Vec<Media<'a>>,
+    ours: Lines<'a>,
+    sent: Lines<'a>,
 }
 
 impl<'a> Past<'a> {
@@ -110,7 +118,7 @@ impl<'a> Past<'a> {
     }
 
     /// What the numbers of a stream stood for, if it goes on.
-    fn numbers(&self, media: &Media<'_>) -> Numbers {
+    fn numbers(&self, media: &Media<'_>) -> Numbers<'a> {
         let mut numbers = Numbers::default();
         let before = [self.sent.get(media.index()), self.ours.get(media.index())].into_iter().flatten();
         let goes_on = |line: &&Media<'_>| !line.rejected() && line.kind().eq_ignore_ascii_case(media.kind());
@@ -122,9 +130,9 @@ impl<'a> Past<'a> {
 /// Whether an offered line, by position, is about a stream of ours, by position.
 type Pass<'p> = &'p dyn Fn(usize, usize, &Stream) -> bool;
 
-/// Which stream of ours each offered line is about.
-fn places(wanted: &Wanted, offered: &[Media<'_>], past: &Past<'_>) -> Vec<Option<usize>> {
-    let mut places: Vec<Option<usize>> = vec![None; offered.len()];
+/// Which stream of ours each offered line is about, if one can take it.
+fn places<'a>(wanted: &'a Wanted, offered: &[Media<'a>], past: &Past<'_>) -> Vec<Option<Taken<'a>>> {
+    let mut places: Vec<Option<Taken<'a>>> = offered.iter().map(|_| None).collect();
     let passes: [Pass<'_>; 3] = [
         &|place, _, stream| {
             past.ours.get(place).is_some_and(|line| {
@@ -136,16 +144,17 @@ fn places(wanted: &Wanted, offered: &[Media<'_>], past: &Past<'_>) -> Vec<Option
     ];
     for pass in passes {
         for (place, media) in offered.iter().enumerate() {
-            if media.port() == 0 || places.get(place) != Some(&None) {
+            if media.port() == 0 || places.get(place).is_none_or(Option::is_some) {
                 continue;
             }
-            let stream = wanted.streams.iter().enumerate().position(|(index, stream)| {
-                !places.contains(&Some(index))
-                    && pass(place, index, stream)
-                    && fit(wanted, stream, media).is_ok()
+            let taken = wanted.streams.iter().enumerate().find_map(|(index, stream)| {
+                let free = !places.iter().flatten().any(|taken| taken.index == index);
+                let suits = free && pass(place, index, stream);
+                let formats = if suits { fit(wanted, stream, media).ok()? } else { return None };
+                Some(Taken { index, stream, formats })
             });
             if let Some(slot) = places.get_mut(place) {
-                *slot = stream;
+                *slot = taken;
             }
         }
     }
@@ -161,11 +170,11 @@ fn why_not(wanted: &Wanted, media: &Media<'_>) -> Unacceptable {
 }
 
 /// The formats both sides can use, with the offer's numbers in the offer's order, or why there are none.
-fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(u8, Codec)>, Unacceptable> {
+fn fit<'a>(wanted: &Wanted, stream: &'a Stream, media: &Media<'a>) -> Result<Formats<'a>, Unacceptable> {
     let no = |warning, text: &str, what: &str| {
         Err(Unacceptable { warning, text: format!("{text}: {}", printable(what)) })
     };
-    if !stream.live() || MediaKind::parse(media.kind()) != stream.kind {
+    if !stream.live() || !media.kind().eq_ignore_ascii_case(stream.kind.as_str()) {
         return no(304, "Media type not available", media.kind());
     }
     if !stream.protocol.eq_ignore_ascii_case(media.protocol()) {
@@ -177,7 +186,7 @@ fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(u8, C
         return no(301, "Incompatible network address formats", connection.address_type);
     }
     let formats = common(stream, media);
-    if formats.iter().all(|(_, codec)| codec.is_companion()) {
+    if formats.iter().all(Format::is_companion) {
         return no(305, "Incompatible media format", &media.formats().collect::<Vec<_>>().join(" "));
     }
     if secured(media) && media.crypto().next().is_some() && crypto(stream, media).is_none() {
@@ -186,95 +195,69 @@ fn fit(wanted: &Wanted, stream: &Stream, media: &Media<'_>) -> Result<Vec<(u8, C
     Ok(formats)
 }
 
-/// The formats both sides have, with the offer's numbers, in the offer's order.
-fn common(stream: &Stream, media: &Media<'_>) -> Vec<(u8, Codec)> {
-    let ours = written_codecs(stream);
+/// The formats both sides have: as this side wants them, with the offer's numbers, in the offer's order.
+fn common<'a>(stream: &'a Stream, media: &Media<'a>) -> Formats<'a> {
+    let ours = wished(stream);
     if !media.is_rtp() {
-        let known = |format: &&str| ours.iter().any(|codec| codec.name.eq_ignore_ascii_case(format));
-        return media.formats().filter(known).map(|format| (0, Codec::new(format, 0))).collect();
+        let known = |format: &&str| ours.iter().any(|ours| ours.name.eq_ignore_ascii_case(format));
+        return media.formats().filter(known).map(Format::named).collect();
     }
     let offered = explained(media);
-    let mut taken: Vec<(usize, Codec)> = Vec::new();
-    for (place, (_, codec)) in offered.iter().enumerate() {
-        let mine = ours.iter().find(|mine| mine.same(codec));
-        if let Some(mine) = mine.filter(|mine| !taken.iter().any(|(_, taken)| taken.same(mine))) {
-            taken.push((place, mine.clone()));
+    let mut taken = Formats::new();
+    for format in &offered {
+        let mine = ours.iter().find(|mine| mine.same(format));
+        if let Some(mine) = mine.filter(|mine| !taken.iter().any(|taken| taken.same(mine))) {
+            taken.push(Format { number: format.number, ..*mine });
         }
     }
     // DTMF at the clock of the audio taken; a peer that knows one clock only still gets its digits.
-    let clocks: Vec<u32> =
-        taken.iter().filter(|(_, codec)| !codec.is_companion()).map(|(_, codec)| codec.clock).collect();
-    taken.retain(|(_, codec)| !codec.is_telephone_event() || clocks.contains(&codec.clock));
-    if !taken.iter().any(|(_, codec)| codec.is_telephone_event())
-        && let Some(event) = ours.iter().find(|codec| codec.is_telephone_event())
-        && let Some(place) = offered.iter().position(|(_, codec)| codec.is_telephone_event())
-        && let Some((_, codec)) = offered.get(place)
+    let clocks: SmallVec<[u32; 4]> =
+        taken.iter().filter(|format| !format.is_companion()).map(|format| format.clock).collect();
+    taken.retain(|format| !format.is_telephone_event() || clocks.contains(&format.clock));
+    if !taken.iter().any(Format::is_telephone_event)
+        && let Some(mine) = ours.iter().find(|format| format.is_telephone_event())
+        && let Some(theirs) = offered.iter().find(|format| format.is_telephone_event())
     {
-        taken.push((place, Codec { clock: codec.clock, ..event.clone() }));
-        taken.sort_by_key(|(place, _)| *place);
+        taken.push(Format { number: theirs.number, clock: theirs.clock, ..*mine });
+        taken.sort_by_key(|format| offered.iter().position(|offered| offered.number == format.number));
     }
-    let numbered = taken.into_iter().filter_map(|(place, codec)| Some((offered.get(place)?.0, codec)));
-    numbered.collect()
+    taken
 }
 
-fn live_section(stream: &Stream, media: &Media<'_>, past: &Past<'_>, common: &[(u8, Codec)]) -> Section {
-    let rtp = is_rtp(&stream.protocol);
-    let (mut formats, mut lines) = (Vec::new(), Vec::new());
-    if rtp {
-        for (number, codec) in past.numbers(media).follow(common) {
-            explain(&mut lines, &number.to_string(), &codec);
-            formats.push(number.to_string());
-        }
-    } else {
-        formats.extend(common.iter().map(|(_, codec)| codec.name.clone()));
+fn write_live(draft: &mut Draft<'_>, media: &Media<'_>, taken: Taken<'_>, past: &Past<'_>) {
+    let Taken { stream, mut formats, .. } = taken;
+    if media.is_rtp() {
+        past.numbers(media).follow(&mut formats);
     }
-    lines.extend(media.mid().map(|mid| format!("a=mid:{mid}")));
-    lines.extend(stream.attributes.iter().filter_map(|attribute| adapted(attribute, media)));
-    lines.extend(crypto(stream, media).filter(|_| secured(media)));
+    draft.live(stream, media.protocol(), &formats);
+    draft.mid(media.mid());
+    for attribute in stream.attributes.iter().filter_map(|attribute| adapted(attribute, media)) {
+        draft.line(format_args!("a={attribute}"));
+    }
+    if let Some((offered, parameters)) = crypto(stream, media).filter(|_| secured(media)) {
+        draft.line(format_args!("a=crypto:{} {} {parameters}", offered.tag, offered.suite));
+    }
     // RFC 3264 §6.1: this side's wish as far as the offer lets it go.
-    lines.extend(direction_line(stream.wish().and(media.direction().reversed()), rtp));
-    Section {
-        kind: media.kind().to_owned(),
-        port: stream.port,
-        protocol: media.protocol().to_owned(),
-        formats,
-        address: stream.address,
-        lines,
-    }
-}
-
-fn dead_section(media: &Media<'_>) -> Section {
-    let mut formats: Vec<_> = media.formats().map(str::to_owned).collect();
-    if formats.is_empty() {
-        formats.push("0".to_owned());
-    }
-    Section {
-        kind: media.kind().to_owned(),
-        port: 0,
-        protocol: media.protocol().to_owned(),
-        formats,
-        address: None,
-        lines: media.mid().map(|mid| format!("a=mid:{mid}")).into_iter().collect(),
-    }
+    draft.direction(stream.wish().and(media.direction().reversed()), media.protocol());
 }
 
 /// An attribute of ours as it may stand in an answer to this stream, if it may.
-fn adapted(attribute: &str, media: &Media<'_>) -> Option<String> {
+fn adapted<'a>(attribute: &'a str, media: &Media<'_>) -> Option<&'a str> {
     let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
     match name {
-        // The offer's own; RFC 5888 §9.1.
+        // Those of the offer count; RFC 5888 §9.1, RFC 4568 §5.1.2.
         "mid" | "crypto" | "bundle-only" => None,
         // RFC 5761 §5.1.1 and RFC 8858 §4: only if offered, and never the demanding form.
-        "rtcp-mux" => media.has_attribute("rtcp-mux").then(|| format!("a={attribute}")),
+        "rtcp-mux" => Some(attribute).filter(|_| media.has_attribute("rtcp-mux")),
         "rtcp-mux-only" => None,
         // RFC 5763 §5: an answer decides.
         "setup" => match media.inherited("setup")? {
-            "active" => Some("a=setup:passive".to_owned()),
-            "passive" => Some("a=setup:active".to_owned()),
-            _ if value == "passive" => Some("a=setup:passive".to_owned()),
-            _ => Some("a=setup:active".to_owned()),
+            "active" => Some("setup:passive"),
+            "passive" => Some("setup:active"),
+            _ if value == "passive" => Some("setup:passive"),
+            _ => Some("setup:active"),
         },
-        _ => Some(format!("a={attribute}")),
+        _ => Some(attribute),
     }
 }
 
@@ -282,17 +265,11 @@ fn secured(media: &Media<'_>) -> bool {
     media.protocol().to_ascii_uppercase().contains("RTP/SAVP")
 }
 
-/// The one key line of an answer: the first offered suite we have, under the offer's tag. RFC 4568 §5.1.2.
-fn crypto(stream: &Stream, media: &Media<'_>) -> Option<String> {
-    let own = |suite: &str| {
-        stream.attributes.iter().find_map(|attribute| {
-            let crypto = midcall_wire::sdp::Crypto::parse(attribute.strip_prefix("crypto:")?)?;
-            (crypto.suite == suite).then_some(crypto.parameters)
-        })
-    };
+/// The keys of an answer: the first suite offered that we have, and our parameters for it. RFC 4568 §5.1.2.
+fn crypto<'a>(stream: &'a Stream, media: &Media<'a>) -> Option<(Crypto<'a>, &'a str)> {
     media.crypto().find_map(|offered| {
-        let parameters = own(offered.suite)?;
-        Some(format!("a=crypto:{} {} {parameters}", offered.tag, offered.suite))
+        let mut ours = stream.attributes.iter().filter_map(|a| Crypto::parse(a.strip_prefix("crypto:")?));
+        Some((offered, ours.find(|ours| ours.suite == offered.suite)?.parameters))
     })
 }
 

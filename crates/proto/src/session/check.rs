@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use midcall_wire::sdp::{Direction, Media, Sdp};
+use midcall_wire::sdp::{Connection, Crypto, Direction, Media, Sdp};
+use smallvec::SmallVec;
 
 use crate::rules::RuleId;
 
 use super::MediaKind;
-use super::numbers::{explained, unexplained};
+use super::formats::{Facts, Format, explained};
 
 /// Something wrong with an answer, or with the next description of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,90 +224,124 @@ impl fmt::Display for Fault {
 /// ```
 pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let (offered, answered) = (offer.media_count(), answer.media_count());
+    let (mut ours, mut theirs) = (offer.media(), answer.media());
+    let (mut offered, mut answered) = (0, 0);
+    let (from, to) = (Defaults::of(offer), Defaults::of(answer));
+    loop {
+        let (one, other) = (ours.next(), theirs.next());
+        offered += usize::from(one.is_some());
+        answered += usize::from(other.is_some());
+        match (one, other) {
+            (None, None) => break,
+            (Some(one), Some(other)) => check_stream((&one, &from), (&other, &to), &mut faults),
+            _ => {}
+        }
+    }
     if offered != answered {
-        faults.push(Fault::LineCount { offered, answered });
+        faults.insert(0, Fault::LineCount { offered, answered });
     }
-    for (offered, answered) in offer.media().zip(answer.media()) {
-        check_stream(&offered, &answered, &mut faults);
-    }
-    if offer.as_bytes() != answer.as_bytes()
-        && offer.origin().is_some_and(|origin| answer.origin() == Some(origin))
-        && !offer.same_but_version(answer)
+    if offer.origin().is_some_and(|origin| answer.origin() == Some(origin)) && !offer.same_but_version(answer)
     {
         faults.push(Fault::OriginEchoed);
     }
     faults
 }
 
-fn check_stream(offered: &Media<'_>, answered: &Media<'_>, faults: &mut Vec<Fault>) {
+/// What counts for streams that do not say it themselves.
+struct Defaults<'a> {
+    direction: Direction,
+    connection: Option<Connection<'a>>,
+    setup: Option<&'a str>,
+}
+
+impl<'a> Defaults<'a> {
+    fn of(sdp: &'a Sdp) -> Self {
+        Self {
+            direction: sdp.direction().unwrap_or_default(),
+            connection: sdp.connection(),
+            setup: sdp.attribute("setup"),
+        }
+    }
+}
+
+fn check_stream(
+    offer: (&Media<'_>, &Defaults<'_>),
+    answer: (&Media<'_>, &Defaults<'_>),
+    faults: &mut Vec<Fault>,
+) {
+    let ((offered, from), (answered, to)) = (offer, answer);
     let stream = offered.index();
     let mut fault = |broken: bool, fault: Fault| {
         if broken {
             faults.push(fault);
         }
     };
+    let (offer, answer) = (Facts::of(offered), Facts::of(answered));
     let same_type = offered.kind().eq_ignore_ascii_case(answered.kind());
     fault(!same_type, Fault::MediaType { stream });
     fault(answered.formats().next().is_none(), Fault::NoFormat { stream });
-    let mids = offered.mid().zip(answered.mid());
+    let mids = offer.mid.zip(answer.mid);
     fault(mids.is_some_and(|(offered, answered)| offered != answered), Fault::MidChanged { stream });
-    fault(offered.rejected() && answered.port() != 0, Fault::Revived { stream });
-    if answered.rejected() || offered.rejected() || !same_type {
+    let off = offered.rejected();
+    fault(off && answered.port() != 0, Fault::Revived { stream });
+    if off || answered.rejected() || !same_type {
         return;
     }
-    let (from, to) = (offered.direction(), answered.direction());
-    fault(!from.may_be_answered(to), Fault::Direction { stream, offered: from, answered: to });
-    let positions = positions(offered, answered);
+    let ways = (offer.direction.unwrap_or(from.direction), answer.direction.unwrap_or(to.direction));
+    fault(!ways.0.may_be_answered(ways.1), Fault::Direction { stream, offered: ways.0, answered: ways.1 });
+    let positions = positions((offered, &offer), (answered, &answer));
     fault(positions.iter().all(Option::is_none), Fault::NoCommonFormat { stream });
-    let order: Vec<_> = positions.iter().flatten().collect();
-    fault(!order.is_sorted(), Fault::FormatOrder { stream });
-    let families = offered.connection_data().zip(answered.connection_data());
-    if let Some((one, other)) = families {
+    fault(!positions.iter().flatten().is_sorted(), Fault::FormatOrder { stream });
+    let addresses = offer.connection.or(from.connection).zip(answer.connection.or(to.connection));
+    if let Some((one, other)) = addresses {
         let same = one.address_type.eq_ignore_ascii_case(other.address_type);
         fault(!same, Fault::AddressFamily { stream });
         let zero = one.is_black_hole() && other.is_black_hole();
-        fault(zero && !offered.has_attribute("candidate"), Fault::ZeroAddress { stream });
+        fault(zero && !offer.has_candidates, Fault::ZeroAddress { stream });
     }
-    for payload in unexplained(answered) {
-        fault(true, Fault::Unexplained { stream, payload });
+    for payload in &answer.unexplained {
+        fault(true, Fault::Unexplained { stream, payload: *payload });
     }
-    fault(answered.inherited("setup") == Some("actpass"), Fault::SetupOpen { stream });
-    fault(answered.has_attribute("rtcp-mux-only"), Fault::MuxOnlyAnswered { stream });
-    let keys =
-        answered.crypto().all(|key| offered.crypto().any(|o| (o.tag, o.suite) == (key.tag, key.suite)));
-    fault(!keys, Fault::CryptoNotOffered { stream });
+    fault(answer.setup.or(to.setup) == Some("actpass"), Fault::SetupOpen { stream });
+    fault(answer.demands_mux, Fault::MuxOnlyAnswered { stream });
+    let offers = |key: Crypto<'_>| offered.crypto().any(|o| (o.tag, o.suite) == (key.tag, key.suite));
+    fault(answer.has_keys && !answered.crypto().all(offers), Fault::CryptoNotOffered { stream });
 }
 
 /// For each format answered, where the same one stands in the offer.
-fn positions(offered: &Media<'_>, answered: &Media<'_>) -> Vec<Option<usize>> {
+fn positions(offer: (&Media<'_>, &Facts<'_>), answer: (&Media<'_>, &Facts<'_>)) -> Positions<usize> {
+    let ((offered, offer), (answered, answer)) = (offer, answer);
     if offered.is_rtp() != answered.is_rtp() {
-        return Vec::new();
+        return Positions::new();
     }
     if !offered.is_rtp() {
         let place = |format: &str| offered.formats().position(|other| other.eq_ignore_ascii_case(format));
         return answered.formats().map(place).collect();
     }
-    let (known, meant) = (explained(offered), explained(answered));
+    let (known, meant) = (&offer.formats, &answer.formats);
     let number = |format: &str| format.parse::<u8>().ok();
-    let places: Vec<_> = offered.formats().map(number).collect();
+    let places: Positions<u8> = offered.formats().map(number).collect();
+    let meaning = |formats: &[Format<'_>], number| formats.iter().position(|format| format.number == number);
     let place = |format: &str| {
-        let codec =
-            meant.iter().find(|(payload, _)| Some(*payload) == number(format)).map(|(_, codec)| codec);
+        let wanted = number(format)?;
+        let codec = meaning(meant, Some(wanted)).and_then(|at| meant.get(at));
         let same = |other: &Option<u8>| {
-            let meaning = known.iter().find(|(payload, _)| Some(*payload) == *other).map(|(_, codec)| codec);
-            match (codec, meaning) {
-                (Some(codec), Some(meaning)) => codec.alike(meaning),
+            let other_codec = meaning(known, *other).and_then(|at| known.get(at));
+            match (codec, other_codec) {
+                (Some(codec), Some(other)) => codec.alike(other),
                 // A number nothing explains can only be compared as such.
-                _ => other.is_some() && *other == number(format),
+                _ => *other == Some(wanted),
             }
         };
         // The same number, else the first with the same meaning.
-        let by_number = places.iter().position(|other| *other == number(format) && same(other));
+        let by_number = places.iter().position(|other| *other == Some(wanted) && same(other));
         by_number.or_else(|| places.iter().position(same))
     };
     answered.formats().map(place).collect()
 }
+
+/// One entry for each format, perhaps empty.
+type Positions<T> = SmallVec<[Option<T>; 8]>;
 
 /// Says what is wrong with a description after the previous one of the same side. RFC 3264 §8.
 ///
@@ -328,6 +363,9 @@ pub fn check_next(previous: &Sdp, lines: usize, new: &Sdp) -> Vec<Fault> {
     if now < lines {
         faults.push(Fault::LinesLost { before: lines, now });
     }
+    if previous == new {
+        return faults;
+    }
     for (before, after) in previous.media().zip(new.media()) {
         let goes_on = !before.rejected()
             && !after.rejected()
@@ -342,9 +380,9 @@ pub fn check_next(previous: &Sdp, lines: usize, new: &Sdp) -> Vec<Fault> {
 
 fn check_numbers(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>) {
     let old = explained(before);
-    for (payload, codec) in explained(after) {
-        let moved = old.iter().any(|(number, meant)| *number == payload && !meant.alike(&codec));
-        if moved && (96..128).contains(&payload) {
+    for format in explained(after) {
+        let moved = old.iter().any(|known| known.number == format.number && !known.alike(&format));
+        if let Some(payload) = format.number.filter(|number| moved && (96..128).contains(number)) {
             faults.push(Fault::Renumbered { stream: after.index(), payload });
         }
     }

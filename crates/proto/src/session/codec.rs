@@ -1,6 +1,6 @@
 //! Codecs: what a format number stands for.
 
-use midcall_wire::sdp::RtpMap;
+use super::formats::Format;
 
 /// One format a stream can use.
 ///
@@ -69,57 +69,16 @@ impl Codec {
 
     /// Whether this is DTMF rather than something to talk with.
     pub fn is_telephone_event(&self) -> bool {
-        self.name.eq_ignore_ascii_case("telephone-event")
+        Format::of(self).is_telephone_event()
     }
 
-    /// Whether this only goes along with a real codec: DTMF, comfort noise, redundancy.
+    /// Whether this only goes along with a real codec: DTMF, comfort noise, redundancy, repair.
     pub fn is_companion(&self) -> bool {
-        self.is_telephone_event()
-            || ["CN", "red", "ulpfec", "rtx"].iter().any(|n| self.name.eq_ignore_ascii_case(n))
+        Format::of(self).is_companion()
     }
 
     /// Whether both mean the same format; numbers do not count.
     pub fn same(&self, other: &Self) -> bool {
-        self.alike(other) && self.packing() == other.packing()
+        Format::of(self).same(&Format::of(other))
     }
-
-    /// The same encoding; parameters are left to the two parties.
-    pub(super) fn alike(&self, other: &Self) -> bool {
-        self.name.eq_ignore_ascii_case(&other.name)
-            && self.clock == other.clock
-            && self.channels == other.channels
-    }
-
-    /// The number this codec always has, whatever the description. RFC 3551 §6.
-    pub(super) fn fixed_payload(&self) -> Option<u8> {
-        self.payload.filter(|payload| {
-            RtpMap::fixed(*payload).is_some_and(|map| {
-                map.name.eq_ignore_ascii_case(&self.name)
-                    && map.clock == self.clock
-                    && map.channels == self.channels
-            })
-        })
-    }
-
-    pub(super) fn rtpmap(&self) -> String {
-        RtpMap { name: &self.name, clock: self.clock, channels: self.channels }.to_string()
-    }
-
-    /// The parameter that makes two forms of one codec unable to talk to each other, if the codec has one.
-    fn packing(&self) -> Option<String> {
-        let key = match self.name.to_ascii_uppercase().as_str() {
-            "AMR" | "AMR-WB" => "octet-align", // RFC 4867 §8.1
-            "H264" => "packetization-mode",    // RFC 6184 §8.2.2
-            _ => return None,
-        };
-        let value = self.fmtp.as_deref().and_then(|fmtp| parameter(fmtp, key)).unwrap_or("0");
-        Some(value.to_owned())
-    }
-}
-
-fn parameter<'f>(fmtp: &'f str, key: &str) -> Option<&'f str> {
-    fmtp.split(';').find_map(|item| {
-        let (name, value) = item.split_once('=')?;
-        name.trim().eq_ignore_ascii_case(key).then(|| value.trim())
-    })
 }

@@ -26,6 +26,7 @@ mod agreed;
 mod answer;
 mod check;
 mod codec;
+mod formats;
 mod numbers;
 mod offer;
 mod wanted;

@@ -2,9 +2,10 @@
 
 use midcall_wire::sdp::{Direction, Media, Sdp};
 
-use super::numbers::{Numbers, explained, written_codecs};
-use super::write::{Section, write};
-use super::{Codec, Local, MediaKind, Stream, Wanted};
+use super::formats::{Format, Formats, explained, wished};
+use super::numbers::Numbers;
+use super::write::{Draft, is_rtp};
+use super::{Local, MediaKind, Stream, Wanted};
 
 /// Derives an offer: what this side wants now, fitted to the session that exists. RFC 3264 §5, §8.
 ///
@@ -78,19 +79,44 @@ fn section_differs(now: &Media<'_>, then: &Media<'_>, peer: Option<&Media<'_>>) 
 
 fn draft(wanted: &Wanted, local: Local<'_>, overlap: bool) -> Sdp {
     let slots = Slots::new(local);
-    let places = slots.places(wanted);
-    let sections: Vec<_> = places
-        .iter()
-        .enumerate()
-        .map(|(place, stream)| {
-            let slot = slots.slots.get(place);
-            match stream.and_then(|index| wanted.streams.get(index)) {
-                Some(stream) => live_section(stream, slot, &slots.numbers(place, &stream.kind), overlap),
-                None => dead_section(slot),
-            }
-        })
-        .collect();
-    write(wanted, &["t=0 0".to_owned()], &sections, local.last_sent)
+    let mut draft = Draft::new(wanted, local.last_sent);
+    draft.line(format_args!("t=0 0"));
+    for (place, stream) in slots.places(wanted).iter().enumerate() {
+        let slot = slots.slots.get(place);
+        let mid = slot.and_then(|slot| slot.ours).and_then(|media| media.mid());
+        match stream.and_then(|index| wanted.streams.get(index)) {
+            Some(stream) => write_live(&mut draft, stream, &slots, place, overlap),
+            None => draft.dead(slot.and_then(Slot::line).as_ref(), mid),
+        }
+    }
+    draft.finish()
+}
+
+fn write_live(draft: &mut Draft<'_>, stream: &Stream, slots: &Slots<'_>, place: usize, overlap: bool) {
+    let slot = slots.slots.get(place);
+    let mut formats = wished(stream);
+    if is_rtp(&stream.protocol) {
+        let continued = slot.filter(|slot| overlap && slot.is(&stream.kind) && !slot.dead());
+        let ours = continued.and_then(|slot| slot.ours).map(|ours| explained(&ours));
+        add_overlap(&mut formats, ours.as_deref().unwrap_or_default());
+        slots.numbers(place, &stream.kind).assign(&mut formats);
+    }
+    draft.live(stream, &stream.protocol, &formats);
+    if !stream.attributes.iter().any(|attribute| attribute.starts_with("mid:")) {
+        draft.mid(slot.and_then(|slot| slot.ours).and_then(|media| media.mid()));
+    }
+    for attribute in &stream.attributes {
+        draft.line(format_args!("a={attribute}"));
+    }
+    draft.direction(stream.wish(), &stream.protocol);
+}
+
+/// Adds what is in use if nothing of it would be offered. RFC 3261 §14.2.
+fn add_overlap<'a>(formats: &mut Formats<'a>, current: &[Format<'a>]) {
+    let current = || current.iter().filter(|format| !format.is_companion());
+    if !current().any(|format| formats.iter().any(|other| other.same(format))) {
+        formats.extend(current().copied());
+    }
 }
 
 /// One place in the description and what stood there.
@@ -134,7 +160,7 @@ impl<'a> Slots<'a> {
     }
 
     /// What the numbers at a place have stood for.
-    fn numbers(&self, place: usize, kind: &MediaKind) -> Numbers {
+    fn numbers(&self, place: usize, kind: &MediaKind) -> Numbers<'a> {
         let mut numbers = Numbers::default();
         let slot = self.slots.get(place);
         let same = |media: &&Media<'_>| MediaKind::parse(media.kind()) == *kind;
@@ -181,79 +207,4 @@ impl<'a> Slots<'a> {
         }
         places
     }
-}
-
-fn live_section(stream: &Stream, slot: Option<&Slot<'_>>, numbers: &Numbers, overlap: bool) -> Section {
-    let mut codecs = written_codecs(stream);
-    let continued = slot.filter(|slot| slot.is(&stream.kind) && !slot.dead());
-    if let Some(ours) = continued.and_then(|slot| slot.ours).filter(|_| overlap) {
-        add_overlap(&mut codecs, &ours);
-    }
-    let rtp = is_rtp(&stream.protocol);
-    let (mut formats, mut lines) = (Vec::new(), Vec::new());
-    if rtp {
-        for (number, codec) in numbers.assign(&codecs) {
-            explain(&mut lines, &number.to_string(), &codec);
-            formats.push(number.to_string());
-        }
-    } else {
-        formats.extend(codecs.iter().map(|codec| codec.name.clone()));
-    }
-    if !stream.attributes.iter().any(|attribute| attribute.starts_with("mid:"))
-        && let Some(mid) = slot.and_then(|slot| slot.ours).and_then(|media| media.mid())
-    {
-        lines.push(format!("a=mid:{mid}"));
-    }
-    lines.extend(stream.attributes.iter().map(|attribute| format!("a={attribute}")));
-    lines.extend(direction_line(stream.wish(), rtp));
-    Section {
-        kind: stream.kind.as_str().to_owned(),
-        port: stream.port,
-        protocol: stream.protocol.clone(),
-        formats,
-        address: stream.address,
-        lines,
-    }
-}
-
-/// Adds what is in use if nothing of it would be offered. RFC 3261 §14.2.
-fn add_overlap(codecs: &mut Vec<Codec>, ours: &Media<'_>) {
-    let current: Vec<_> = explained(ours).into_iter().map(|(_, codec)| codec).collect();
-    let shared = current.iter().any(|codec| !codec.is_companion() && codecs.iter().any(|c| c.same(codec)));
-    if !shared {
-        codecs.extend(current.into_iter().filter(|codec| !codec.is_companion()));
-    }
-}
-
-fn dead_section(slot: Option<&Slot<'_>>) -> Section {
-    let line = slot.and_then(Slot::line);
-    let mid = slot.and_then(|slot| slot.ours).and_then(|media| media.mid());
-    let mut formats: Vec<_> = line.iter().flat_map(Media::formats).map(str::to_owned).collect();
-    if formats.is_empty() {
-        formats.push("0".to_owned());
-    }
-    Section {
-        kind: line.map_or("audio", |line| line.kind()).to_owned(),
-        port: 0,
-        protocol: line.map_or("RTP/AVP", |line| line.protocol()).to_owned(),
-        formats,
-        address: None,
-        lines: mid.map(|mid| format!("a=mid:{mid}")).into_iter().collect(),
-    }
-}
-
-/// RTP streams always state their direction, others only where it is not both ways.
-pub(super) fn direction_line(direction: Direction, rtp: bool) -> Option<String> {
-    (rtp || direction != Direction::SendRecv).then(|| format!("a={direction}"))
-}
-
-pub(super) fn explain(lines: &mut Vec<String>, number: &str, codec: &Codec) {
-    lines.push(format!("a=rtpmap:{number} {}", codec.rtpmap()));
-    if let Some(fmtp) = &codec.fmtp {
-        lines.push(format!("a=fmtp:{number} {fmtp}"));
-    }
-}
-
-pub(super) fn is_rtp(protocol: &str) -> bool {
-    protocol.to_ascii_uppercase().contains("RTP/")
 }

@@ -1,89 +1,130 @@
 //! From streams to the text of a description.
 
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
 use std::net::IpAddr;
 
-use midcall_wire::sdp::{Origin, Sdp, Version};
+use midcall_wire::sdp::{Direction, Media, Origin, Sdp, Version};
 
-use super::Wanted;
+use super::formats::Format;
+use super::{Stream, Wanted};
 
-/// One section to be written.
-pub(super) struct Section {
-    pub(super) kind: String,
-    pub(super) port: u16,
-    pub(super) protocol: String,
-    pub(super) formats: Vec<String>,
-    pub(super) address: Option<IpAddr>,
-    /// Whole lines without line end.
-    pub(super) lines: Vec<String>,
+/// A description being written, whose version follows from what was sent last.
+pub(super) struct Draft<'l> {
+    text: String,
+    address: IpAddr,
+    last: Option<(&'l Sdp, Origin<'l>)>,
 }
 
-/// Writes a description whose version follows from what was sent last.
-///
-/// RFC 3264 §8: the same content keeps its version, and then its bytes; any other content is one version
-/// higher than the last description sent, whether or not that one was refused.
-pub(super) fn write(wanted: &Wanted, times: &[String], sections: &[Section], last: Option<&Sdp>) -> Sdp {
-    let session_id = wanted.session_id.to_string();
-    let address = wanted.address.to_string();
-    let plain = !wanted.user.is_empty() && !wanted.user.contains(char::is_whitespace);
-    let new = Origin {
-        username: if plain { &wanted.user } else { "-" },
-        session_id: &session_id,
-        version: "1",
-        net: "IN",
-        address_type: family(wanted.address),
-        address: &address,
-    };
-    // RFC 3264 §8: nothing else in the o= line changes while the session lives, not even on a move.
-    let Some((last, origin)) = last.and_then(|last| Some((last, last.origin()?))) else {
-        return body(wanted, &new, times, sections);
-    };
-    let same = body(wanted, &origin, times, sections);
-    if same.same_but_version(last) {
-        return last.clone();
+impl<'l> Draft<'l> {
+    /// Starts with the lines up to `c=`.
+    ///
+    /// RFC 3264 §8: nothing but the version changes in the `o=` line while the session lives, not even on a
+    /// move.
+    pub(super) fn new(wanted: &Wanted, last: Option<&'l Sdp>) -> Self {
+        let last = last.and_then(|last| Some((last, last.origin()?)));
+        let mut draft = Self { text: String::with_capacity(512), address: wanted.address, last };
+        draft.line(format_args!("v=0"));
+        match draft.last {
+            Some((_, origin)) => draft.line(format_args!("o={origin}")),
+            None => {
+                let plain = !wanted.user.is_empty() && !wanted.user.contains(char::is_whitespace);
+                let (user, id) = (if plain { &wanted.user } else { "-" }, wanted.session_id);
+                let (family, address) = (family(wanted.address), wanted.address);
+                draft.line(format_args!("o={user} {id} 1 IN {family} {address}"));
+            }
+        }
+        draft.line(format_args!("s=-"));
+        draft.line(format_args!("c=IN {} {}", family(wanted.address), wanted.address));
+        draft
     }
-    let next = Version::parse(origin.version).map_or_else(|| "1".to_owned(), |v| v.plus_one().to_string());
-    body(wanted, &Origin { version: &next, ..origin }, times, sections)
+
+    /// Writes a line; line ends inside it would start another and are dropped.
+    pub(super) fn line(&mut self, line: Arguments<'_>) {
+        let from = self.text.len();
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(line);
+        if self.text.get(from..).is_some_and(|line| line.contains(['\r', '\n'])) {
+            let clean = self.text.split_off(from).replace(['\r', '\n'], "");
+            self.text.push_str(&clean);
+        }
+        self.text.push_str("\r\n");
+    }
+
+    /// Writes the `m=` line of a stream of this side, its address and what explains its formats.
+    pub(super) fn live(&mut self, stream: &Stream, protocol: &str, formats: &[Format<'_>]) {
+        let rtp = is_rtp(protocol);
+        let _ = write!(self.text, "m={} {} {protocol}", stream.kind, stream.port);
+        for format in formats {
+            let _ = match format.number.filter(|_| rtp) {
+                Some(number) => write!(self.text, " {number}"),
+                None => write!(self.text, " {}", format.name),
+            };
+        }
+        self.text.push_str("\r\n");
+        if let Some(address) = stream.address.filter(|address| *address != self.address) {
+            self.line(format_args!("c=IN {} {address}", family(address)));
+        }
+        for format in formats {
+            let Some(number) = format.number.filter(|_| rtp) else { continue };
+            self.line(format_args!("a=rtpmap:{number} {}", format.rtpmap()));
+            if let Some(fmtp) = format.fmtp {
+                self.line(format_args!("a=fmtp:{number} {fmtp}"));
+            }
+        }
+    }
+
+    /// Writes a stream that is off: port 0, with the formats it had. RFC 3264 §6, §8.2.
+    pub(super) fn dead(&mut self, media: Option<&Media<'_>>, mid: Option<&str>) {
+        let kind = media.map_or("audio", Media::kind);
+        let protocol = media.map_or("RTP/AVP", Media::protocol);
+        let _ = write!(self.text, "m={kind} 0 {protocol}");
+        let mut formats = media.iter().flat_map(|media| media.formats()).peekable();
+        // At least one format has to be there, whatever it is.
+        if formats.peek().is_none() {
+            self.text.push_str(" 0");
+        }
+        for format in formats {
+            self.text.push(' ');
+            self.text.push_str(format);
+        }
+        self.text.push_str("\r\n");
+        self.mid(mid);
+    }
+
+    pub(super) fn mid(&mut self, mid: Option<&str>) {
+        if let Some(mid) = mid {
+            self.line(format_args!("a=mid:{mid}"));
+        }
+    }
+
+    /// RTP streams always state their direction, others only where it is not both ways.
+    pub(super) fn direction(&mut self, direction: Direction, protocol: &str) {
+        if is_rtp(protocol) || direction != Direction::SendRecv {
+            self.line(format_args!("a={direction}"));
+        }
+    }
+
+    /// The description with its version.
+    ///
+    /// RFC 3264 §8: the same content keeps its version, and then its bytes; any other content is one version
+    /// higher than the last description sent, whether or not that one was refused.
+    pub(super) fn finish(self) -> Sdp {
+        let mut sdp = Sdp::trusted(self.text);
+        if let Some((last, origin)) = self.last {
+            if sdp.same_but_version(last) {
+                return last.clone();
+            }
+            let next = Version::parse(origin.version).map(|version| version.plus_one());
+            sdp.set_origin_version(next.as_ref().map_or("1", |version| version.as_str()));
+        }
+        sdp
+    }
 }
 
 pub(super) fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IP4" } else { "IP6" }
 }
 
-fn body(wanted: &Wanted, origin: &Origin<'_>, times: &[String], sections: &[Section]) -> Sdp {
-    let mut text = Text(String::with_capacity(512));
-    text.line(format_args!("v=0"));
-    text.line(format_args!("o={origin}"));
-    text.line(format_args!("s=-"));
-    text.line(format_args!("c=IN {} {}", family(wanted.address), wanted.address));
-    for time in times {
-        text.line(format_args!("{time}"));
-    }
-    for section in sections {
-        let Section { kind, port, protocol, formats, address, lines } = section;
-        text.line(format_args!("m={kind} {port} {protocol} {}", formats.join(" ")));
-        if let Some(address) = address.filter(|address| *address != wanted.address) {
-            text.line(format_args!("c=IN {} {address}", family(address)));
-        }
-        for line in lines {
-            text.line(format_args!("{line}"));
-        }
-    }
-    Sdp::trusted(text.0)
-}
-
-struct Text(String);
-
-impl Text {
-    /// Appends a line; line ends inside it would start another and are dropped.
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        let from = self.0.len();
-        // Writing to a string cannot fail.
-        let _ = self.0.write_fmt(line);
-        if self.0.get(from..).is_some_and(|line| line.contains(['\r', '\n'])) {
-            let clean = self.0.split_off(from).replace(['\r', '\n'], "");
-            self.0.push_str(&clean);
-        }
-        self.0.push_str("\r\n");
-    }
+pub(super) fn is_rtp(protocol: &str) -> bool {
+    protocol.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/"))
 }

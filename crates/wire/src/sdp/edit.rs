@@ -170,7 +170,7 @@ impl MediaMut<'_> {
     pub fn set_direction(&mut self, direction: Direction) {
         let Some((start, end)) = self.view().map(|media| media.span()) else { return };
         let mut found = false;
-        self.sdp.rewrite(start, end, |line| match direction_of(line) {
+        self.sdp.rewrite(start, end, |line| match line.direction() {
             None => Change::Keep,
             Some(_) if std::mem::replace(&mut found, true) => Change::Drop,
             Some(same) if same == direction => Change::Keep,
@@ -287,10 +287,6 @@ impl MediaMut<'_> {
         let end = start + field.len();
         self.sdp.splice(start, end, clean(value).as_bytes());
     }
-}
-
-fn direction_of(line: &Line<'_>) -> Option<Direction> {
-    Direction::parse(line.attribute()?.0)
 }
 
 fn span(line: &Line<'_>) -> (usize, usize) {

@@ -1,5 +1,7 @@
 //! The lines of a session description, exactly as they stand.
 
+use super::Direction;
+
 /// One line of a description: where it is, what it says, how it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -35,7 +37,7 @@ impl<'a> Line<'a> {
     /// The text after `x=`, trimmed; `None` for other lines and for text that is not UTF-8.
     pub fn value(&self) -> Option<&'a str> {
         self.letter()?;
-        std::str::from_utf8(self.content.get(2..)?).ok().map(str::trim)
+        std::str::from_utf8(self.content.get(2..)?.trim_ascii()).ok()
     }
 
     /// The value if the line starts with this letter.
@@ -45,16 +47,32 @@ impl<'a> Line<'a> {
 
     /// The name and, if there is one, the value of an `a=` line.
     pub fn attribute(&self) -> Option<(&'a str, Option<&'a str>)> {
-        if self.letter() != Some(b'a') {
+        let (name, value) = self.attribute_bytes()?;
+        let name = std::str::from_utf8(name).ok()?;
+        match value {
+            Some(value) => Some((name, Some(std::str::from_utf8(value).ok()?))),
+            None => Some((name, None)),
+        }
+    }
+
+    /// The name and value of an `a=` line before anything is read from them.
+    pub(super) fn attribute_bytes(&self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+        let bytes = self.content.strip_prefix(b"a=")?;
+        match memchr::memchr(b':', bytes) {
+            None => Some((bytes.trim_ascii(), None)),
+            Some(colon) => {
+                Some((bytes.get(..colon)?.trim_ascii(), Some(bytes.get(colon + 1..)?.trim_ascii())))
+            }
+        }
+    }
+
+    /// The direction if this is the line that states one.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        let (name, _) = self.attribute_bytes()?;
+        if name.len() != 8 {
             return None;
         }
-        let bytes = self.content.get(2..)?;
-        let Some(colon) = memchr::memchr(b':', bytes) else {
-            return Some((std::str::from_utf8(bytes).ok()?.trim(), None));
-        };
-        let (name, value) = bytes.split_at(colon);
-        let value = std::str::from_utf8(value.get(1..)?).ok()?.trim();
-        Some((std::str::from_utf8(name).ok()?.trim(), Some(value)))
+        Direction::parse(std::str::from_utf8(name).ok()?)
     }
 
     pub(super) fn end(&self) -> usize {

@@ -57,15 +57,12 @@ impl<'a> Media<'a> {
 
     /// The formats in the order of preference of whoever wrote them.
     pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.first.split_whitespace().skip(3)
+        self.first.split_ascii_whitespace().skip(3)
     }
 
     /// The direction: the stream's own, else that of the session, else both ways. RFC 3264 §5.1.
     pub fn direction(&self) -> Direction {
-        self.lines()
-            .find_map(|line| Direction::parse(line.attribute()?.0))
-            .or_else(|| self.sdp.direction())
-            .unwrap_or_default()
+        self.lines().find_map(|line| line.direction()).or_else(|| self.sdp.direction()).unwrap_or_default()
     }
 
     /// The address: the stream's own, else that of the session.
@@ -156,7 +153,7 @@ impl<'a> Media<'a> {
     }
 
     fn field(&self, index: usize) -> &'a str {
-        self.first.split_whitespace().nth(index).unwrap_or_default()
+        self.first.split_ascii_whitespace().nth(index).unwrap_or_default()
     }
 
     fn mapped(&self, name: &str, format: &str) -> Option<&'a str> {
@@ -196,25 +193,28 @@ impl<'a> Iterator for MediaIter<'a> {
 
 /// Whether a transport carries RTP, so that its formats are payload types.
 pub(super) fn is_rtp(protocol: &str) -> bool {
-    protocol.to_ascii_uppercase().contains("RTP/")
+    protocol.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/"))
 }
 
 /// The value of an attribute line of this name.
 pub(super) fn named<'a>(line: &Line<'a>, name: &str) -> Option<&'a str> {
-    let (found, value) = line.attribute()?;
-    found.eq_ignore_ascii_case(name).then(|| value.unwrap_or_default())
+    let (found, value) = line.attribute_bytes()?;
+    if !found.eq_ignore_ascii_case(name.as_bytes()) {
+        return None;
+    }
+    std::str::from_utf8(value.unwrap_or_default()).ok()
 }
 
 /// The value of an `a=name:format value` line.
 pub(super) fn mapped<'a>(line: &Line<'a>, name: &str, format: &str) -> Option<&'a str> {
     let value = named(line, name)?;
-    let (key, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
-    (key == format).then(|| rest.trim())
+    let (key, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+    (key == format).then(|| rest.trim_ascii_start())
 }
 
 /// Looks over an `m=` line.
 pub(super) fn check(line: &Line<'_>, limits: &SdpLimits) -> Result<(), SdpProblem> {
-    let mut fields = line.value().ok_or(SdpProblem::MediaText)?.split_whitespace();
+    let mut fields = line.value().ok_or(SdpProblem::MediaText)?.split_ascii_whitespace();
     let (_, port) = (fields.next(), fields.next().ok_or(SdpProblem::MediaIncomplete)?);
     let (port, count) = port.split_once('/').unwrap_or((port, "1"));
     if port.parse::<u16>().is_err() || count.parse::<u16>().is_err() {

@@ -148,7 +148,7 @@ impl Sdp {
 
     /// The direction of streams that state none of their own, if the session states one.
     pub fn direction(&self) -> Option<Direction> {
-        self.session_lines().find_map(|line| Direction::parse(line.attribute()?.0))
+        self.session_lines().find_map(|line| line.direction())
     }
 
     /// The value of the first session-level attribute of this name; `Some("")` for one without value.
@@ -192,6 +192,9 @@ impl Sdp {
     ///
     /// Line endings and the amount of white space do not count, the order of lines does.
     pub fn same_but_version(&self, other: &Self) -> bool {
+        if Arc::ptr_eq(&self.bytes, &other.bytes) {
+            return true;
+        }
         let mut mine = self.lines().filter(|line| !line.is_blank());
         let mut theirs = other.lines().filter(|line| !line.is_blank());
         loop {
@@ -210,6 +213,9 @@ impl Sdp {
 
 /// Equal apart from white space and, in an `o=` line, the version.
 fn same_line(one: &Line<'_>, other: &Line<'_>) -> bool {
+    if one.content() == other.content() {
+        return true;
+    }
     if let (Some(one), Some(other)) = (one.value_of(b'o'), other.value_of(b'o'))
         && let (Some(one), Some(other)) = (Origin::parse(one), Origin::parse(other))
     {

@@ -187,13 +187,10 @@ pub struct Origin<'a> {
 impl<'a> Origin<'a> {
     /// Reads the value of an `o=` line; a username with spaces in it is tolerated.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut rest = value.trim();
+        let mut rest = value.trim_ascii();
         let mut field = || {
-            let (before, last) = match rest.rfind(char::is_whitespace) {
-                Some(at) => (rest.get(..at)?.trim_end(), rest.get(at..)?.trim_start()),
-                None => return None,
-            };
-            rest = before;
+            let (before, last) = rest.rsplit_once([' ', '\t'])?;
+            rest = before.trim_ascii_end();
             Some(last)
         };
         let (address, address_type, net) = (field()?, field()?, field()?);
@@ -228,7 +225,7 @@ pub struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// Reads the value of a `c=` line.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut fields = value.split_whitespace();
+        let mut fields = value.split_ascii_whitespace();
         let (net, address_type, address) = (fields.next()?, fields.next()?, fields.next()?);
         let address = address.split('/').next().unwrap_or(address);
         Some(Self { net, address_type, address })
@@ -264,14 +261,11 @@ pub struct RtpMap<'a> {
 impl<'a> RtpMap<'a> {
     /// Reads `name/clock[/channels]`.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut fields = value.trim().split('/');
-        let name = fields.next().map(str::trim).filter(|name| !name.is_empty())?;
-        let clock = fields.next()?.trim().parse().ok()?;
-        let channels = match fields.next() {
-            Some(channels) => channels.trim().parse().ok()?,
-            None => 1,
-        };
-        Some(Self { name, clock, channels })
+        let (name, rest) = value.split_once('/')?;
+        let (clock, channels) = rest.split_once('/').unwrap_or((rest, "1"));
+        let channels = channels.split('/').next()?.trim_ascii().parse().ok()?;
+        let name = Some(name.trim_ascii()).filter(|name| !name.is_empty())?;
+        Some(Self { name, clock: clock.trim_ascii().parse().ok()?, channels })
     }
 
     /// What a static payload type means when no `a=rtpmap` line says so. RFC 3551 §6.
@@ -325,13 +319,14 @@ pub struct Group<'a> {
 impl<'a> Group<'a> {
     /// Reads the value of an `a=group` line.
     pub fn parse(value: &'a str) -> Self {
-        let (semantics, members) = value.trim().split_once(char::is_whitespace).unwrap_or((value.trim(), ""));
+        let value = value.trim_ascii();
+        let (semantics, members) = value.split_once([' ', '\t']).unwrap_or((value, ""));
         Self { semantics, members }
     }
 
     /// The `a=mid` values of its members.
     pub fn mids(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.members.split_whitespace()
+        self.members.split_ascii_whitespace()
     }
 }
 
@@ -349,8 +344,8 @@ pub struct Crypto<'a> {
 impl<'a> Crypto<'a> {
     /// Reads the value of an `a=crypto` line.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let (tag, rest) = value.trim().split_once(char::is_whitespace)?;
-        let (suite, parameters) = rest.trim_start().split_once(char::is_whitespace)?;
-        Some(Self { tag, suite, parameters: parameters.trim_start() })
+        let (tag, rest) = value.trim_ascii().split_once([' ', '\t'])?;
+        let (suite, parameters) = rest.trim_ascii_start().split_once([' ', '\t'])?;
+        Some(Self { tag, suite, parameters: parameters.trim_ascii_start() })
     }
 }
