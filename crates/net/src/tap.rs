@@ -59,6 +59,7 @@ struct Inner {
     capture: Option<Capture>,
     listeners: Option<broadcast::Sender<Seen>>,
     media: bool,
+    sent_only: bool,
     seen: AtomicU64,
 }
 
@@ -78,13 +79,14 @@ impl Tap {
     /// The same tap with a channel for listeners; a listener that is `capacity` messages behind loses the oldest.
     #[must_use]
     pub fn with_listeners(self, capacity: usize) -> Self {
-        let inner = Inner {
-            capture: self.inner.capture.clone(),
-            listeners: Some(broadcast::Sender::new(capacity.max(1))),
-            media: self.inner.media,
-            seen: AtomicU64::new(0),
-        };
-        Self { inner: Arc::new(inner) }
+        let listeners = Some(broadcast::Sender::new(capacity.max(1)));
+        Self { inner: Arc::new(Inner { listeners, ..self.copy() }) }
+    }
+
+    /// The same tap for what goes out only. Shared by user agents that talk to each other, it shows every message once.
+    #[must_use]
+    pub fn sent_only(self) -> Self {
+        Self { inner: Arc::new(Inner { sent_only: true, ..self.copy() }) }
     }
 
     /// Listens from now on; `None` if the tap was made without listeners.
@@ -124,8 +126,21 @@ impl Tap {
         }
     }
 
+    fn copy(&self) -> Inner {
+        Inner {
+            capture: self.inner.capture.clone(),
+            listeners: self.inner.listeners.clone(),
+            media: self.inner.media,
+            sent_only: self.inner.sent_only,
+            seen: AtomicU64::new(0),
+        }
+    }
+
     /// Copies only if there is a sink.
     fn show(&self, way: Way, traffic: Traffic, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        if self.inner.sent_only && way == Way::Received {
+            return;
+        }
         self.inner.seen.fetch_add(1, Ordering::Relaxed);
         if self.inner.capture.is_none() && self.inner.listeners.is_none() {
             return;
@@ -145,5 +160,23 @@ impl Tap {
         if let Some(capture) = &self.inner.capture {
             capture.write(seen);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tap_for_what_is_sent_shows_every_message_once() {
+        let tap = Tap::new().with_listeners(4).sent_only();
+        let mut heard = tap.listen().unwrap();
+        let (a, b) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        tap.signalling(Way::Sent, Transport::Udp, a, b, b"one");
+        tap.signalling(Way::Received, Transport::Udp, b, a, b"one");
+        let seen = heard.try_recv().unwrap();
+        assert_eq!((seen.way, seen.from, &seen.bytes[..]), (Way::Sent, a, &b"one"[..]));
+        assert!(heard.try_recv().is_err());
+        assert_eq!(tap.seen(), 1);
     }
 }
