@@ -152,3 +152,148 @@ A -> B  UPDATE @45s [Session-Expires: 90;refresher=uac]
 B -> A  200 [Session-Expires: 90;refresher=uac] [Require: timer]",
     );
 }
+
+#[test]
+fn two_byes_cross() {
+    plays(
+        "start call
+A -> B  BYE
+B >< A  BYE
+B -> A  200 of=1
+A -> B  200 of=2",
+    );
+}
+
+#[test]
+fn a_bye_crosses_a_change() {
+    plays(
+        "start call
+A -> B  INVITE offer sdp:sendonly
+B >< A  BYE
+A -> B  200 BYE
+B -> A  481 of=1
+A -> B  ACK of=4",
+    );
+}
+
+#[test]
+fn a_change_is_cancelled() {
+    plays(
+        "start call
+config B new-streams=ask
+A -> B  INVITE offer sdp:+video
+B -> A  180
+A -> B  CANCEL
+B -> A  200 CANCEL
+B -> A  487 INVITE
+A -> B  ACK
+skip B: sends no 180 for a re-INVITE",
+    );
+}
+
+#[test]
+fn a_bye_during_a_change() {
+    plays(
+        "start call
+A -> B  INVITE offer sdp:+video
+A -> B  BYE
+B -> A  200 BYE
+B -> A  487 INVITE
+A -> B  ACK
+skip A: withdraws its change before it hangs up",
+    );
+}
+
+#[test]
+fn a_lost_prack() {
+    plays(
+        "A -> B  INVITE offer
+B -> A  183 reliable answer
+A ~> B  PRACK
+A -> B  again 3 +500ms
+B -> A  200 PRACK
+B -> A  200 INVITE
+A -> B  ACK",
+    );
+}
+
+#[test]
+fn a_refused_reliability() {
+    plays(
+        "config A 100rel=required
+config B 100rel=no
+A -> B  INVITE offer [Require: 100rel]
+B -> A  420 [Unsupported: 100rel]
+A -> B  ACK
+A -> B  INVITE offer
+B -> A  200 answer
+A -> B  ACK",
+    );
+}
+
+#[test]
+fn a_low_interval_is_refused() {
+    plays(
+        "config A timer=90
+config B min-se=600
+A -> B  INVITE offer [Session-Expires: 90]
+B -> A  422 [Min-SE: 600]
+A -> B  ACK
+A -> B  INVITE offer [Session-Expires: 600] [Min-SE: 600]
+B -> A  200 answer [Session-Expires: 600;refresher=uac] [Require: timer]
+A -> B  ACK",
+    );
+}
+
+#[test]
+fn an_attended_transfer() {
+    plays(
+        "start call
+B -> C  INVITE offer
+C -> B  200 answer
+B -> C  ACK
+B -> A  REFER [Refer-To: <{uri C}?Replaces={escaped replaces CB}>]
+A -> B  200
+A -> B  NOTIFY
+B -> A  200
+A -> C  INVITE offer [Replaces: {replaces CB}]
+C -> A  200 answer
+A -> C  ACK
+C -> B  BYE
+B -> C  200
+A -> B  NOTIFY sipfrag=200
+B -> A  200
+B -> A  BYE
+A -> B  200",
+    );
+}
+
+#[test]
+fn a_fork_with_two_reliable_answers() {
+    plays(
+        "A -> B  INVITE offer
+B -> A  183 reliable answer
+A -> B  PRACK
+B -> A  200 PRACK
+B -> A  183 tag=fork reliable answer of=1
+A -> B  PRACK tag=fork
+B -> A  200 PRACK
+B -> A  200 INVITE tag=fork of=1
+A -> B  ACK tag=fork
+skip B: an endpoint does not fork",
+    );
+}
+
+#[test]
+fn an_old_request_and_a_gap() {
+    plays(
+        "start call
+B -> A  INFO
+A -> B  200
+B -> A  INFO cseq=+5
+A -> B  200
+B -> A  OPTIONS cseq=-3
+A -> B  500
+skip B: no verb for INFO",
+    );
+}
