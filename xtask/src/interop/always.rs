@@ -21,7 +21,8 @@ pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
             if seen.from_midcall && sdp.media().len() < *lines {
                 fault(seen, "fewer m= lines than before (RFC 3264 §8)".into());
             }
-            if sip.status().is_none_or(|s| s < 300) {
+            // an offer that was refused adds nothing
+            if sip.status().is_some_and(|s| s < 300) {
                 *lines = sdp.media().len().max(*lines);
             }
         }
@@ -32,8 +33,9 @@ pub(crate) fn check(record: &[Seen], proxies: usize) -> Vec<String> {
             fault(seen, why);
         }
         if let Some(method) = sip.request() {
+            // a proxy makes CANCEL and the ACK of a refusal itself
             let hops = sip.all("Via").count();
-            if hops != proxies + 1 {
+            if hops != proxies + 1 && (proxies == 0 || !matches!(method, "ACK" | "CANCEL")) {
                 fault(
                     seen,
                     format!(

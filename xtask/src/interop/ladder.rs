@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Pause(Duration),
     /// The peer waits and midcall sends nothing.
     Quiet(Duration),
+    /// midcall's process is stopped, or goes on: what comes meanwhile waits at its door.
+    Freeze(bool),
     /// What RTP must be seen from here to the next message.
     Rtp(Flow),
 }
@@ -147,6 +149,8 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
             }
             "pause" => steps.push(Step::Pause(duration(rest).ok_or_else(|| fail("not a time"))?)),
             "quiet" => steps.push(Step::Quiet(duration(rest).ok_or_else(|| fail("not a time"))?)),
+            "freeze" => steps.push(Step::Freeze(true)),
+            "thaw" => steps.push(Step::Freeze(false)),
             "rtp" => steps.push(Step::Rtp(flow(rest).ok_or_else(|| fail("both, none, !> or !<"))?)),
             ">" | "<" => {
                 let mut line = read_line(rest, word == ">").map_err(|why| fail(&why))?;

@@ -1,8 +1,8 @@
-//! RTP on the loopback, as tshark sees it: does it flow while the ladder says so, and stop while it must?
+//! RTP on the loopback, captured by dumpcap: does it flow while the ladder says so, and stop while it must?
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,39 +20,42 @@ pub(crate) struct Packet {
 /// A running capture.
 pub(crate) struct Capture {
     process: Process,
-    out: PathBuf,
+    dir: PathBuf,
     ports: Ports,
 }
 
 impl Capture {
     pub(crate) fn start(ports: Ports, dir: &Path) -> Result<Self, String> {
-        let mut command = Command::new("tshark");
+        let mut command = Command::new("dumpcap");
         let filter = format!("udp portrange {}-{}", ports.media(0), ports.last());
-        command.args(["-l", "-n", "-i", "lo", "-f", &filter, "-T", "fields"]);
-        command.args(["-e", "frame.time_epoch", "-e", "udp.srcport", "-e", "udp.dstport"]);
-        let process = Process::start("tshark", &mut command, dir).map_err(|e| format!("tshark: {e}"))?;
-        let capture = Self { process, out: dir.join("tshark.out"), ports };
-        capture.ready(&dir.join("tshark.log"))?;
+        command.args(["-q", "-i", "lo", "-f", &filter, "-w", FILE]);
+        let process = Process::start("dumpcap", &mut command, dir).map_err(|e| format!("dumpcap: {e}"))?;
+        let capture = Self { process, dir: dir.to_path_buf(), ports };
+        capture.ready(&dir.join("dumpcap.log"))?;
         Ok(capture)
     }
 
     fn ready(&self, log: &Path) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end {
-            if fs::read_to_string(log).unwrap_or_default().contains("Capturing on") {
+            if fs::read_to_string(log).unwrap_or_default().contains("File:") {
                 sleep(Duration::from_millis(300));
                 return Ok(());
             }
             sleep(Duration::from_millis(30));
         }
-        Err("tshark does not capture on lo (needs root or cap_net_raw)".into())
+        Err("dumpcap does not capture on lo (needs root or cap_net_raw)".into())
     }
 
     /// Ends it and returns the RTP packets; RTCP has odd ports and is left out.
     pub(crate) fn finish(mut self) -> Vec<Packet> {
         sleep(Duration::from_millis(300));
         self.process.stop();
-        let text = fs::read_to_string(&self.out).unwrap_or_default();
+        let mut command = Command::new("tshark");
+        command.args(["-n", "-r", FILE, "-T", "fields"]).current_dir(&self.dir).stderr(Stdio::null());
+        command.args(["-e", "frame.time_epoch", "-e", "udp.srcport", "-e", "udp.dstport"]);
+        let text = command.output().map(|output| output.stdout).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let peer = self.ports.media(0)..=self.ports.last();
         let packet = |row: &str| {
             let mut words = row.split('\t');
@@ -99,6 +102,8 @@ pub(crate) fn judge(windows: &[Window], packets: &[Packet]) -> Vec<String> {
     }
     faults
 }
+
+const FILE: &str = "rtp.pcapng";
 
 /// Time for a change to reach the media.
 const SETTLE: f64 = 0.3;

@@ -63,7 +63,7 @@ impl Peer {
     pub(crate) fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Sipp => &["sipp"],
-            Self::Baresip => &["baresip", "tshark", "stdbuf"],
+            Self::Baresip => &["baresip", "dumpcap", "tshark", "stdbuf"],
             Self::Kamailio => &["kamailio", "sipp"],
         }
     }
@@ -258,7 +258,7 @@ impl Stage<'_> {
                 let usual = || self.uri("peer", self.ports.peer(0));
                 command.arg("call").arg(seat.target.as_ref().map_or_else(usual, |target| self.fill(target)))
             }
-            Role::Callee => command.arg("answer").args(["--calls", "1"]),
+            Role::Callee => command.arg("answer"),
         };
         command.args(["--listen", &listen, "--events", "json", "--capture", "midcall.pcapng"]);
         command.args(["--do", &self.fill(&seat.whole_script(self.run.role))]);
@@ -268,6 +268,8 @@ impl Stage<'_> {
         command.args(seat.args.iter().map(|arg| self.fill(arg))).env("MIDCALL_PASSWORD", "secret");
         let mut process =
             Process::start("midcall", &mut command, &self.dir).map_err(|e| format!("midcall: {e}"))?;
+        let id = process.child.id().to_string();
+        fs::write(self.dir.join("midcall.pid"), id).map_err(|e| format!("midcall.pid: {e}"))?;
         if self.run.role == Role::Callee {
             wait_bound(self.ports.midcall(), &mut process)?;
         }
@@ -280,7 +282,7 @@ impl Stage<'_> {
         let mut hurried = false;
         loop {
             self.start_late(parts)?;
-            let mut running = midcall.as_mut().is_some_and(|process| !process.ended());
+            let mut running = midcall.as_mut().is_some_and(|p| !p.ended() && !self.run.seat.endless);
             let wanted = self.run.seat.exit;
             let mut failed =
                 midcall.as_ref().is_some_and(|p| wanted >= 0 && p.code().is_some_and(|c| c != wanted));
@@ -359,6 +361,9 @@ impl Stage<'_> {
     }
 
     fn midcall_fault(&self, process: &Process) -> Option<String> {
+        if process.stopped && self.run.seat.endless {
+            return None;
+        }
         if process.stopped {
             return Some(format!("midcall was still running after {} s", self.run.seat.limit));
         }
@@ -397,7 +402,7 @@ impl Stage<'_> {
         midcall.stop();
         let rows = baresip.finish();
         let packets = capture.map(media::Capture::finish);
-        let seen = record::baresip(&rows, self.ports.peer(0));
+        let seen = record::baresip(&rows, self.ports.peer(0), self.ports.midcall());
         let _ = fs::write(self.dir.join("ladder-b.txt"), record::ladder(&seen));
         let depth = if self.world.mirror { Depth::Order } else { Depth::Full };
         let checked = check::check(&first.steps, &seen, depth);

@@ -48,7 +48,9 @@ impl Process {
         }
         self.stopped = true;
         let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
+        for signal in ["-TERM", "-CONT"] {
+            let _ = Command::new("kill").args([signal, &id]).stderr(Stdio::null()).status();
+        }
         let end = Instant::now() + Duration::from_secs(1);
         while !self.ended() && Instant::now() < end {
             sleep(Duration::from_millis(20));

@@ -11,7 +11,7 @@ pub(crate) struct Seen {
     pub(crate) sip: Sip,
 }
 
-/// Reads the file SIPp writes with `-trace_msg`. `peer_is_writer` is false when the writer sits in midcall's place.
+/// Reads the file SIPp writes with `-trace_msg`.
 pub(crate) fn sipp(text: &str) -> Vec<Seen> {
     let mut all = Vec::new();
     let mut first = None;
@@ -36,12 +36,13 @@ fn first_rule(part: &str) -> Option<&str> {
     Some(part.trim_start_matches('-').trim_start())
 }
 
-/// Reads what baresip prints with `-s`; each row carries the time it was read at.
-pub(crate) fn baresip(rows: &[(f64, String)], own_port: u16) -> Vec<Seen> {
+/// Reads what baresip prints with `-s` about its traffic with midcall; each row carries the time it was read at.
+pub(crate) fn baresip(rows: &[(f64, String)], own_port: u16, midcall_port: u16) -> Vec<Seen> {
     let mut all = Vec::new();
     let mut open: Option<(f64, bool, String)> = None;
     let mut heading = false;
     let own = format!(":{own_port} ->");
+    let midcall = format!("127.0.0.1:{midcall_port}");
     for (at, row) in rows {
         let row = row.trim_end_matches('\n');
         if row.contains("\u{1b}[;m") {
@@ -54,7 +55,8 @@ pub(crate) fn baresip(rows: &[(f64, String)], own_port: u16) -> Vec<Seen> {
         } else if row.ends_with('#') && row.contains('\u{1b}') {
             heading = true;
         } else if std::mem::take(&mut heading) {
-            open = Some((*at, !row.contains(&own), String::new()));
+            let ours = row.split_ascii_whitespace().any(|word| word == midcall);
+            open = ours.then(|| (*at, !row.contains(&own), String::new()));
         } else if let Some((_, _, text)) = &mut open {
             text.push_str(row);
             text.push('\n');

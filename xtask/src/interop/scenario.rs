@@ -43,6 +43,9 @@ pub(crate) struct Seat {
     /// The exit code midcall must have; -1 where both 0 and 1 will do.
     #[serde(default)]
     pub(crate) exit: i32,
+    /// midcall has nothing to end on and is stopped when its peers are done.
+    #[serde(default)]
+    pub(crate) endless: bool,
     /// The ladder between midcall and its first peer, then those with others.
     pub(crate) ladder: String,
     pub(crate) c: Option<String>,

@@ -115,8 +115,19 @@ impl<'a> Compiler<'a> {
             Step::Pause(time) | Step::Quiet(time) if !self.place.mirror => {
                 let _ = writeln!(self.out, "  <pause milliseconds=\"{}\"/>", time.as_millis());
             }
+            Step::Freeze(stop) if !self.place.mirror => {
+                let signal = if *stop { "STOP" } else { "CONT" };
+                let _ = writeln!(
+                    self.out,
+                    "  <nop><action><exec command=\"kill -{signal} $(cat midcall.pid)\"/></action></nop>"
+                );
+                // the command runs beside SIPp
+                if *stop {
+                    self.out.push_str("  <pause milliseconds=\"150\"/>\n");
+                }
+            }
             // an optional message of one's own is not sent
-            Step::Maybe(_) | Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) => {}
+            Step::Maybe(_) | Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) | Step::Freeze(_) => {}
         }
     }
 
@@ -333,7 +344,18 @@ impl<'a> Compiler<'a> {
             }
         };
         self.cseqs.insert(line.id, number);
-        let first = self.all.iter().find(|l| self.mine(l) && l.is_request()).is_some_and(|l| l.id == line.id);
+        let dialog = self.all.iter().any(|l| {
+            l.id < line.id
+                && !self.mine(l)
+                && l.method == "INVITE"
+                && l.statuses.iter().any(|s| (101..300).contains(s))
+        });
+        // CANCEL has the To of its INVITE, the ACK of a refusal that of the refusal
+        let tagged = match line.method.as_str() {
+            "CANCEL" => self.all.first().is_none_or(|l| line.about != Some(l.id)),
+            "ACK" => true,
+            _ => dialog,
+        };
         let uri = match self.target {
             Some(id) if line.method != "CANCEL" => format!("[$target{id}]"),
             _ => self.place.other_uri.clone(),
@@ -344,7 +366,7 @@ impl<'a> Compiler<'a> {
                 (format!("[$to{}];tag={tag}", invite.id), format!("[$from{}]", invite.id))
             }
             _ => {
-                let remote = if first { "" } else { "[peer_tag_param]" };
+                let remote = if tagged { "[peer_tag_param]" } else { "" };
                 (format!("<sip:peer@{own}>;tag={tag}"), format!("<{}>{remote}", self.place.other_uri))
             }
         };
