@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use midcall_wire::Method;
+use midcall_wire::sdp::{Media, Sdp};
 
 use crate::rules::RuleId;
 use crate::session::Agreed;
@@ -109,6 +110,44 @@ impl What {
             Self::Identity => "identity",
             Self::Session => "session",
         }
+    }
+}
+
+impl What {
+    /// What a new description of one side changes against its last one.
+    #[must_use]
+    pub fn between(old: &Sdp, new: &Sdp) -> Vec<Self> {
+        let mut what = Vec::new();
+        for (line, media) in new.media().enumerate() {
+            let Some(before) = old.media_at(line).filter(|before| !before.rejected()) else {
+                if !media.rejected() {
+                    what.push(Self::AddStream);
+                }
+                continue;
+            };
+            if media.rejected() {
+                what.push(Self::DropStream);
+                continue;
+            }
+            let receives = |media: &Media<'_>| media.direction().receives() && !media.is_black_hole();
+            match (receives(&before), receives(&media)) {
+                (true, false) => what.push(Self::Hold),
+                (false, true) => what.push(Self::Resume),
+                _ => {}
+            }
+            if !media.formats().eq(before.formats()) {
+                what.push(Self::Codec);
+            }
+            if media.port() != before.port() || media.connection() != before.connection() {
+                what.push(Self::Address);
+            }
+        }
+        if what.is_empty() && !old.same_but_version(new) {
+            what.push(Self::Session);
+        }
+        what.sort_unstable();
+        what.dedup();
+        what
     }
 }
 

@@ -6,6 +6,7 @@ pub mod dialog;
 pub mod endpoint;
 pub mod event;
 pub mod flow;
+pub mod observer;
 pub mod rng;
 pub mod rules;
 pub mod session;

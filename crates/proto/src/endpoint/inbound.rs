@@ -336,39 +336,7 @@ impl Call {
         let Some(agreed) = self.legs.get(index).and_then(|leg| leg.dialog.offers.agreed.as_ref()) else {
             return Vec::new();
         };
-        let old = &agreed.theirs;
-        let mut what = Vec::new();
-        for (line, media) in new.media().enumerate() {
-            let Some(before) = old.media_at(line).filter(|before| !before.rejected()) else {
-                if !media.rejected() {
-                    what.push(What::AddStream);
-                }
-                continue;
-            };
-            if media.rejected() {
-                what.push(What::DropStream);
-                continue;
-            }
-            let receives =
-                |media: &midcall_wire::sdp::Media<'_>| media.direction().receives() && !media.is_black_hole();
-            match (receives(&before), receives(&media)) {
-                (true, false) => what.push(What::Hold),
-                (false, true) => what.push(What::Resume),
-                _ => {}
-            }
-            if !media.formats().eq(before.formats()) {
-                what.push(What::Codec);
-            }
-            if media.port() != before.port() || media.connection() != before.connection() {
-                what.push(What::Address);
-            }
-        }
-        if what.is_empty() && !old.same_but_version(new) {
-            what.push(What::Session);
-        }
-        what.sort_unstable();
-        what.dedup();
-        what
+        What::between(&agreed.theirs, new)
     }
 
     /// The application's word on an offer that needed a person: the session with the new streams, or none.

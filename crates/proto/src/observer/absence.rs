@@ -1,0 +1,162 @@
+//! What never came: read off the dues of both views, and told only when its whole window, or what follows from it, is in
+//! the trace.
+
+use std::time::Duration;
+
+use midcall_wire::Method;
+use smallvec::smallvec;
+
+use super::dialog::{Claim, ObservedDialog};
+use super::finding::{Certainty, Party};
+use super::side::Patience;
+use super::trace::Transactions;
+use super::weigh::against;
+use crate::dialog::{Due, DueKind, Evidence, Phase, SubscriptionState, Way};
+use crate::rules::{RuleId, Severity};
+use crate::time::Instant;
+
+/// A request of a dialog that waited for nothing until its transaction was over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unanswered {
+    pub(super) by: Party,
+    pub(super) method: Method,
+    pub(super) cseq: u32,
+    pub(super) n: u32,
+    /// Whether it is a 2xx without ACK that is missing, not a response.
+    acknowledgement: bool,
+}
+
+impl ObservedDialog {
+    /// What is due by now and has not come.
+    pub(super) fn overdue(&mut self, now: Instant, patience: &Patience, trace: &Transactions) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for creditor in [Party::Caller, Party::Callee] {
+            let base = &self.side(creditor).base;
+            let mut dues: Vec<_> = base
+                .dues(patience.t1)
+                .filter(|due| due.who == Way::Received && due.by + patience.flight <= now)
+                .filter(|due| !self.told.contains(&(due.what, due.since)))
+                .collect();
+            dues.extend(self.unnotified(creditor, now, patience));
+            for due in dues {
+                if self.told.contains(&(due.what, due.since)) {
+                    continue;
+                }
+                if self.told.len() >= MOST_TOLD {
+                    self.told.remove(0);
+                }
+                self.told.push((due.what, due.since));
+                claims.extend(self.missing(due, creditor.other(), trace));
+            }
+        }
+        claims
+    }
+
+    fn missing(&self, due: Due, debtor: Party, trace: &Transactions) -> Option<Claim> {
+        let resent = trace.resent(due.since).unwrap_or_default();
+        let because: Evidence = smallvec![];
+        let mut claim = match due.what {
+            // Without resends the acknowledgement only went another way.
+            DueKind::Ack | DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),
+            DueKind::Final(_) if resent > 0 => against(debtor, due.rule, due.since, because),
+            DueKind::Refresh => against(debtor, due.rule, due.since, because),
+            DueKind::FinalNotify => against(debtor, due.rule, due.since, because),
+            _ => return None,
+        };
+        // The refresher may have wanted the session to end, and who stayed silent may not have been heard.
+        claim.severity = claim.severity.min(Severity::Warning);
+        if !self.is_whole() {
+            return None;
+        }
+        if self.unsure {
+            claim.certainty = Certainty::CaptureGap;
+        }
+        Some(claim)
+    }
+
+    /// REFERs that were accepted and never followed by a NOTIFY (RF-05).
+    fn unnotified(&self, creditor: Party, now: Instant, patience: &Patience) -> Vec<Due> {
+        let base = &self.side(creditor).base;
+        let silent = base.subscriptions.iter().filter_map(|subscription| {
+            let (n, time) = subscription.accepted?;
+            let by = time + patience.transaction();
+            let silent = subscription.refer == Way::Sent
+                && subscription.state == SubscriptionState::Accepted
+                && subscription.notified_on.is_none()
+                && by + patience.flight <= now;
+            silent.then_some(Due {
+                what: DueKind::FinalNotify,
+                who: Way::Received,
+                rule: RuleId::NoNotifyAfterRefer,
+                by,
+                since: n,
+            })
+        });
+        silent.collect()
+    }
+
+    /// Requests that got no answer in time; both views give them up.
+    pub(super) fn give_up(&mut self, now: Instant, patience: &Patience) -> Vec<Unanswered> {
+        let mut out = Vec::new();
+        for by in [Party::Caller, Party::Callee] {
+            let opens = self.side(by).base.open.iter().filter(|open| open.way == Way::Sent);
+            for open in opens {
+                let since = match (open.method, open.phase) {
+                    (Method::Invite, Phase::Proceeding) => continue,
+                    (Method::Invite, Phase::Accepted) => open.accepted.map_or(open.since, |(_, time)| time),
+                    _ => open.since,
+                };
+                if since + patience.transaction() + GRACE <= now {
+                    let acknowledgement = open.phase == Phase::Accepted;
+                    let (method, cseq, n) = (open.method, open.cseq, open.on);
+                    out.push(Unanswered { by, method, cseq, n, acknowledgement });
+                }
+            }
+        }
+        for gone in &out {
+            for (side, way) in [(gone.by, Way::Sent), (gone.by.other(), Way::Received)] {
+                let side = self.side_mut(side);
+                if gone.acknowledgement {
+                    side.base.ack_missed(way, gone.cseq);
+                } else {
+                    side.timed_out(way, gone.method, gone.cseq);
+                }
+            }
+        }
+        out
+    }
+
+    /// When [`overdue`](Self::overdue), [`give_up`](Self::give_up) or a delivery may have something to do.
+    pub(super) fn next(&self, patience: &Patience) -> Option<Instant> {
+        let mut next = None;
+        let mut sooner = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        for side in [Party::Caller, Party::Callee].map(|party| self.side(party)) {
+            side.next(patience).into_iter().for_each(&mut sooner);
+            for due in side.base.dues(patience.t1) {
+                if due.who == Way::Received && !self.told.contains(&(due.what, due.since)) {
+                    sooner(due.by + patience.flight);
+                }
+            }
+            for open in side.base.open.iter().filter(|open| open.phase != Phase::Proceeding) {
+                sooner(
+                    open.since.max(open.accepted.map_or(open.since, |(_, time)| time))
+                        + patience.transaction()
+                        + GRACE,
+                );
+            }
+            for one in &side.base.subscriptions {
+                if let (Some((n, time)), SubscriptionState::Accepted) = (one.accepted, one.state)
+                    && !self.told.contains(&(DueKind::FinalNotify, n))
+                {
+                    sooner(time + patience.transaction() + patience.flight);
+                }
+            }
+        }
+        next
+    }
+}
+
+/// A little more than a transaction's end takes to be acted on.
+const GRACE: Duration = Duration::from_secs(1);
+/// The most absences that are remembered as told.
+const MOST_TOLD: usize = 16;

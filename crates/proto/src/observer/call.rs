@@ -1,0 +1,531 @@
+//! One call of a trace: its INVITEs, its dialogs, its messages and what was found.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midcall_wire::{Message, Method, Name};
+
+use super::change::{Changes, ObservedChange};
+use super::dialog::{Claim, ObservedDialog, Passing};
+use super::finding::{Certainty, Finding, Party};
+use super::side::Patience;
+use super::trace::{Facts, Repeat, Taken, Transactions};
+use super::weigh::against;
+use crate::dialog::{At, Dialog, Evidence, Seen, Way};
+use crate::rules::{RuleId, Severity};
+use crate::time::Instant;
+
+/// A party of a call, as its messages name it.
+#[derive(Clone, Debug)]
+pub struct ObservedParty {
+    /// Its URI.
+    pub uri: Box<str>,
+    /// Its tag, empty while not known.
+    pub tag: Box<str>,
+    /// The address that its messages come from, at the first place where they were captured.
+    pub address: SocketAddr,
+}
+
+/// What a message of a call was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A message of its own.
+    First,
+    /// A copy of the message with this number.
+    Again {
+        /// The number of the first copy.
+        of: u32,
+        /// What kind of copy.
+        how: Repeat,
+    },
+    /// A response to a request that the trace lacks.
+    Orphan,
+}
+
+/// A message of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObservedMessage {
+    /// Its number.
+    pub n: u32,
+    /// When it was captured.
+    pub at: Instant,
+    /// Who sent it; the network for a message that fits no side.
+    pub by: Party,
+    /// What it was.
+    pub kind: Kind,
+}
+
+/// An INVITE without To tag, from which dialogs form.
+#[derive(Clone, Debug)]
+struct Attempt {
+    n: u32,
+    cseq: u32,
+    from_tag: Box<str>,
+    /// Both parties' views of the INVITE, without the callee's tag.
+    seed: ObservedDialog,
+    /// When it got its final response, or none in time.
+    over: Option<Instant>,
+}
+
+/// How much is remembered of one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) dialogs: usize,
+    pub(super) messages: usize,
+    pub(super) transactions: usize,
+    pub(super) changes: usize,
+}
+
+/// One call of a trace.
+#[derive(Clone, Debug)]
+pub struct ObservedCall {
+    pub(super) call_id: Arc<str>,
+    caller: ObservedParty,
+    callee: ObservedParty,
+    dialogs: Vec<ObservedDialog>,
+    attempts: Vec<Attempt>,
+    pub(super) trace: Transactions,
+    messages: Vec<ObservedMessage>,
+    pub(super) findings: Vec<Finding>,
+    revised: Vec<(RuleId, u32)>,
+    changes: Changes,
+    /// Messages, dialogs, transactions and changes that were not remembered.
+    dropped: u32,
+    pub(super) last: Instant,
+    over: Option<Instant>,
+}
+
+impl ObservedCall {
+    /// A call that begins with this message.
+    pub(super) fn new<B: AsRef<[u8]>>(facts: &Facts<'_>, message: &Message<B>) -> Self {
+        let uri = |address: Result<midcall_wire::NameAddr<'_>, _>| {
+            address.map(|address| Box::from(address.uri)).unwrap_or_default()
+        };
+        let sender =
+            ObservedParty { uri: uri(message.from()), tag: facts.from_tag.into(), address: facts.from };
+        let other = ObservedParty { uri: uri(message.to()), tag: facts.to_tag.into(), address: facts.to };
+        let (mut caller, mut callee) = (sender, other);
+        if !facts.is_request() {
+            std::mem::swap(&mut caller.address, &mut callee.address);
+        }
+        Self {
+            call_id: message.call_id().unwrap_or_default().into(),
+            caller,
+            callee,
+            dialogs: Vec::new(),
+            attempts: Vec::new(),
+            trace: Transactions::default(),
+            messages: Vec::new(),
+            findings: Vec::new(),
+            revised: Vec::new(),
+            changes: Changes::default(),
+            dropped: 0,
+            last: facts.at,
+            over: None,
+        }
+    }
+
+    /// The Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// Who sent the INVITE, or the first message of a capture that begins later.
+    #[must_use]
+    pub const fn caller(&self) -> &ObservedParty {
+        &self.caller
+    }
+
+    /// The other party.
+    #[must_use]
+    pub const fn callee(&self) -> &ObservedParty {
+        &self.callee
+    }
+
+    /// Its dialogs: one for each To tag that answered.
+    #[must_use]
+    pub fn dialogs(&self) -> &[ObservedDialog] {
+        &self.dialogs
+    }
+
+    /// Its messages in the order of their numbers, copies included.
+    #[must_use]
+    pub fn messages(&self) -> &[ObservedMessage] {
+        &self.messages
+    }
+
+    /// What was found in it.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The changes that its parties asked for.
+    #[must_use]
+    pub fn changes(&self) -> &[ObservedChange] {
+        self.changes.list()
+    }
+
+    /// How much of it was not remembered because it was too much.
+    #[must_use]
+    pub const fn dropped(&self) -> u32 {
+        self.dropped.saturating_add(self.trace.forgotten).saturating_add(self.changes.dropped)
+    }
+
+    /// Since when it is over.
+    #[must_use]
+    pub const fn ended(&self) -> Option<Instant> {
+        self.over
+    }
+
+    /// Takes a message.
+    pub(super) fn take<B: AsRef<[u8]>>(
+        &mut self,
+        facts: &Facts<'_>,
+        message: &Message<B>,
+        patience: &Patience,
+        bounds: &Bounds,
+    ) -> Vec<Claim> {
+        self.last = self.last.max(facts.at);
+        let mut claims = Vec::new();
+        let taken = self.trace.take(facts, bounds.transactions);
+        let (by, kind) = match taken {
+            Taken::Orphan => {
+                let known = self.dialog_of(facts);
+                if let Some((dialog, _)) = known
+                    && let Some(dialog) = self.dialogs.get_mut(dialog)
+                {
+                    dialog.unsure = true;
+                }
+                (known.map(|(_, by)| by), Kind::Orphan)
+            }
+            Taken::Copy(of, how) => {
+                let known = self.dialog_of(facts);
+                if let Some((dialog, by)) = known
+                    && let Some(dialog) = self.dialogs.get_mut(dialog)
+                    && matches!(how, Repeat::Resent | Repeat::Failover)
+                {
+                    dialog.copied(by, facts, patience);
+                }
+                (known.map(|(_, by)| by).or(Some(self.side_of(facts))), Kind::Again { of, how })
+            }
+            Taken::New => {
+                let by = self.take_new(facts, message, patience, bounds, &mut claims);
+                (by, Kind::First)
+            }
+        };
+        if self.messages.len() < bounds.messages {
+            let by = by.unwrap_or(Party::Network);
+            self.messages.push(ObservedMessage { n: facts.n, at: facts.at, by, kind });
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        self.look_whether_over(facts.at);
+        claims
+    }
+
+    fn take_new<B: AsRef<[u8]>>(
+        &mut self,
+        facts: &Facts<'_>,
+        message: &Message<B>,
+        patience: &Patience,
+        bounds: &Bounds,
+        claims: &mut Vec<Claim>,
+    ) -> Option<Party> {
+        let seen = Seen::read(Way::Sent, At { n: facts.n, time: facts.at }, message);
+        if facts.is_request() && facts.method == Method::Invite && facts.to_tag.is_empty() {
+            self.attempt(facts, &seen, message, patience, claims);
+            return Some(Party::Caller);
+        }
+        if let Some(attempt) = self.attempt_of(facts) {
+            return Some(self.around_attempt(attempt, facts, &seen, message, patience, bounds, claims));
+        }
+        let (index, by) = match self.dialog_of(facts) {
+            Some(known) => known,
+            None if facts.is_request() => self.join(facts, message, bounds)?,
+            None => return None,
+        };
+        self.changes.before(by, &seen, self.dialogs.get(index)?, bounds.changes);
+        let dialog = self.dialogs.get_mut(index)?;
+        dialog.pass(Passing { by, seen: &seen, facts, trace: &self.trace, patience, route: None }, claims);
+        self.changes.after(by, &seen, dialog);
+        Some(by)
+    }
+
+    /// An INVITE without To tag.
+    fn attempt<B: AsRef<[u8]>>(
+        &mut self,
+        facts: &Facts<'_>,
+        seen: &Seen<'_>,
+        message: &Message<B>,
+        patience: &Patience,
+        claims: &mut Vec<Claim>,
+    ) {
+        let caller = Dialog::new(Way::Sent, message, facts.from_tag, "");
+        let callee = Dialog::new(Way::Received, message, "", facts.from_tag);
+        let mut seed = ObservedDialog::formed(facts.n, caller, callee);
+        let by = Party::Caller;
+        seed.pass(Passing { by, seen, facts, trace: &self.trace, patience, route: None }, claims);
+        if self.attempts.len() >= MOST_ATTEMPTS {
+            self.attempts.remove(0);
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        let from_tag = facts.from_tag.into();
+        self.attempts.push(Attempt { n: facts.n, cseq: facts.cseq, from_tag, seed, over: None });
+        self.over = None;
+    }
+
+    /// The attempt that a message belongs to outside any dialog: a response to its INVITE, its CANCEL, the ACK of its
+    /// failure.
+    fn attempt_of(&self, facts: &Facts<'_>) -> Option<usize> {
+        let own = |attempt: &Attempt| *attempt.from_tag == *facts.from_tag && attempt.cseq == facts.cseq;
+        let index = self.attempts.iter().rposition(own)?;
+        let outside = match (facts.status, facts.method) {
+            (Some(_), Method::Invite) => self.trace.answered_by(facts).is_some_and(|one| !one.in_dialog()),
+            (_, Method::Cancel) => true,
+            (None, Method::Ack) => {
+                self.dialog_of(facts).is_none() && self.attempts.get(index)?.over.is_some()
+            }
+            _ => false,
+        };
+        outside.then_some(index)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a message with all that is known of it")]
+    fn around_attempt<B: AsRef<[u8]>>(
+        &mut self,
+        index: usize,
+        facts: &Facts<'_>,
+        seen: &Seen<'_>,
+        message: &Message<B>,
+        patience: &Patience,
+        bounds: &Bounds,
+        claims: &mut Vec<Claim>,
+    ) -> Party {
+        let by = if facts.is_request() { Party::Caller } else { Party::Callee };
+        let Some(attempt) = self.attempts.get_mut(index) else { return by };
+        let n = attempt.n;
+        let trace = &self.trace;
+        let forming = facts.method == Method::Invite
+            && match facts.status {
+                Some(101..=199) => !facts.to_tag.is_empty(),
+                Some(200..=299) => true,
+                _ => false,
+            };
+        if !forming {
+            attempt.seed.pass(Passing { by, seen, facts, trace, patience, route: None }, claims);
+            let failed = facts.method == Method::Invite && facts.status.is_some_and(|status| status >= 300);
+            if failed {
+                attempt.over.get_or_insert(facts.at);
+            }
+            for dialog in &mut self.dialogs {
+                let early = dialog.side(Party::Callee).base.usage.early();
+                if dialog.invite == n && early && facts.method != Method::Ack {
+                    dialog.catch_up(facts.at, patience);
+                    dialog.note(by, seen, None);
+                }
+            }
+            return by;
+        }
+        attempt.seed.provisional_passed(facts.n);
+        if facts.status.is_some_and(|status| status >= 200) {
+            attempt.over.get_or_insert(facts.at);
+        }
+        let known =
+            self.dialogs.iter().position(|dialog| dialog.invite == n && dialog.callee_tag() == facts.to_tag);
+        // RFC 6228 §4: an unreliable 199 forms no dialog.
+        let forms = known.is_none() && !(facts.status == Some(199) && seen.reliable().is_none());
+        let position = match known {
+            Some(position) => position,
+            None if !forms => return by,
+            None if self.dialogs.len() >= bounds.dialogs => {
+                self.dropped = self.dropped.saturating_add(1);
+                return by;
+            }
+            None => {
+                self.dialogs.push(attempt.seed.fork(facts.to_tag));
+                self.dialogs.len() - 1
+            }
+        };
+        let success = facts.status.is_some_and(|status| status >= 200);
+        if success || self.callee.tag.is_empty() {
+            self.callee.tag = facts.to_tag.into();
+        }
+        let route = (success || known.is_none()).then(|| {
+            let mut route: Vec<Box<str>> = message.values(Name::RecordRoute).map(Into::into).collect();
+            route.reverse();
+            route
+        });
+        if let Some(dialog) = self.dialogs.get_mut(position) {
+            dialog.pass(Passing { by, seen, facts, trace, patience, route }, claims);
+        }
+        by
+    }
+
+    /// The dialog that a message names, and its sender.
+    fn dialog_of(&self, facts: &Facts<'_>) -> Option<(usize, Party)> {
+        self.dialogs.iter().enumerate().rev().find_map(|(index, dialog)| {
+            let by = dialog.sender(facts.from_tag, facts.to_tag, facts.is_request())?;
+            Some((index, by))
+        })
+    }
+
+    /// Who seems to have sent a message outside any dialog.
+    fn side_of(&self, facts: &Facts<'_>) -> Party {
+        let requester = if *self.caller.tag == *facts.from_tag { Party::Caller } else { Party::Callee };
+        if facts.is_request() { requester } else { requester.other() }
+    }
+
+    /// A request in a dialog whose beginning was not seen.
+    fn join<B: AsRef<[u8]>>(
+        &mut self,
+        facts: &Facts<'_>,
+        message: &Message<B>,
+        bounds: &Bounds,
+    ) -> Option<(usize, Party)> {
+        if facts.to_tag.is_empty() {
+            return None;
+        }
+        if self.dialogs.len() >= bounds.dialogs {
+            self.dropped = self.dropped.saturating_add(1);
+            return None;
+        }
+        let attempt = self.attempts.iter().rev().find_map(|attempt| match &*attempt.from_tag {
+            tag if tag == facts.from_tag => Some((attempt, facts.to_tag, Party::Caller)),
+            tag if tag == facts.to_tag => Some((attempt, facts.from_tag, Party::Callee)),
+            _ => None,
+        });
+        let (mut dialog, by) = match attempt {
+            // The response that forms it is what the trace lacks.
+            Some((attempt, tag, by)) => (attempt.seed.fork(tag), by),
+            None => {
+                let sender = Dialog::new(Way::Sent, message, facts.from_tag, facts.to_tag);
+                let other = Dialog::new(Way::Received, message, facts.to_tag, facts.from_tag);
+                let by = self.side_of(facts);
+                let (caller, callee) = if by == Party::Caller { (sender, other) } else { (other, sender) };
+                (ObservedDialog::joined(caller, callee), by)
+            }
+        };
+        dialog.unsure = true;
+        self.dialogs.push(dialog);
+        Some((self.dialogs.len() - 1, by))
+    }
+
+    /// Whether nothing can go on in it.
+    pub(super) fn look_whether_over(&mut self, now: Instant) {
+        let attempts = self.attempts.iter().all(|attempt| attempt.over.is_some());
+        if attempts && self.dialogs.iter().all(ObservedDialog::is_over) {
+            self.over.get_or_insert(now);
+        } else {
+            self.over = None;
+        }
+    }
+
+    /// The number of its first message.
+    pub(super) fn first(&self) -> u32 {
+        self.messages.first().map_or(u32::MAX, |message| message.n)
+    }
+
+    /// Time passed: what is long on its way has come, what never came is claimed, what is over is forgotten.
+    pub(super) fn on_time(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
+        let mut claims = self.unanswered(now, patience);
+        let mut lost = Vec::new();
+        for dialog in &mut self.dialogs {
+            dialog.catch_up(now, patience);
+            claims.extend(dialog.overdue(now, patience, &self.trace));
+            let gone = dialog.give_up(now, patience).into_iter().map(|gone| gone.n);
+            // Nobody sent it again, so somebody answered it: the capture lacks that.
+            lost.extend(
+                gone.filter(|n| {
+                    self.trace.numbered(*n).is_some_and(|one| one.answer_unseen(now, patience.t1))
+                }),
+            );
+        }
+        self.doubt(&lost);
+        self.look_whether_over(now);
+        self.tidy(now, patience);
+        claims
+    }
+
+    /// INVITEs that got no response at all in time.
+    fn unanswered(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.over.is_none()) {
+            let Some(one) = self.trace.numbered(attempt.n) else { continue };
+            if one.responses.is_empty() && now >= one.first + patience.transaction() {
+                attempt.over = Some(now);
+                if one.copies >= 3 {
+                    let because = Evidence::new();
+                    claims.push(against(Party::Network, RuleId::InviteNeverAnswered, attempt.n, because));
+                }
+            }
+        }
+        claims
+    }
+
+    /// Failures of INVITEs that were sent again to the end of the trace without an ACK.
+    pub(super) fn unacknowledged(&self) -> Vec<Claim> {
+        let failures = self.trace.unacknowledged_failures().map(|(invite, response)| {
+            let because = ObservedDialog::on(invite.n);
+            against(Party::Network, RuleId::FailureResentWithoutAck, response.n, because)
+        });
+        failures.collect()
+    }
+
+    /// Findings that rest on one of these requests may rest on a response that the capture lacks.
+    fn doubt(&mut self, lost: &[u32]) {
+        let rests = |finding: &&mut Finding| finding.because.iter().any(|n| lost.contains(n));
+        for finding in self.findings.iter_mut().filter(rests) {
+            if finding.rule.rule().loss && finding.certainty == Certainty::Certain {
+                finding.certainty = Certainty::CaptureGap;
+                finding.severity = finding.severity.min(Severity::Warning);
+                self.revised.push((finding.rule, finding.at));
+            }
+        }
+    }
+
+    /// Findings that became doubtful since this was last asked.
+    pub(super) fn revised(&mut self) -> Vec<(RuleId, u32)> {
+        std::mem::take(&mut self.revised)
+    }
+
+    /// Whether it is over for good, or was quiet for too long.
+    pub(super) fn is_done(&self, now: Instant, patience: &Patience, idle: Duration) -> bool {
+        let over = self.over.is_some_and(|over| over + patience.transaction() <= now);
+        let subscribed = self.dialogs.iter().any(ObservedDialog::has_live_subscription);
+        (over && (!subscribed || self.last + SUBSCRIBED <= now)) || self.last + idle <= now
+    }
+
+    /// When it next has something to do.
+    pub(super) fn next(&self, patience: &Patience, idle: Duration) -> Instant {
+        let attempts = self.attempts.iter().map(|attempt| {
+            let since = attempt.over.or_else(|| Some(self.trace.numbered(attempt.n)?.first));
+            since.unwrap_or(self.last) + patience.transaction()
+        });
+        let over = self.over.map(|over| over + patience.transaction());
+        let subscribed = over.map(|_| self.last + SUBSCRIBED);
+        let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.next(patience));
+        let busy = (!self.trace.is_empty()).then(|| self.last + patience.transaction());
+        let soon = attempts.chain(over).chain(subscribed).chain(dialogs).chain(busy);
+        soon.filter(|at| *at > self.last).chain([self.last + idle]).min().unwrap_or(self.last + idle)
+    }
+
+    /// Forgets what only the setup needed, and what is long over.
+    fn tidy(&mut self, now: Instant, patience: &Patience) {
+        let past = now - patience.transaction();
+        self.attempts.retain(|attempt| attempt.over.is_none_or(|over| over > past));
+        if self.attempts.is_empty() {
+            self.attempts = Vec::new();
+        }
+        if !self.trace.is_empty() {
+            self.trace.prune(past);
+        }
+    }
+}
+
+/// The most INVITEs without To tag that are remembered of one call.
+const MOST_ATTEMPTS: usize = 4;
+/// How long a call that is over is kept for the NOTIFYs of a REFER.
+const SUBSCRIBED: Duration = Duration::from_secs(300);

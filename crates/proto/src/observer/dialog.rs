@@ -1,0 +1,297 @@
+//! One dialog of a trace: both parties' views, fed from the same wire.
+
+use std::borrow::Cow;
+
+use midcall_wire::Method;
+use smallvec::{SmallVec, smallvec};
+
+use super::finding::{Certainty, Party};
+use super::side::{Patience, Side};
+use super::trace::{Facts, Transactions};
+use super::{signs, weigh};
+use crate::dialog::{Dialog, DueKind, Evidence, InviteState, Noted, Outcome, RSeq, Seen, Way};
+use crate::rules::{RuleId, Severity};
+use crate::time::Instant;
+
+/// One dialog of an observed call.
+#[derive(Clone, Debug)]
+pub struct ObservedDialog {
+    caller: Side,
+    callee: Side,
+    /// The number of the INVITE that forms it, 0 if that was not seen.
+    pub(super) invite: u32,
+    /// Whether both sides' knowledge is known: the trace has its beginning, or a whole exchange since.
+    whole: bool,
+    /// Whether a message is missing, so that a breach may only seem one.
+    pub(super) unsure: bool,
+    /// Reliable provisional responses: CSeq of their INVITE, RSeq, number.
+    pub(super) reliable: SmallVec<[(u32, RSeq, u32); 2]>,
+    /// What was reported as never having come.
+    pub(super) told: SmallVec<[(DueKind, u32); 2]>,
+}
+
+/// A message that passes in a dialog, seen from its sender.
+pub(super) struct Passing<'p> {
+    pub(super) by: Party,
+    pub(super) seen: &'p Seen<'p>,
+    pub(super) facts: &'p Facts<'p>,
+    pub(super) trace: &'p Transactions,
+    pub(super) patience: &'p Patience,
+    /// The route set for the caller, in its order, if the message forms or confirms the dialog.
+    pub(super) route: Option<Vec<Box<str>>>,
+}
+
+/// A finding without its call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Claim {
+    pub(super) rule: RuleId,
+    pub(super) severity: Severity,
+    pub(super) certainty: Certainty,
+    pub(super) by: Party,
+    pub(super) at: u32,
+    pub(super) because: Evidence,
+}
+
+impl ObservedDialog {
+    /// A dialog whose INVITE was seen: both parties' views of that INVITE.
+    pub(super) fn formed(invite: u32, caller: Dialog, callee: Dialog) -> Self {
+        Self {
+            caller: Side::new(caller),
+            callee: Side::new(callee),
+            invite,
+            whole: true,
+            unsure: false,
+            reliable: SmallVec::new(),
+            told: SmallVec::new(),
+        }
+    }
+
+    /// A dialog that the capture shows from its middle on. Nothing is known of its session until an exchange passed.
+    pub(super) fn joined(mut caller: Dialog, mut callee: Dialog) -> Self {
+        for dialog in [&mut caller, &mut callee] {
+            dialog.usage = InviteState::Established;
+            dialog.route.clear();
+        }
+        Self { whole: false, ..Self::formed(0, caller, callee) }
+    }
+
+    /// The caller's view: what it knows once all that passed has come.
+    #[must_use]
+    pub fn of_caller(&self) -> Cow<'_, Dialog> {
+        self.caller.ahead()
+    }
+
+    /// The callee's view: what it knows once all that passed has come.
+    #[must_use]
+    pub fn of_callee(&self) -> Cow<'_, Dialog> {
+        self.callee.ahead()
+    }
+
+    /// The caller's tag.
+    #[must_use]
+    pub fn caller_tag(&self) -> &str {
+        &self.caller.base.party.ours.tag
+    }
+
+    /// The callee's tag; empty for a callee of RFC 2543.
+    #[must_use]
+    pub fn callee_tag(&self) -> &str {
+        &self.callee.base.party.ours.tag
+    }
+
+    /// Whether the session is known: the trace shows the dialog from its INVITE on, or an exchange since.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether both parties know that the session is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.caller.base.usage.over() || self.callee.base.usage.over()
+    }
+
+    /// Whether subscriptions of REFERs outlive the session.
+    #[must_use]
+    pub fn has_live_subscription(&self) -> bool {
+        self.caller.base.has_live_subscription() || self.callee.base.has_live_subscription()
+    }
+
+    /// Who sends a message with these tags in this dialog.
+    pub(super) fn sender(&self, from_tag: &str, to_tag: &str, request: bool) -> Option<Party> {
+        let requester = if (from_tag, to_tag) == (self.caller_tag(), self.callee_tag()) {
+            Party::Caller
+        } else if (from_tag, to_tag) == (self.callee_tag(), self.caller_tag()) {
+            Party::Callee
+        } else {
+            return None;
+        };
+        Some(if request { requester } else { requester.other() })
+    }
+
+    pub(super) const fn side(&self, party: Party) -> &Side {
+        match party {
+            Party::Caller | Party::Network => &self.caller,
+            Party::Callee => &self.callee,
+        }
+    }
+
+    pub(super) const fn side_mut(&mut self, party: Party) -> &mut Side {
+        match party {
+            Party::Caller | Party::Network => &mut self.caller,
+            Party::Callee => &mut self.callee,
+        }
+    }
+
+    /// Takes a message: judges it in its sender's view, records it in both.
+    pub(super) fn pass(&mut self, passing: Passing<'_>, claims: &mut Vec<Claim>) {
+        let Passing { by, seen, facts, .. } = passing;
+        self.catch_up(seen.at.time, passing.patience);
+        self.side_mut(by).proven_by(seen);
+        self.look_for_loss(&passing);
+        for (breach, sure) in self.side(by).judge(seen) {
+            let mut because = breach.because;
+            let Some(severity) = weigh::breach(self, &passing, breach.rule, &mut because) else { continue };
+            let claim = Claim {
+                rule: breach.rule,
+                severity,
+                certainty: if sure { Certainty::Certain } else { Certainty::Crossed },
+                by,
+                at: facts.n,
+                because,
+            };
+            claims.extend(self.doubted(claim, &passing));
+        }
+        for claim in weigh::refusal(self, &passing).into_iter().chain(signs::transaction(self, &passing)) {
+            claims.extend(self.doubted(claim, &passing));
+        }
+        self.record(passing);
+    }
+
+    /// Lowers a claim that a missing message could explain; `None` if nothing can be said at all.
+    fn doubted(&self, mut claim: Claim, passing: &Passing<'_>) -> Option<Claim> {
+        let rule = claim.rule.rule();
+        let explained = |n: &u32| {
+            let answer = passing.trace.numbered(*n);
+            answer.is_some_and(|one| one.answer_unseen(passing.facts.at, passing.patience.t1))
+        };
+        if claim.certainty == Certainty::Crossed {
+            claim.severity = claim.severity.min(Severity::Info);
+        } else if rule.loss && !self.whole {
+            return None;
+        } else if rule.loss && (self.unsure || claim.because.iter().any(explained)) {
+            claim.certainty = Certainty::CaptureGap;
+            claim.severity = claim.severity.min(Severity::Warning);
+        }
+        Some(claim)
+    }
+
+    fn record(&mut self, passing: Passing<'_>) {
+        let Passing { by, seen, route, .. } = passing;
+        if let Some(rseq) = seen.reliable() {
+            if self.reliable.len() >= MOST_RELIABLE {
+                self.reliable.remove(0);
+            }
+            self.reliable.push((seen.cseq, rseq, seen.at.n));
+        }
+        self.note(by, seen, route);
+    }
+
+    /// Records a message without judging it.
+    pub(super) fn note(&mut self, by: Party, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
+        let applied = self.side_mut(by).base.apply(seen);
+        let agreed = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));
+        if agreed {
+            (self.whole, self.unsure) = (true, false);
+        }
+        let received = Seen { way: seen.way.reversed(), ..seen.clone() };
+        self.side_mut(by.other()).receive(&received, route);
+    }
+
+    /// Notes what says that the capture lacks something.
+    fn look_for_loss(&mut self, passing: &Passing<'_>) {
+        let Passing { by, seen, facts, trace, .. } = *passing;
+        if !seen.is_request() {
+            // A response to a request that was not seen never gets here; one to a PRACK tells whether its 1xx was missed.
+            if seen.method == Method::Prack
+                && seen.is_success()
+                && signs::unknown_rack(self, by, seen).is_some()
+            {
+                self.unsure = true;
+            }
+            return;
+        }
+        match seen.method {
+            Method::Ack => {
+                let open = self.side(by).base.find_open(Way::Sent, Method::Invite, seen.cseq);
+                let unanswered = open.is_some_and(|open| open.accepted.is_none());
+                let of_success = trace.acknowledged(facts).is_none_or(|(_, same)| !same);
+                if unanswered && of_success {
+                    self.missed_success(by, seen.cseq);
+                }
+            }
+            Method::Cancel => {}
+            _ => {
+                let last = self.side(by).base.party.ours.cseq;
+                if last.is_some_and(|last| seen.cseq > last.saturating_add(1)) {
+                    self.unsure = true;
+                }
+            }
+        }
+    }
+
+    /// An ACK shows that an INVITE of this side got a 2xx that the capture lacks.
+    pub(super) fn missed_success(&mut self, by: Party, cseq: u32) {
+        self.unsure = true;
+        self.side_mut(by).missed_success(Way::Sent, cseq);
+        self.side_mut(by.other()).missed_success(Way::Received, cseq);
+    }
+
+    /// A copy of a message passed: what it answers, or what answers it, may not have come.
+    pub(super) fn copied(&mut self, by: Party, facts: &Facts<'_>, patience: &Patience) {
+        self.catch_up(facts.at, patience);
+        let (method, cseq, status) = (facts.method, facts.cseq, facts.status);
+        let now = facts.at;
+        // Itself is on its way again.
+        self.side_mut(by.other())
+            .not_yet(now, |came| came.method == method && came.cseq == cseq && came.status == status);
+        // Whoever repeats a request has no response; whoever repeats a final response to INVITE has no ACK.
+        self.side_mut(by).not_yet(now, |came| match status {
+            None => came.status.is_some() && came.method == method && came.cseq == cseq,
+            Some(200..) if method == Method::Invite => came.method == Method::Ack && came.cseq == cseq,
+            Some(101..=199) if method == Method::Invite => came.method == Method::Prack,
+            Some(_) => false,
+        });
+    }
+
+    /// Delivers what must have come by now.
+    pub(super) fn catch_up(&mut self, now: Instant, patience: &Patience) {
+        self.caller.catch_up(now, patience);
+        self.callee.catch_up(now, patience);
+    }
+
+    /// A provisional response to the INVITE passed in some dialog of it.
+    pub(super) fn provisional_passed(&mut self, n: u32) {
+        for side in [&mut self.caller, &mut self.callee] {
+            for open in side.base.open.iter_mut().filter(|open| open.forms) {
+                open.provisional.get_or_insert(n);
+            }
+        }
+    }
+
+    /// The same INVITE in the dialog with this callee tag.
+    pub(super) fn fork(&self, callee_tag: &str) -> Self {
+        let mut fork = self.clone();
+        fork.caller.base.party.theirs.tag = callee_tag.into();
+        fork.callee.base.party.ours.tag = callee_tag.into();
+        fork
+    }
+
+    /// The evidence of one earlier message.
+    pub(super) fn on(n: u32) -> Evidence {
+        smallvec![n]
+    }
+}
+
+/// The most reliable responses that are remembered of a dialog.
+const MOST_RELIABLE: usize = 16;

@@ -1,0 +1,436 @@
+//! Which messages of a call are new, and which are copies of one seen before.
+//!
+//! A transaction is known by its sender's own Via, the lowest one: a copy at another hop has more or fewer Via values
+//! above it (RFC 3261 §16.6, §18.2.1), a resend has the same. Copies are counted and never reach the dialogs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use midcall_wire::{Message, Method, Name, Via};
+use smallvec::{SmallVec, smallvec};
+
+use crate::time::Instant;
+
+/// What a copy of an earlier message is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Repeat {
+    /// Sent again by its sender, at the same place.
+    Resent,
+    /// The same message at another hop.
+    Hop,
+    /// The same packet captured twice.
+    Duplicate,
+    /// The same request sent to another address (RFC 3263 §4.3; TX-32).
+    Failover,
+}
+
+/// Where a message is and what identifies it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'m> {
+    pub(super) n: u32,
+    pub(super) at: Instant,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) from_tag: &'m str,
+    pub(super) to_tag: &'m str,
+    pub(super) method: Method,
+    pub(super) status: Option<u16>,
+    pub(super) cseq: u32,
+    /// The sender's own Via.
+    key: u64,
+    /// The Via of the hop it was captured at.
+    top: u64,
+    pub(super) vias: u8,
+    /// What tells one response of a transaction from another.
+    content: u64,
+    /// Whether its transport resends by itself.
+    pub(super) reliable: bool,
+}
+
+impl<'m> Facts<'m> {
+    /// Reads them; `None` if From, To or CSeq are missing.
+    pub(super) fn read<B: AsRef<[u8]>>(
+        n: u32,
+        at: Instant,
+        from: SocketAddr,
+        to: SocketAddr,
+        message: &'m Message<B>,
+    ) -> Option<Self> {
+        let (sender, target) = (message.from().ok()?, message.to().ok()?);
+        let cseq = message.cseq().ok()?;
+        let mut vias = message.values(Name::Via);
+        let top = vias.next().unwrap_or_default();
+        let (last, more) = vias.fold((top, 0u8), |(_, count), via| (via, count.saturating_add(1)));
+        let branch = |via: &'m str| Via::parse(via).ok().and_then(|via| via.branch()).unwrap_or(via);
+        let key = branch(last);
+        let top = if more == 0 { key } else { branch(top) };
+        let to_tag = target.tag().unwrap_or_default();
+        let content = if message.is_request() {
+            0
+        } else {
+            let rseq = message.header(Name::RSeq).unwrap_or_default();
+            hash(&[to_tag.as_bytes(), rseq.as_bytes(), message.body()])
+        };
+        Some(Self {
+            n,
+            at,
+            from,
+            to,
+            from_tag: sender.tag().unwrap_or_default(),
+            to_tag,
+            method: message.method(),
+            status: message.status(),
+            cseq: cseq.number,
+            key: hash(&[key.as_bytes()]),
+            top: hash(&[top.as_bytes()]),
+            vias: more.saturating_add(1),
+            content,
+            reliable: !last.get(..12).is_some_and(|via| via.eq_ignore_ascii_case("SIP/2.0/UDP ")),
+        })
+    }
+
+    pub(super) const fn is_request(&self) -> bool {
+        self.status.is_none()
+    }
+
+    /// What names the request that it is or answers.
+    pub(super) fn request_key(&self) -> (u64, Method, u32) {
+        (hash(&[self.from_tag.as_bytes()]), self.method, self.cseq)
+    }
+
+    /// What names the INVITE that an ACK is for.
+    pub(super) fn invite_key(&self) -> (u64, Method, u32) {
+        (hash(&[self.from_tag.as_bytes()]), Method::Invite, self.cseq)
+    }
+}
+
+/// Where on its path a message was captured.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    flow: u64,
+    top: u64,
+    vias: u8,
+}
+
+/// A response of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Response {
+    pub(super) n: u32,
+    pub(super) status: u16,
+    pub(super) copies: u16,
+    pub(super) last: Instant,
+    content: u64,
+    place: Place,
+}
+
+/// A transaction, as far as it was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Transaction {
+    pub(super) n: u32,
+    pub(super) method: Method,
+    pub(super) cseq: u32,
+    /// When its request was first and last seen.
+    pub(super) first: Instant,
+    pub(super) last: Instant,
+    pub(super) copies: u16,
+    pub(super) reliable: bool,
+    pub(super) responses: SmallVec<[Response; 2]>,
+    from_tag: u64,
+    to_tag: u64,
+    key: u64,
+    /// The branches that hops put on top.
+    hops: SmallVec<[u64; 2]>,
+    from: SocketAddr,
+    to: SocketAddr,
+    place: Place,
+}
+
+impl Transaction {
+    /// The first response above 99 that is final.
+    pub(super) fn last_word(&self) -> Option<&Response> {
+        self.responses.iter().find(|response| response.status >= 200)
+    }
+
+    /// Whether its request was in the dialog already, not the one that forms it.
+    pub(super) const fn in_dialog(&self) -> bool {
+        self.to_tag != 0
+    }
+
+    /// Whether an answer must have been sent that the trace lacks: over UDP a request without response is resent after T1
+    /// (RFC 3261 §17.1), and this one was not.
+    pub(super) fn answer_unseen(&self, now: Instant, t1: Duration) -> bool {
+        let patience = t1 * (3 << self.copies.min(4)) / 2;
+        !self.reliable
+            && self.method != Method::Ack
+            && self.responses.is_empty()
+            && now.since(self.last) > patience
+    }
+}
+
+/// What a message turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    /// Something new.
+    New,
+    /// A copy of the message with this number.
+    Copy(u32, Repeat),
+    /// A response to a request that was not seen.
+    Orphan,
+}
+
+/// The transactions of one call.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Transactions {
+    list: Vec<Transaction>,
+    pub(super) forgotten: u32,
+}
+
+impl Transactions {
+    /// The transaction whose request has this number.
+    pub(super) fn numbered(&self, n: u32) -> Option<&Transaction> {
+        self.list.iter().rev().find(|transaction| transaction.n == n)
+    }
+
+    /// How often the message with this number was sent again.
+    pub(super) fn resent(&self, n: u32) -> Option<u16> {
+        self.list.iter().find_map(|one| {
+            let response = one.responses.iter().find(|response| response.n == n);
+            response.map(|response| response.copies).or((one.n == n).then_some(one.copies))
+        })
+    }
+
+    /// INVITEs whose failure was sent again and again and never acknowledged: request and response (TX-13).
+    pub(super) fn unacknowledged_failures(&self) -> impl Iterator<Item = (&Transaction, &Response)> {
+        let failed = self.list.iter().filter(|one| one.method == Method::Invite);
+        let failed = failed.filter_map(|one| Some((one, one.last_word()?)));
+        failed.filter(|(invite, response)| {
+            let acknowledged = |one: &Transaction| {
+                one.method == Method::Ack && one.cseq == invite.cseq && one.from_tag == invite.from_tag
+            };
+            response.status >= 300 && response.copies >= 3 && !self.list.iter().any(acknowledged)
+        })
+    }
+
+    /// The newest transaction of this sender, method and CSeq number.
+    pub(super) fn find(&self, from_tag: &str, method: Method, cseq: u32) -> Option<&Transaction> {
+        let tag = hash(&[from_tag.as_bytes()]);
+        self.list.iter().rev().find(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
+    }
+
+    /// The request, not an ACK or CANCEL, that used this CSeq number before the message with number `n`.
+    pub(super) fn used(&self, from_tag: &str, to_tag: &str, cseq: u32, n: u32) -> Option<u32> {
+        let (from, to) = (hash(&[from_tag.as_bytes()]), hash(&[to_tag.as_bytes()]));
+        let counts = |one: &&Transaction| {
+            one.n < n
+                && one.cseq == cseq
+                && one.from_tag == from
+                && (one.to_tag == to || one.to_tag == 0)
+                && !matches!(one.method, Method::Ack | Method::Cancel)
+        };
+        self.list.iter().find(counts).map(|one| one.n)
+    }
+
+    /// The INVITE that an ACK belongs to, and whether it has the branch of it: its sender's, or that of the hop that made
+    /// the ACK.
+    pub(super) fn acknowledged(&self, ack: &Facts<'_>) -> Option<(&Transaction, bool)> {
+        let invite = self.find(ack.from_tag, Method::Invite, ack.cseq)?;
+        Some((invite, invite.key == ack.key || invite.hops.contains(&ack.top)))
+    }
+
+    /// The transaction that a response belongs to.
+    pub(super) fn answered_by(&self, response: &Facts<'_>) -> Option<&Transaction> {
+        self.request_of(response).and_then(|index| self.list.get(index))
+    }
+
+    /// Whether a message came before what causes it: a response before its request, the ACK of a 2xx before that.
+    pub(super) fn lacks_cause(&self, facts: &Facts<'_>) -> bool {
+        if !facts.is_request() {
+            return self.request_of(facts).is_none();
+        }
+        facts.method == Method::Ack
+            && self
+                .acknowledged(facts)
+                .is_some_and(|(invite, same_branch)| !same_branch && invite.last_word().is_none())
+    }
+
+    /// Whether this request was seen.
+    pub(super) fn has(&self, (tag, method, cseq): (u64, Method, u32)) -> bool {
+        self.list.iter().any(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
+    }
+
+    /// Whether the INVITE of this ACK got its final response.
+    pub(super) fn accepted(&self, (tag, _, cseq): (u64, Method, u32)) -> bool {
+        let invite =
+            |one: &&Transaction| one.from_tag == tag && one.method == Method::Invite && one.cseq == cseq;
+        self.list.iter().rfind(invite).is_some_and(|one| one.last_word().is_some())
+    }
+
+    fn request_of(&self, facts: &Facts<'_>) -> Option<usize> {
+        let tag = hash(&[facts.from_tag.as_bytes()]);
+        let same =
+            |one: &Transaction| one.from_tag == tag && one.method == facts.method && one.cseq == facts.cseq;
+        let exact = self.list.iter().rposition(|one| same(one) && one.key == facts.key);
+        // Behind a box that writes its own Via the response still names sender and CSeq.
+        exact.or_else(|| self.list.iter().rposition(same))
+    }
+
+    /// Sorts a message in.
+    pub(super) fn take(&mut self, facts: &Facts<'_>, most: usize) -> Taken {
+        if facts.is_request() { self.take_request(facts, most) } else { self.take_response(facts) }
+    }
+
+    fn take_request(&mut self, facts: &Facts<'_>, most: usize) -> Taken {
+        let (from_tag, to_tag) = (hash(&[facts.from_tag.as_bytes()]), hash(&[facts.to_tag.as_bytes()]));
+        let to_tag = if facts.to_tag.is_empty() { 0 } else { to_tag };
+        let known = self.list.iter().enumerate().rev().find_map(|(index, one)| {
+            let same = one.from_tag == from_tag
+                && one.to_tag == to_tag
+                && one.method == facts.method
+                && one.cseq == facts.cseq;
+            same.then(|| one.repeat(facts).map(|kind| (index, kind))).flatten()
+        });
+        if let Some((index, kind)) = known
+            && let Some(one) = self.list.get_mut(index)
+        {
+            if kind == Repeat::Resent {
+                one.copies = one.copies.saturating_add(1);
+            }
+            if matches!(kind, Repeat::Resent | Repeat::Failover) {
+                one.last = facts.at;
+            }
+            if !one.hops.contains(&facts.top) && one.hops.len() < MOST_HOPS {
+                one.hops.push(facts.top);
+            }
+            return Taken::Copy(one.n, kind);
+        }
+        if self.list.len() >= most {
+            // The oldest that is over goes first.
+            let over = self.list.iter().position(|one| one.last_word().is_some()).unwrap_or_default();
+            self.list.remove(over);
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+        self.list.push(Transaction {
+            n: facts.n,
+            method: facts.method,
+            cseq: facts.cseq,
+            first: facts.at,
+            last: facts.at,
+            copies: 0,
+            reliable: facts.reliable,
+            responses: SmallVec::new(),
+            from_tag,
+            to_tag,
+            key: facts.key,
+            hops: smallvec![facts.top],
+            from: facts.from,
+            to: facts.to,
+            place: facts.place(),
+        });
+        Taken::New
+    }
+
+    fn take_response(&mut self, facts: &Facts<'_>) -> Taken {
+        let Some(index) = self.request_of(facts) else { return Taken::Orphan };
+        let (Some(one), Some(status)) = (self.list.get_mut(index), facts.status) else {
+            return Taken::Orphan;
+        };
+        let same = |known: &&mut Response| known.status == status && known.content == facts.content;
+        if let Some(known) = one.responses.iter_mut().find(same) {
+            let kind = repeat_at(facts, &known.place, known.last);
+            if kind == Repeat::Resent {
+                known.copies = known.copies.saturating_add(1);
+                known.last = facts.at;
+            }
+            return Taken::Copy(known.n, kind);
+        }
+        if one.responses.len() >= MOST_RESPONSES {
+            one.responses.remove(0);
+        }
+        one.responses.push(Response {
+            n: facts.n,
+            status,
+            copies: 0,
+            last: facts.at,
+            content: facts.content,
+            place: facts.place(),
+        });
+        Taken::New
+    }
+
+    /// Forgets what is over since `before` and takes no more room than needed.
+    pub(super) fn prune(&mut self, before: Instant) {
+        self.list.retain(|one| one.last.max(one.responses.last().map_or(one.last, |r| r.last)) > before);
+        self.list.shrink_to_fit();
+    }
+
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl Facts<'_> {
+    fn place(&self) -> Place {
+        let flow = [self.from, self.to].iter().fold(0, |flow: u64, address| {
+            let ip = match address.ip() {
+                IpAddr::V4(ip) => hash(&[&ip.octets()]),
+                IpAddr::V6(ip) => hash(&[&ip.octets()]),
+            };
+            flow.rotate_left(7) ^ ip.wrapping_add(u64::from(address.port()))
+        });
+        Place { flow, top: self.top, vias: self.vias }
+    }
+}
+
+impl Transaction {
+    /// Whether a request of the same sender, method and CSeq is a copy of this one.
+    fn repeat(&self, facts: &Facts<'_>) -> Option<Repeat> {
+        if self.key == facts.key {
+            return Some(repeat_at(facts, &self.place, self.last));
+        }
+        if self.method == Method::Ack {
+            return Some(Repeat::Resent); // each resent 2xx may be acknowledged with a branch of its own
+        }
+        // A box between the parties that writes its own Via sends on what was sent to it.
+        if facts.from.ip() == self.to.ip() && facts.to.ip() != self.from.ip() {
+            return Some(Repeat::Hop);
+        }
+        let failed = self.responses.iter().all(|response| matches!(response.status, 100 | 408 | 503));
+        (facts.from == self.from && facts.to != self.to && failed).then_some(Repeat::Failover)
+    }
+}
+
+fn repeat_at(facts: &Facts<'_>, place: &Place, last: Instant) -> Repeat {
+    let here = facts.place();
+    if (here.flow, here.vias) != (place.flow, place.vias) {
+        Repeat::Hop
+    } else if here.top == place.top && facts.at.since(last) < SAME_PACKET {
+        Repeat::Duplicate
+    } else {
+        Repeat::Resent
+    }
+}
+
+/// A short fingerprint of these parts (FNV-1a, eight bytes at a time).
+pub(super) fn hash(parts: &[&[u8]]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    for part in parts {
+        let mut chunks = part.chunks_exact(8);
+        for chunk in &mut chunks {
+            mix(chunk.try_into().map_or(0, u64::from_le_bytes));
+        }
+        for byte in chunks.remainder() {
+            mix(u64::from(*byte));
+        }
+        mix(part.len() as u64);
+    }
+    hash
+}
+
+/// Two equal packets closer than this are one packet captured twice: nobody resends so soon.
+const SAME_PACKET: Duration = Duration::from_millis(5);
+/// The most hops of which a request's branch is remembered.
+const MOST_HOPS: usize = 8;
+/// The most different responses that are remembered of one request.
+const MOST_RESPONSES: usize = 16;

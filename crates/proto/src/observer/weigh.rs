@@ -1,0 +1,156 @@
+//! How bad a breach is when seen on the wire. The row of a rule gives the strongest claim; here are the grades below it.
+
+use midcall_wire::Method;
+
+use super::dialog::{Claim, ObservedDialog, Passing};
+use super::finding::{Certainty, Party};
+use super::signs;
+use crate::dialog::{Carrier, Dialog, Evidence, Open, Owed, Seen, Way};
+use crate::rules::{Reply, RuleId, Severity};
+
+/// The severity of a breach, `None` if the wire says nothing about it. May name better evidence.
+pub(super) fn breach(
+    observed: &ObservedDialog,
+    passing: &Passing<'_>,
+    rule: RuleId,
+    because: &mut Evidence,
+) -> Option<Severity> {
+    let seen = passing.seen;
+    let dialog = &observed.side(passing.by).base;
+    let severity = match rule {
+        // An element of RFC 2543 leaves it out (RFC 4475 §3.4.1).
+        RuleId::MandatoryHeaderMissing | RuleId::CalleeByeTooEarly | RuleId::OriginVersionStep => {
+            Severity::Warning
+        }
+        RuleId::CSeqNotIncremented => reused(passing, because),
+        RuleId::CSeqTooLow => too_low(dialog, seen),
+        RuleId::SecondReliableTooEarly => second_reliable(observed, seen, because),
+        RuleId::EarlyUpdateByCallerTooSoon
+        | RuleId::EarlyUpdateByCallerBeforePrack
+        | RuleId::EarlyUpdateByCalleeTooSoon
+        | RuleId::EarlyUpdateByCalleeBeforeAnswer => early_update(dialog),
+        RuleId::UpdateWhileOfferOpen => while_open(dialog, seen),
+        RuleId::UpdateNotAllowed => {
+            // No Allow at all means unknown, and the trace may lack it.
+            let unseen = observed.invite == 0 && dialog.party.theirs.can.allow.is_none();
+            return (!unseen).then_some(Severity::Warning);
+        }
+        RuleId::UpdateCrossesOurOffer => crossed_offer(dialog),
+        // A proxy on the way may have added the Require.
+        RuleId::ExtensionUnasked if !dialog.route.is_empty() || passing.facts.vias > 1 => Severity::Warning,
+        // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
+        RuleId::PrackMatchesNothing if seen.is_success() => return None,
+        _ => rule.rule().severity,
+    };
+    Some(severity.min(rule.rule().severity))
+}
+
+/// A CSeq number seen before is used again for sure; a lower one may only have been overtaken.
+fn reused(passing: &Passing<'_>, because: &mut Evidence) -> Severity {
+    let facts = passing.facts;
+    match passing.trace.used(facts.from_tag, facts.to_tag, facts.cseq, facts.n) {
+        Some(n) => {
+            *because = ObservedDialog::on(n);
+            Severity::Error
+        }
+        None => Severity::Warning,
+    }
+}
+
+/// Sure only if a request with a higher number had its 2xx before this one came.
+fn too_low(dialog: &Dialog, seen: &Seen<'_>) -> Severity {
+    let request = dialog.request_of(seen);
+    let answered = dialog.party.theirs.answered;
+    let sure = request.zip(answered).is_some_and(|(open, (cseq, n))| cseq > open.cseq && n < open.on);
+    if sure { Severity::Error } else { Severity::Info }
+}
+
+/// Only the first pair of an INVITE is forbidden outright (RFC 3262 §3).
+fn second_reliable(observed: &ObservedDialog, seen: &Seen<'_>, because: &Evidence) -> Severity {
+    let first = observed.reliable.iter().find(|(cseq, ..)| *cseq == seen.cseq);
+    if first.is_some_and(|(_, _, n)| because.contains(n)) { Severity::Error } else { Severity::Warning }
+}
+
+/// Between a PRACK and its 2xx only RFC 6337 §4.3 asks to wait.
+fn early_update(dialog: &Dialog) -> Severity {
+    let prack_passed =
+        dialog.open.iter().find(|open| open.forms).is_some_and(|open| {
+            open.exchanged && open.unacknowledged.is_none_or(|response| !response.with_sdp)
+        });
+    if prack_passed && !dialog.offers.open() { Severity::Warning } else { Severity::Error }
+}
+
+/// What is forbidden is an offer over an open offer; the rest is advice (RFC 6337 §4.3).
+fn while_open(dialog: &Dialog, seen: &Seen<'_>) -> Severity {
+    if seen.has_sdp && dialog.offers.open() { Severity::Error } else { Severity::Warning }
+}
+
+/// An offer of one's own in a response is not in the list of RFC 3311 §5.2.
+fn crossed_offer(dialog: &Dialog) -> Severity {
+    match &dialog.offers.pending.ours {
+        Some(offer) if offer.carrier != Carrier::Request => Severity::Warning,
+        _ => Severity::Error,
+    }
+}
+
+/// A refusal by another status than the one owed.
+pub(super) fn refusal(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
+    let seen = passing.seen;
+    let status = seen.status.filter(|status| *status >= 300)?;
+    let dialog = &observed.side(passing.by).base;
+    let open = dialog.request_of(seen)?;
+    if open.method == Method::Prack {
+        return signs::unknown_rack(observed, passing.by, seen).filter(|_| status == 481);
+    }
+    let claim = |owed: &Owed, severity: Severity| {
+        let mut because = owed.because.clone();
+        because.push(open.on);
+        because.sort_unstable();
+        because.dedup();
+        Claim {
+            rule: owed.rule,
+            severity,
+            certainty: Certainty::Certain,
+            by: passing.by,
+            at: passing.facts.n,
+            because,
+        }
+    };
+    if let Some(met) = open.owed.iter().find(|owed| owed.reply.status() == Some(status)) {
+        let bare = met.reply == Reply::RetryAfter && seen.retry_after.is_none();
+        return bare.then(|| claim(met, Severity::Warning));
+    }
+    let owed = open.owed.first()?;
+    let severity = instead(dialog, owed, open, status)?;
+    Some(claim(owed, severity.min(owed.rule.rule().severity)))
+}
+
+/// How bad this status is where another one was owed. Codes of RFC 3261 §8.2 and of proxies prove nothing.
+fn instead(dialog: &Dialog, owed: &Owed, open: &Open, status: u16) -> Option<Severity> {
+    let collision = matches!(
+        owed.rule,
+        RuleId::SecondInviteWhileFirstOpen
+            | RuleId::InviteCrossesOurs
+            | RuleId::SecondUpdateWhileFirstOpen
+            | RuleId::UpdateCrossesOurOffer
+            | RuleId::UpdateBeforeWeAnswered
+    );
+    if !collision || !matches!(status, 486 | 488 | 491 | 500 | 600 | 603 | 606) {
+        return None;
+    }
+    let own_invite = dialog.open.iter().any(|one| one.way == Way::Sent && one.invite_in_progress());
+    let offer_in_response =
+        dialog.offers.pending.ours.as_ref().is_none_or(|offer| offer.carrier != Carrier::Request);
+    match owed.rule {
+        RuleId::SecondInviteWhileFirstOpen if status == 491 && !own_invite => Some(Severity::Error),
+        // RFC 6337 §4.3 wants 500 where RFC 5407 §3.1.5 prefers 491.
+        RuleId::UpdateCrossesOurOffer if status == 500 && offer_in_response => None,
+        _ if status >= 600 && open.method == Method::Invite && dialog.usage.over() => None,
+        _ => Some(Severity::Warning),
+    }
+}
+
+/// A claim against the sender of the message that passes.
+pub(super) fn against(by: Party, rule: RuleId, at: u32, because: Evidence) -> Claim {
+    Claim { rule, severity: rule.rule().severity, certainty: Certainty::Certain, by, at, because }
+}
