@@ -235,7 +235,16 @@ fn a09_the_second_answer_of_a_fork_is_ended() {
     seat.peer.reply(&bye, 200).send();
     seat.settle();
     assert!(seat.ua.is_up(call));
-    assert_ladder!(seat, @"");
+    assert_ladder!(seat, @r"
+               alice                                 bob
+      1   0.000  |------ INVITE 7865 offer ---------->|
+      2   0.020  |<----- 200 INVITE 7865 answer ------|
+      3   0.020  |<----- 200 INVITE 7865 answer ------|
+      4   0.040  |------ ACK 7865 ------------------->|
+      5   0.040  |------ ACK 7865 ------------------->|
+      6   0.040  |------ BYE 7866 ------------------->|
+      7   0.060  |<----- 200 BYE 7866 ----------------|
+    ");
 }
 
 /// A10: the peer lost the dialog: 481 to a re-INVITE is acknowledged, a BYE follows, the call is over.

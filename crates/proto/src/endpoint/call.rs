@@ -147,6 +147,8 @@ pub(super) struct Call {
     pub(super) ending: Option<Ended>,
     /// Reported as over; only remnants live.
     pub(super) ended: bool,
+    /// The earliest wake-up that is booked for it: a later one need not be booked as well.
+    pub(super) booked: Option<Instant>,
     /// Drop the remnants then.
     pub(super) linger: Option<Instant>,
     /// A BYE went out.
@@ -207,6 +209,7 @@ impl Call {
             suspect: false,
             ending: None,
             ended: false,
+            booked: None,
             linger: None,
             bye_sent: false,
             referrals: Vec::new(),

@@ -227,7 +227,8 @@ impl Endpoint {
         if call.is_done(now) {
             return;
         }
-        if let Some(at) = call.next_deadline() {
+        if let Some(at) = call.next_deadline().filter(|at| call.booked.is_none_or(|booked| *at < booked)) {
+            call.booked = Some(at);
             self.wakes.push(Reverse((at, call.id)));
         }
         self.calls.insert(call.id, call);
@@ -240,10 +241,17 @@ impl Endpoint {
                 break;
             }
             self.wakes.pop();
-            // A call may have several entries; only a deadline that still stands counts.
-            if self.calls.get(&id).and_then(|call| call.next_deadline()).is_some_and(|due| due <= now) {
-                self.with_call(now, id, |call, core| call.on_time(core, now));
+            let Some(call) = self.calls.get_mut(&id) else { continue };
+            if call.booked == Some(at) {
+                call.booked = None;
             }
+            // What the wake-up was booked for may be settled; then the call's turn only books the next one.
+            let due = call.next_deadline().is_some_and(|due| due <= now);
+            self.with_call(now, id, |call, core| {
+                if due {
+                    call.on_time(core, now);
+                }
+            });
         }
         let due: Vec<_> = self
             .registrations

@@ -30,7 +30,7 @@ impl Call {
     pub(super) fn response(&mut self, core: &mut Core, now: Instant, response: Response<'_>) {
         let Response { leg, purpose, client, flow, message } = response;
         if purpose == Purpose::Setup {
-            self.setup_or_late(core, now, flow, message);
+            self.setup_or_late(core, now, client, flow, message);
             return;
         }
         let Some(index) = self.leg(leg) else { return };
@@ -67,9 +67,9 @@ impl Call {
     }
 
     /// A response to the INVITE that formed dialogs, also one that comes after the first 2xx.
-    fn setup_or_late(&mut self, core: &mut Core, now: Instant, flow: Flow, message: &Msg) {
+    fn setup_or_late(&mut self, core: &mut Core, now: Instant, client: ClientId, flow: Flow, message: &Msg) {
         if self.setup.is_some() || message.status().is_some_and(|status| (200..300).contains(&status)) {
-            self.setup_response(core, now, flow, message);
+            self.setup_response(core, now, client, flow, message);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::event::{CallEvent, Ended, Side};
 use crate::flow::{Flow, Transport};
 use crate::session::{Local, Wanted};
 use crate::time::Instant;
+use crate::transaction::ClientId;
 
 /// A call to place.
 #[derive(Clone, Debug)]
@@ -129,7 +130,14 @@ impl Call {
     }
 
     /// A response to the INVITE that forms dialogs.
-    pub(super) fn setup_response(&mut self, core: &mut Core, now: Instant, flow: Flow, message: &Msg) {
+    pub(super) fn setup_response(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        client: ClientId,
+        flow: Flow,
+        message: &Msg,
+    ) {
         let status = message.status().unwrap_or_default();
         if status == 100 {
             self.provisional_came(core, now);
@@ -144,7 +152,7 @@ impl Call {
         let at = core.at(now);
         let index = match self.legs.iter().position(|leg| *leg.dialog.party.theirs.tag == *tag) {
             Some(index) => index,
-            None => match self.new_fork(core, now, flow, message, &tag) {
+            None => match self.new_fork(core, now, client, flow, message, &tag) {
                 Some(index) => index,
                 None => return,
             },
@@ -163,6 +171,7 @@ impl Call {
         &mut self,
         core: &mut Core,
         now: Instant,
+        client: ClientId,
         flow: Flow,
         message: &Msg,
         tag: &str,
@@ -175,11 +184,13 @@ impl Call {
         if message.status() == Some(199) {
             return None;
         }
-        let setup = self.setup.as_ref()?;
-        let invite = setup.invite.clone()?;
-        let mut dialog = Dialog::new(Way::Sent, &invite, &setup.tag, tag);
+        // The INVITE of this very transaction: a second 2xx may come when the call is long up (DLG-28).
+        let invite = core.layer.client(client)?.msg.clone();
+        let ours = invite.from().ok()?.tag()?.to_owned();
+        let mut dialog = Dialog::new(Way::Sent, &invite, &ours, tag);
         let sent = core.at(now);
-        dialog.apply_message(Way::Sent, At { n: sent.n, time: setup.started }, &invite);
+        let started = self.setup.as_ref().map_or(now, |setup| setup.started);
+        dialog.apply_message(Way::Sent, At { n: sent.n, time: started }, &invite);
         dialog.form(message);
         Some(self.add_leg(core, dialog, flow))
     }
