@@ -6,9 +6,6 @@
 
 use memchr::memmem;
 
-/// How deep multiparts may be nested before the rest is ignored.
-const DEPTH: u8 = 8;
-
 /// Finds the session description of a message body, alone or inside a multipart. RFC 5621 §4.2, §8.
 ///
 /// An `application/sdp` part counts when its disposition is `session` or absent. In `multipart/alternative`
@@ -259,6 +256,9 @@ fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
         rest = tail;
     }
 }
+
+/// How deep multiparts may be nested before the rest is ignored.
+const DEPTH: u8 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,6 @@ pub mod rtcp;
 
 use std::fmt;
 
-const VERSION: u8 = 2;
-const HEADER: usize = 12;
-
 /// One RTP packet; its payload stays where it was read.
 ///
 /// ```
@@ -145,6 +142,9 @@ fn u16_at(bytes: &[u8], at: usize) -> Result<u16, RtpError> {
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, RtpError> {
     Ok(u32::from(u16_at(bytes, at)?) << 16 | u32::from(u16_at(bytes, at + 2)?))
 }
+
+const VERSION: u8 = 2;
+const HEADER: usize = 12;
 
 #[cfg(test)]
 mod tests {

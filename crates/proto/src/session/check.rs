@@ -7,7 +7,6 @@ use smallvec::SmallVec;
 
 use crate::rules::RuleId;
 
-use super::MediaKind;
 use super::formats::{Facts, Format, explained};
 
 /// Something wrong with an answer, or with the next description of one side.
@@ -108,6 +107,16 @@ pub enum Fault {
         /// The payload type.
         payload: u8,
     },
+    /// Only one half of the ICE credentials changed. RFC 8839 §4.4.1.1.1.
+    IceHalfRestart {
+        /// The position of the stream.
+        stream: usize,
+    },
+    /// The address or port moved, the SRTP key did not change. RFC 4568 §7.1.4.
+    KeyKept {
+        /// The position of the stream.
+        stream: usize,
+    },
     /// Something besides the version changed in the `o=` line. RFC 3264 §8.
     OriginChanged,
     /// The version went up by more than one, or down. RFC 3264 §8.
@@ -137,7 +146,8 @@ impl Fault {
             Self::OriginEchoed => RuleId::AnswerEchoesOrigin,
             Self::Unexplained { .. } => RuleId::DynamicTypeWithoutRtpmap,
             Self::SetupOpen { .. } => RuleId::DtlsSetupInAnswer,
-            Self::CryptoNotOffered { .. } => RuleId::SrtpKeys,
+            Self::IceHalfRestart { .. } => RuleId::IceHalfRestart,
+            Self::CryptoNotOffered { .. } | Self::KeyKept { .. } => RuleId::SrtpKeys,
             Self::MidChanged { .. } => RuleId::MidChanged,
             Self::MuxOnlyAnswered { .. } => RuleId::RtcpMuxAnswer,
         }
@@ -164,6 +174,8 @@ impl Fault {
             | Self::CryptoNotOffered { stream }
             | Self::MidChanged { stream }
             | Self::MuxOnlyAnswered { stream }
+            | Self::IceHalfRestart { stream }
+            | Self::KeyKept { stream }
             | Self::Renumbered { stream, .. } => Some(*stream),
             Self::LineCount { .. }
             | Self::OriginEchoed
@@ -201,6 +213,8 @@ impl fmt::Display for Fault {
             Self::MuxOnlyAnswered { .. } => f.write_str("rtcp-mux-only in an answer"),
             Self::LinesLost { before, now } => write!(f, "{before} m= lines before, {now} now"),
             Self::Renumbered { payload, .. } => write!(f, "payload type {payload} changed its codec"),
+            Self::IceHalfRestart { .. } => f.write_str("only one of ice-ufrag and ice-pwd changed"),
+            Self::KeyKept { .. } => f.write_str("address or port moved with the old SRTP key"),
             Self::OriginChanged => f.write_str("o= changed in more than its version"),
             Self::VersionStep => f.write_str("the version did not go up by exactly one"),
             Self::VersionKept => f.write_str("the content changed, the version did not"),
@@ -367,15 +381,30 @@ pub fn check_next(previous: &Sdp, lines: usize, new: &Sdp) -> Vec<Fault> {
         return faults;
     }
     for (before, after) in previous.media().zip(new.media()) {
-        let goes_on = !before.rejected()
-            && !after.rejected()
-            && MediaKind::parse(before.kind()) == MediaKind::parse(after.kind());
+        let same_type = before.kind().eq_ignore_ascii_case(after.kind());
+        let goes_on = same_type && !before.rejected() && !after.rejected();
         if goes_on && before.is_rtp() && after.is_rtp() {
             check_numbers(&before, &after, &mut faults);
+            check_secrets(&before, &after, &mut faults);
         }
     }
     check_origin(previous, new, &mut faults);
     faults
+}
+
+fn check_secrets(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>) {
+    let stream = after.index();
+    let changed = |name| Some(before.inherited(name)? != after.inherited(name)?);
+    if let (Some(ufrag), Some(password)) = (changed("ice-ufrag"), changed("ice-pwd"))
+        && ufrag != password
+    {
+        faults.push(Fault::IceHalfRestart { stream });
+    }
+    let place = |media: &Media<'_>| (media.connection().map(str::to_owned), media.port());
+    let kept = |key: Crypto<'_>| before.crypto().any(|old| old.parameters == key.parameters);
+    if after.crypto().any(kept) && place(before) != place(after) {
+        faults.push(Fault::KeyKept { stream });
+    }
 }
 
 fn check_numbers(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>) {

@@ -5,9 +5,6 @@ use smallvec::SmallVec;
 
 use super::formats::{Format, Formats, explained};
 
-/// Where numbers for new formats start, and how far they go. RFC 3551 §3.
-const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
-
 /// What the numbers of one stream have stood for so far. RFC 3264 §8.3.2.
 #[derive(Default)]
 pub(super) struct Numbers<'a> {
@@ -125,3 +122,6 @@ fn otherwise(bound: &[Format<'_>], number: u8, format: &Format<'_>) -> bool {
 fn unfixed(number: u8) -> bool {
     number < 128 && RtpMap::fixed(number).is_none()
 }
+
+/// Where numbers for new formats start, and how far they go. RFC 3551 §3.
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;

@@ -14,14 +14,6 @@
 
 use super::{RtpError, VERSION, byte, u16_at, u32_at};
 
-const SENDER_REPORT: u8 = 200;
-const RECEIVER_REPORT: u8 = 201;
-const SDES: u8 = 202;
-const BYE: u8 = 203;
-const CNAME: u8 = 1;
-/// The count in a header has five bits.
-const MOST: usize = 31;
-
 /// One packet of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -275,6 +267,14 @@ fn header(into: &mut Vec<u8>, count: usize, kind: u8, length: usize) {
     into.push(kind);
     into.extend_from_slice(&u16::try_from(length / 4).unwrap_or(u16::MAX).to_be_bytes());
 }
+
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const SDES: u8 = 202;
+const BYE: u8 = 203;
+const CNAME: u8 = 1;
+/// The count in a header has five bits.
+const MOST: usize = 31;
 
 #[cfg(test)]
 mod tests {

@@ -101,6 +101,7 @@ pub(super) const FAULTS: &[RuleId] = &[
     RuleId::AddressFamilyDiffers,
     RuleId::AnswerEchoesOrigin,
     RuleId::DynamicTypeWithoutRtpmap,
+    RuleId::IceHalfRestart,
     RuleId::DtlsSetupInAnswer,
     RuleId::SrtpKeys,
     RuleId::MidChanged,

@@ -113,6 +113,36 @@ fn faults_of_the_next_description() {
     assert_eq!(next(two, parameters), []);
 }
 
+/// What `check_next` says of two descriptions that differ in their streams.
+fn stepped(before: &str, after: &str) -> Vec<Fault> {
+    let after = peer(after).to_string().replace("peer 5 1", "peer 5 2");
+    check_next(&peer(before), 0, &Sdp::parse(after.as_bytes()).unwrap())
+}
+
+#[test]
+fn an_ice_restart_by_halves_is_noticed() {
+    crate::covers!("OA-51");
+    let ice = |ufrag: &str, password: &str| {
+        format!("m=audio 4000 RTP/AVP 8\na=ice-ufrag:{ufrag}\na=ice-pwd:{password}\n")
+    };
+    assert_eq!(stepped(&ice("a", "b"), &ice("a", "b")), []);
+    assert_eq!(stepped(&ice("a", "b"), &ice("c", "d")), []);
+    assert_eq!(stepped(&ice("a", "b"), &ice("c", "b")), [Fault::IceHalfRestart { stream: 0 }]);
+    assert_eq!(stepped(&ice("a", "b"), &ice("a", "d")), [Fault::IceHalfRestart { stream: 0 }]);
+    assert_eq!(stepped(&ice("a", "b"), "m=audio 4000 RTP/AVP 8\n"), []);
+}
+
+#[test]
+fn a_key_that_outlives_its_port_is_noticed() {
+    crate::covers!("OA-54");
+    let secured = |port: u16, key: &str| {
+        format!("m=audio {port} RTP/SAVP 8\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\n")
+    };
+    assert_eq!(stepped(&secured(4000, "k"), &secured(4000, "k")), []);
+    assert_eq!(stepped(&secured(4000, "k"), &secured(4002, "n")), []);
+    assert_eq!(stepped(&secured(4000, "k"), &secured(4002, "k")), [Fault::KeyKept { stream: 0 }]);
+}
+
 #[test]
 fn numbers_beyond_63_bits_are_noticed() {
     crate::covers!("OA-33");
@@ -146,6 +176,8 @@ fn faults_speak_for_themselves() {
         Fault::MuxOnlyAnswered { stream: 0 },
         Fault::LinesLost { before: 2, now: 1 },
         Fault::Renumbered { stream: 0, payload: 96 },
+        Fault::IceHalfRestart { stream: 0 },
+        Fault::KeyKept { stream: 0 },
         Fault::OriginChanged,
         Fault::VersionStep,
         Fault::VersionKept,
