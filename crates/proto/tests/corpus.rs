@@ -1,5 +1,7 @@
 //! Replays the corpus of the fuzz target `session`.
 
+#![expect(clippy::disallowed_methods, reason = "the tests read their samples from files")]
+
 mod checks {
     pub(crate) mod session;
 }

@@ -1,5 +1,4 @@
-//! Keeps docs/architecture.md true: the arrows between the crates, the modules in each, and what the lower floors
-//! must not know.
+//! Keeps docs/architecture.md true: the arrows between the crates, and the modules in each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -45,51 +44,6 @@ fn modules_are_those_of_the_source() {
     if std::env::var_os("MIDCALL_BLESS").is_some() {
         fs::write(root().join(PAGE), page).expect("the page can be written");
     }
-}
-
-/// What makes the core repeatable: it has no clock, no socket, no thread, no task and no chance of its own.
-#[test]
-fn the_lower_floors_do_no_io() {
-    let forbidden = [
-        "Instant::now",
-        "SystemTime",
-        "std::thread",
-        "thread::spawn",
-        "tokio",
-        "async fn",
-        "UdpSocket",
-        "TcpStream",
-        "std::sync::mpsc",
-        "Mutex<",
-        "rand::",
-        "getrandom",
-        "std::env::var",
-        "println!",
-    ];
-    let mut found = Vec::new();
-    for floor in ["crates/wire/src", "crates/proto/src"] {
-        for path in sources(&root().join(floor)) {
-            // Tests may look at their environment.
-            if path.file_name().is_some_and(|name| name == "tests.rs")
-                || path.iter().any(|part| part == "tests")
-            {
-                continue;
-            }
-            let text = fs::read_to_string(&path).expect("a source file");
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            for (number, line) in code.lines().enumerate() {
-                let line = line.split("//").next().unwrap_or_default();
-                for word in forbidden.iter().filter(|word| line.contains(**word)) {
-                    found.push(format!("{}:{}: {word}", path.display(), number + 1));
-                }
-            }
-        }
-    }
-    assert!(
-        found.is_empty(),
-        "below net and analyzer, bytes, the time and a seed come in:\n{}",
-        found.join("\n")
-    );
 }
 
 /// Workspace packages under crates/: their folder, and the workspace packages they import (not for tests).
@@ -178,19 +132,6 @@ fn rows(text: &str) -> Vec<Vec<String>> {
 
 fn code(cell: &str) -> String {
     cell.trim_matches('`').to_owned()
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 fn page() -> String {
