@@ -73,7 +73,7 @@ impl Capture {
 pub(crate) fn judge(windows: &[Window], packets: &[Packet]) -> Vec<String> {
     let mut faults = Vec::new();
     for window in windows {
-        let (from, to) = (window.from + SETTLE, window.to);
+        let (from, to) = (window.from + SETTLE, window.to - LAG);
         if to - from < SETTLE {
             faults.push(format!("rtp after {}: too short to tell", window.after));
             continue;
@@ -104,6 +104,9 @@ pub(crate) fn judge(windows: &[Window], packets: &[Packet]) -> Vec<String> {
 }
 
 const FILE: &str = "rtp.pcapng";
+
+/// How late the record of the peer may be read.
+const LAG: f64 = 0.15;
 
 /// Time for a change to reach the media.
 const SETTLE: f64 = 0.3;

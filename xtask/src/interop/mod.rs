@@ -13,6 +13,7 @@ mod record;
 mod scenario;
 mod sip;
 mod sipp;
+mod text;
 
 use std::env;
 use std::fmt;
