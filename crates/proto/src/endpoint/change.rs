@@ -222,10 +222,8 @@ fn glare_wait(core: &mut Core, owner: bool) -> Duration {
 fn why_text(method: Method, because: RuleId) -> &'static str {
     match (method, because) {
         (Method::Update, RuleId::RefreshMethod) => "no offer needed and the peer takes UPDATE",
-        (Method::Update, _) => "UPDATE: allowed by the peer and preferred here",
-        (_, RuleId::UpdateNotAllowed | RuleId::UpdateRefusedAsMethod) => {
-            "re-INVITE: the peer does not take UPDATE"
-        }
-        _ => "re-INVITE: the default for a session change in a confirmed dialog",
+        (Method::Update, _) => "the peer takes it and it was preferred",
+        (_, RuleId::UpdateNotAllowed | RuleId::UpdateRefusedAsMethod) => "the peer does not take UPDATE",
+        _ => "the default for a session change in a confirmed dialog",
     }
 }
