@@ -265,6 +265,14 @@ impl<B: AsRef<[u8]>> Message<B> {
         crate::multipart::session_description(self.header(Name::ContentType)?, disposition, body)
     }
 
+    /// Whether the body has a part that must be understood and that describes no session: a reason for 415. RFC 3261
+    /// §8.2.3, RFC 5621 §8.
+    pub fn has_foreign_part(&self) -> bool {
+        let kind = self.header(Name::ContentType).unwrap_or_default();
+        let disposition = self.header(Name::ContentDisposition);
+        !self.body().is_empty() && crate::multipart::has_foreign_part(kind, disposition, self.body())
+    }
+
     pub(crate) fn lines(&self) -> &[Line] {
         &self.index.lines
     }

@@ -43,6 +43,41 @@ pub fn early_session_description<'a>(
     find(content_type, content_disposition, body, "early-session", DEPTH)
 }
 
+/// Whether a body has a part that its receiver must understand and that describes no session. RFC 5621 §4.3, §8.
+///
+/// A part asks for that unless it says `handling=optional`; of alternatives one understood is enough.
+///
+/// ```
+/// use midcall_wire::multipart::has_foreign_part;
+///
+/// assert!(has_foreign_part("application/isup", None, b"\x01"));
+/// assert!(!has_foreign_part("application/isup", Some("signal;handling=optional"), b"\x01"));
+/// assert!(!has_foreign_part("application/sdp", None, b"v=0\r\n"));
+/// ```
+pub fn has_foreign_part(content_type: &str, content_disposition: Option<&str>, body: &[u8]) -> bool {
+    is_required(content_disposition) && is_foreign(content_type, content_disposition, body, DEPTH)
+}
+
+fn is_foreign(content_type: &str, disposition: Option<&str>, body: &[u8], depth: u8) -> bool {
+    if first_token(content_type).eq_ignore_ascii_case("application/sdp") {
+        let disposition = disposition.map(first_token).filter(|d| !d.is_empty());
+        return !disposition.unwrap_or("session").eq_ignore_ascii_case("session");
+    }
+    let Some(depth) = depth.checked_sub(1) else { return true };
+    let Some(mut parts) = Multipart::parse(content_type, body) else { return true };
+    if parts.is_alternative() {
+        return parts.all(|part| is_foreign(part.content_type(), part.disposition(), part.body(), depth));
+    }
+    parts.any(|part| {
+        part.is_required() && is_foreign(part.content_type(), part.disposition(), part.body(), depth)
+    })
+}
+
+fn is_required(disposition: Option<&str>) -> bool {
+    let handling = disposition.and_then(|value| parameter(value, "handling"));
+    !handling.is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
+}
+
 fn find<'a>(
     content_type: &str,
     disposition: Option<&str>,
@@ -178,8 +213,7 @@ impl<'a> Part<'a> {
 
     /// Whether a receiver that does not understand this part has to refuse the message. RFC 5621 §4.3.
     pub fn is_required(&self) -> bool {
-        let handling = self.disposition().and_then(|value| parameter(value, "handling"));
-        !handling.is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
+        is_required(self.disposition())
     }
 }
 
@@ -348,6 +382,35 @@ mod tests {
             early_session_description("multipart/mixed;boundary=b", None, &body),
             Some(&b"v=0 early"[..])
         );
+    }
+
+    #[test]
+    fn foreign_parts_count_only_where_they_are_required() {
+        let sdp: (&str, &[u8]) = ("Content-Type: application/sdp\r\n", SDP);
+        let isup: (&str, &[u8]) = ("Content-Type: application/isup\r\n", b"\x01");
+        let optional: (&str, &[u8]) =
+            ("Content-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n", b"\x01");
+        let early: (&str, &[u8]) =
+            ("Content-Type: application/sdp\r\nContent-Disposition: early-session\r\n", SDP);
+        for (kind, parts, foreign) in [
+            ("multipart/mixed", [sdp, isup], true),
+            ("multipart/mixed", [sdp, optional], false),
+            ("multipart/mixed", [sdp, early], true),
+            ("multipart/related", [sdp, isup], true),
+            ("multipart/alternative", [sdp, isup], false),
+            ("multipart/alternative", [isup, isup], true),
+        ] {
+            let body = wrap("b", &parts);
+            assert_eq!(
+                has_foreign_part(&format!("{kind};boundary=b"), None, &body),
+                foreign,
+                "{kind} {parts:?}"
+            );
+            let optional = Some("session;handling=optional");
+            assert!(!has_foreign_part(&format!("{kind};boundary=b"), optional, &body));
+        }
+        assert!(has_foreign_part("multipart/mixed", None, b"no boundary"));
+        assert!(has_foreign_part("application/sdp", Some("render"), SDP));
     }
 
     #[test]
