@@ -318,7 +318,9 @@ impl Dialog {
         }
         if !exchanged {
             // The request made an offer and its 2xx brings no answer: nothing can any more.
-            noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
+            let previewed = self.offers.take_preview(request, seen.method, seen.cseq);
+            let gone = || self.offers.withdraw(request, seen.method, seen.cseq);
+            noted.extend(previewed.or_else(gone).map(Noted::Exchange));
         }
         if let Some(target) = target {
             self.set_target(request, &target, noted);

@@ -111,6 +111,8 @@ pub struct Offers {
     pub preview: Option<(u32, Arc<Sdp>)>,
     /// How many exchanges were completed, saturating.
     pub exchanges: u16,
+    /// Whether an answer that differs from its preview is followed: off by RFC 3261 §13.2.1 (CF-27).
+    pub follows_last_answer: bool,
 }
 
 impl Offers {
@@ -137,19 +139,10 @@ impl Offers {
             }
             SdpRole::Answer => {
                 let offer = self.pending.by_mut(seen.way.reversed()).take()?;
-                self.preview = None;
+                // RFC 3261 §13.2.1: the first description in a response is the answer, whatever a later one says (CF-27).
+                let first = self.preview.take().map(|(_, sdp)| sdp).filter(|_| !self.follows_last_answer);
                 self.remember(seen);
-                let offerer = seen.way.reversed();
-                let (Some(offered), Some(answered)) = (offer.sdp, seen.sdp.clone()) else {
-                    return Some(Outcome::Refused { offerer });
-                };
-                self.agreed = Some(match offerer {
-                    Way::Sent => Sided { ours: offered, theirs: answered },
-                    Way::Received => Sided { ours: answered, theirs: offered },
-                });
-                self.offerer = Some(offerer);
-                self.exchanges = self.exchanges.saturating_add(1);
-                Some(Outcome::Agreed { offerer })
+                Some(self.conclude(seen.way.reversed(), offer, first.or_else(|| seen.sdp.clone())))
             }
             SdpRole::Preview => {
                 if let (None, Some(sdp)) = (&self.preview, &seen.sdp) {
@@ -160,6 +153,27 @@ impl Offers {
             }
             SdpRole::Ignored => None,
         }
+    }
+
+    /// The 2xx of an INVITE brings no description although its offer had only a preview of an answer: that was it.
+    pub(super) fn take_preview(&mut self, offerer: Way, method: Method, cseq: u32) -> Option<Outcome> {
+        let (_, answered) = self.preview.clone()?;
+        let offer = self.pending.by_mut(offerer).take_if(|o| o.method == method && o.cseq == cseq)?;
+        self.preview = None;
+        Some(self.conclude(offerer, offer, Some(answered)))
+    }
+
+    fn conclude(&mut self, offerer: Way, offer: Offer, answered: Option<Arc<Sdp>>) -> Outcome {
+        let (Some(offered), Some(answered)) = (offer.sdp, answered) else {
+            return Outcome::Refused { offerer };
+        };
+        self.agreed = Some(match offerer {
+            Way::Sent => Sided { ours: offered, theirs: answered },
+            Way::Received => Sided { ours: answered, theirs: offered },
+        });
+        self.offerer = Some(offerer);
+        self.exchanges = self.exchanges.saturating_add(1);
+        Outcome::Agreed { offerer }
     }
 
     fn remember(&mut self, seen: &Seen<'_>) {

@@ -84,6 +84,9 @@ pub struct Config {
     pub from_change: bool,
     /// Whether the peer may change its From URI in mid-call; if not, such a request gets 403 (RFC 4916 §4.4.2).
     pub identity_changes: bool,
+    /// Whether a 2xx with another answer than the unreliable 1xx before it is followed; by RFC 3261 §13.2.1 the first one
+    /// counts (CF-27).
+    pub follow_last_answer: bool,
     /// After how many 491 in a row a change is given up (GL-06).
     pub glare_retries: u8,
     /// End the call on the codes that RFC 5057 lists, not only on 408 and 481 (CF-36).
@@ -129,6 +132,7 @@ impl Config {
             refer: Policy::Accept,
             from_change: false,
             identity_changes: true,
+            follow_last_answer: false,
             glare_retries: 3,
             strict_5057: false,
             offer_patience: Duration::from_secs(60),

@@ -130,7 +130,8 @@ impl Call {
         true
     }
 
-    /// 415 for a body that is no session description, 400 for one that cannot be read (ER-07, failure O13).
+    /// 415 for a body with a part that must be understood and is no session description (OA-49, ER-07), 400 for a
+    /// description that cannot be read (failure O13).
     fn bad_body(&mut self, core: &mut Core, now: Instant, asked: &Asked, seen: &Seen<'_>) -> bool {
         let session = matches!(seen.method, Method::Invite | Method::Update | Method::Prack);
         if !session || !seen.has_body {
@@ -140,19 +141,8 @@ impl Call {
             self.respond(core, now, asked, 400, &[], None);
             return true;
         }
-        let media = asked.request.content_type();
-        let known = media.is_some_and(|media| {
-            media.is("application/sdp") || media.is("multipart/mixed") || media.is("multipart/alternative")
-        });
-        if !seen.has_sdp && !known {
-            self.respond(
-                core,
-                now,
-                asked,
-                415,
-                &[(Name::Accept, "application/sdp, multipart/mixed".to_owned())],
-                None,
-            );
+        if asked.request.has_foreign_part() {
+            self.respond(core, now, asked, 415, &[(Name::Accept, BODIES.to_owned())], None);
             return true;
         }
         false
@@ -255,9 +245,13 @@ impl Call {
                 offer.sdp.as_ref().map(|offer| crate::session::answer(wish, offer, local(&leg.dialog)));
             match answer {
                 Some(Ok(answer)) => body = Some(answer.to_bytes()),
-                _ => {
-                    let headers = [(Name::Warning, warning(core))];
+                Some(Err(why)) => {
+                    let headers = [(Name::Warning, warning(core, &why))];
                     self.respond(core, now, asked, 488, &headers, None);
+                    return;
+                }
+                None => {
+                    self.respond(core, now, asked, 400, &[], None);
                     return;
                 }
             }
@@ -426,6 +420,9 @@ impl Call {
         }
     }
 }
+
+/// The bodies that we understand, as Accept lists them.
+pub(super) const BODIES: &str = "application/sdp, multipart/mixed, multipart/alternative";
 
 /// The required extensions of a request that we lack, as written.
 pub(super) fn lacking<'m>(core: &Core, message: &'m Msg, require: OptionSet) -> Vec<&'m str> {

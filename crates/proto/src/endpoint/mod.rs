@@ -467,11 +467,8 @@ impl Endpoint {
             return;
         }
         if let Some(status) = unreadable(message) {
-            let headers: &[(Name, String)] = if status == 415 {
-                &[(Name::Accept, "application/sdp, multipart/mixed".to_owned())]
-            } else {
-                &[]
-            };
+            let headers: &[(Name, String)] =
+                if status == 415 { &[(Name::Accept, inbound::BODIES.to_owned())] } else { &[] };
             inbound::reply(&mut self.core, now, server, message, status, headers);
             return;
         }
@@ -519,18 +516,8 @@ impl Endpoint {
     }
 }
 
-/// Whether the body of an INVITE cannot be used: 415 for a foreign type, 400 for a broken description.
+/// Whether the body of an INVITE cannot be used: 415 for a foreign part, 400 for a broken description.
 fn unreadable(message: &Msg) -> Option<u16> {
-    if message.body().is_empty() {
-        return None;
-    }
-    match message.sdp() {
-        Some(sdp) => midcall_wire::sdp::Sdp::parse(sdp).is_err().then_some(400),
-        None => {
-            let known = message
-                .content_type()
-                .is_some_and(|media| media.is("multipart/mixed") || media.is("multipart/alternative"));
-            (!known).then_some(415)
-        }
-    }
+    let broken = message.sdp().is_some_and(|sdp| midcall_wire::sdp::Sdp::parse(sdp).is_err());
+    if broken { Some(400) } else { message.has_foreign_part().then_some(415) }
 }

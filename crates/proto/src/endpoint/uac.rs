@@ -192,6 +192,7 @@ impl Call {
         let started = self.setup.as_ref().map_or(now, |setup| setup.started);
         dialog.apply_message(Way::Sent, At { n: sent.n, time: started }, &invite);
         dialog.form(message);
+        dialog.offers.follows_last_answer = core.config.follow_last_answer;
         Some(self.add_leg(core, dialog, flow))
     }
 

@@ -13,7 +13,7 @@ use crate::dialog::{Dialog, OptionTag, Way};
 use crate::event::{CallEvent, CallId, Ended, Incoming, Side};
 use crate::flow::Flow;
 use crate::rules::RuleId;
-use crate::session::Wanted;
+use crate::session::{Unacceptable, Wanted};
 use crate::time::Instant;
 use crate::transaction::ServerId;
 
@@ -102,6 +102,12 @@ impl Call {
             Reliable::Supported => required || (supported && with_session),
             Reliable::Required => required || supported,
         };
+        let offers = asked.request.sdp().is_none() && !asked.exchanged;
+        if reliable && offers && self.wish.is_none() {
+            // OA-06: the first reliable response to an offerless INVITE must offer, and there is nothing to offer yet.
+            self.asked.insert(position, asked);
+            return Err(Refused { rule: RuleId::FirstReliableLacksOffer, because: Default::default() });
+        }
         if reliable && self.awaits_prack(&asked) {
             // PR-07: the next one waits for the PRACK of the one before.
             asked.queued.push(status);
@@ -132,8 +138,8 @@ impl Call {
         if with_session && !asked.exchanged {
             match self.description_for(asked, reliable) {
                 Ok(sdp) => body = sdp,
-                Err(_) => {
-                    let headers = [(Name::Warning, warning(core))];
+                Err(why) => {
+                    let headers = [(Name::Warning, warning(core, &why))];
                     self.respond(core, now, asked, 488, &headers, None);
                     self.asked.retain(|other| other.server != asked.server);
                     self.end(core, now, Ended::Refused { status: 488, by: Side::Us });
@@ -171,11 +177,7 @@ impl Call {
     }
 
     /// The description for a response to an INVITE: the answer to its offer, or the offer it asks for (reliable only).
-    fn description_for(
-        &self,
-        asked: &Asked,
-        reliable: bool,
-    ) -> Result<Option<Vec<u8>>, crate::session::Unacceptable> {
+    fn description_for(&self, asked: &Asked, reliable: bool) -> Result<Option<Vec<u8>>, Unacceptable> {
         let (Some(wish), Some(leg)) =
             (self.wish.as_deref(), self.leg(asked.leg).and_then(|index| self.legs.get(index)))
         else {
@@ -230,11 +232,14 @@ impl Call {
         } else {
             self.description_for(&asked, false)
         };
-        let Ok(body) = body else {
-            let headers = [(Name::Warning, warning(core))];
-            self.respond(core, now, &asked, 488, &headers, None);
-            self.end_setup(core, now, &asked, 488);
-            return;
+        let body = match body {
+            Ok(body) => body,
+            Err(why) => {
+                let headers = [(Name::Warning, warning(core, &why))];
+                self.respond(core, now, &asked, 488, &headers, None);
+                self.end_setup(core, now, &asked, 488);
+                return;
+            }
         };
         let dialog = self.leg(asked.leg).and_then(|index| self.legs.get(index)).map(|leg| &leg.dialog);
         let mut headers = Vec::new();
@@ -330,14 +335,14 @@ impl Asked {
     }
 }
 
-/// Why no session can be agreed on (RFC 3261 §20.43, §21.4.26).
-pub(super) fn warning(core: &Core) -> String {
+/// A Warning that says why no session can be agreed on (RFC 3261 §20.43, §21.4.26).
+pub(super) fn warning(core: &Core, why: &Unacceptable) -> String {
     let host = core
         .config
         .local
         .first()
         .map_or_else(|| "midcall.invalid".to_owned(), |local| local.addr.to_string());
-    format!("305 {host} \"No format in common\"")
+    format!("{} {host} \"{}\"", why.warning, why.text)
 }
 
 /// Whether a Refer-To or Replaces value names a URI that we can call.
