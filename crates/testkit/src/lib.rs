@@ -16,6 +16,7 @@ pub mod scene;
 pub mod seat;
 pub mod session;
 pub mod sketch;
+pub mod state;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub const fn secs(seconds: u64) -> Duration {
 pub mod prelude {
     pub use crate::agent::{Agent, Call, Handle};
     pub use crate::assert_ladder;
+    pub use crate::assert_state;
     pub use crate::network::Pick;
     pub use crate::pair::{Pair, Trio, incoming};
     pub use crate::party::{Party, Received};
