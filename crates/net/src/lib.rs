@@ -34,7 +34,7 @@ pub mod tap;
 mod transport;
 mod user_agent;
 
-pub use call::{Call, CallState, ChangeRequest, MediaSetup, Phase};
+pub use call::{Call, CallEvents, CallState, ChangeRequest, MediaSetup, Phase};
 pub use error::{Error, describe};
 pub use incoming::IncomingCall;
 pub use invite::InviteRequest;

@@ -83,7 +83,7 @@ impl Switchboard {
             }
             Event::Call { call, event } => {
                 let Some(line) = self.lines.get(&call) else { return };
-                match line.try_send(ToCall::Event(event)) {
+                match line.try_send(ToCall::Event(Box::new(event))) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Closed(_)) => {
                         self.lines.remove(&call);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_proto::event::{CallEvent, CallId, Change, Ended, Failure, Side, Ticket};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time;
 
+use super::events::Listeners;
 use super::state::{CallState, Phase};
 use super::streams::Streams;
 use super::{MediaSetup, Office, refer};
@@ -17,7 +18,7 @@ use crate::media::MediaSession;
 #[derive(Debug)]
 pub(crate) enum ToCall {
     /// The endpoint says something.
-    Event(CallEvent),
+    Event(Box<CallEvent>),
     /// Somebody waits for the outcome of a wish.
     Wish(Ticket, oneshot::Sender<Result<Change, Failure>>),
     /// Somebody waits for the outcome of a transfer.
@@ -35,7 +36,7 @@ pub(super) struct Actor {
     pub(super) queue: mpsc::Receiver<ToCall>,
     pub(super) state: watch::Sender<CallState>,
     pub(super) streams: watch::Sender<Streams>,
-    pub(super) events: broadcast::Sender<CallEvent>,
+    pub(super) listeners: Listeners,
     pub(super) waiting: Waiting,
 }
 
@@ -49,11 +50,16 @@ pub(super) struct Waiting {
 impl Actor {
     /// Runs until the call is over and nobody waits for news of a transfer.
     pub(super) async fn run(mut self) {
+        self.listen().await;
+        self.listeners.close();
+    }
+
+    async fn listen(&mut self) {
         while let Some(message) = self.queue.recv().await {
             match message {
                 ToCall::Event(event) => {
-                    let over = matches!(event, CallEvent::Ended { .. });
-                    self.event(event).await;
+                    let over = matches!(*event, CallEvent::Ended { .. });
+                    self.event(*event).await;
                     if over {
                         break;
                     }
@@ -74,7 +80,7 @@ impl Actor {
         let news = async {
             while !self.waiting.transfers.is_empty() {
                 match self.queue.recv().await {
-                    Some(ToCall::Event(event)) => self.event(event).await,
+                    Some(ToCall::Event(event)) => self.event(*event).await,
                     Some(ToCall::Cut) | None => return,
                     Some(_) => {}
                 }
@@ -115,8 +121,7 @@ impl Actor {
             CallEvent::Ended { why } => self.over(why.clone()).await,
             _ => {}
         }
-        // An error only says that nobody listens.
-        let _ = self.events.send(event);
+        self.listeners.tell(event);
     }
 
     async fn over(&mut self, why: Ended) {

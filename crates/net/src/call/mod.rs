@@ -2,6 +2,7 @@
 
 mod actor;
 mod change;
+mod events;
 mod refer;
 mod setup;
 mod state;
@@ -11,14 +12,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use midcall_proto::endpoint::CallMut;
-use midcall_proto::event::{CallEvent, CallId, Ended};
+use midcall_proto::event::{CallId, Ended};
 use midcall_proto::session::{Agreed, MediaKind, Wanted};
 use midcall_proto::time::Instant;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use actor::ToCall;
 use actor::{Actor, Waiting};
 pub use change::ChangeRequest;
+pub use events::CallEvents;
+use events::Listeners;
 pub use setup::MediaSetup;
 pub use state::{CallState, Phase};
 pub(crate) use streams::Streams;
@@ -65,9 +68,7 @@ struct Inner {
     line: mpsc::Sender<ToCall>,
     state: watch::Receiver<CallState>,
     streams: watch::Receiver<Streams>,
-    events: broadcast::Sender<CallEvent>,
-    /// Listens from the beginning, for the first who asks.
-    first: Mutex<Option<broadcast::Receiver<CallEvent>>>,
+    listeners: Listeners,
 }
 
 /// What a new [`Call`] is made of.
@@ -85,8 +86,7 @@ impl Call {
     /// Makes the handle and starts the call's task.
     pub(crate) fn start(office: Office, new: NewHandle) -> Self {
         let NewHandle { id, call_id, outgoing, line, queue, streams, setup } = new;
-        let events = broadcast::Sender::new(EVENTS);
-        let first = Mutex::new(Some(events.subscribe()));
+        let listeners = Listeners::default();
         let (tell_state, state) = watch::channel(CallState::new());
         let (tell_streams, streams) = watch::channel(streams);
         let actor = Actor {
@@ -96,24 +96,13 @@ impl Call {
             queue,
             state: tell_state,
             streams: tell_streams,
-            events: events.clone(),
+            listeners: listeners.clone(),
             waiting: Waiting::default(),
         };
         tokio::spawn(actor.run());
         let setup = Mutex::new(setup);
         Self {
-            inner: Arc::new(Inner {
-                id,
-                call_id,
-                outgoing,
-                office,
-                setup,
-                line,
-                state,
-                streams,
-                events,
-                first,
-            }),
+            inner: Arc::new(Inner { id, call_id, outgoing, office, setup, line, state, streams, listeners }),
         }
     }
 
@@ -153,12 +142,11 @@ impl Call {
         self.inner.state.borrow().agreed.clone()
     }
 
-    /// Listens to what happens. The first listener hears everything from the beginning, later ones what comes from now on;
-    /// one that falls 256 events behind loses the oldest.
+    /// Listens to what happens. The first listener hears everything from the beginning, also after the end; later ones what
+    /// comes from now on.
     #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<CallEvent> {
-        let first = self.inner.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.unwrap_or_else(|| self.inner.events.subscribe())
+    pub fn events(&self) -> CallEvents {
+        self.inner.listeners.listen()
     }
 
     /// Waits until the call is up.
@@ -313,5 +301,3 @@ impl fmt::Debug for Call {
         f.debug_struct("Call").field("id", &self.inner.id).field("phase", &phase).finish_non_exhaustive()
     }
 }
-
-const EVENTS: usize = 256;

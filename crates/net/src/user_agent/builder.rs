@@ -169,4 +169,4 @@ impl UserAgentBuilder {
 }
 
 const PING: Duration = Duration::from_secs(110);
-const INCOMING: usize = 256;
+const INCOMING: usize = 4_096;

@@ -95,7 +95,7 @@ async fn a_call_rings_is_answered_talks_and_ends() {
         assert!(matches!(outgoing.hold().await, Err(Error::Refused(_) | Error::Gone { .. })));
         let mut heard = Vec::new();
         let mut events = outgoing.events();
-        while let Ok(event) = events.try_recv() {
+        while let Some(event) = events.try_next() {
             heard.push(event);
         }
         assert!(matches!(heard.first(), Some(CallEvent::Progress { status: 180, .. })), "{heard:?}");
@@ -217,7 +217,8 @@ async fn video_is_added_when_a_person_says_so_and_dropped() {
         let a = a.clone();
         async move { a.add_video().await }
     });
-    soon("an offer", async { while !matches!(events.recv().await, Ok(CallEvent::Offered { .. })) {} }).await;
+    soon("an offer", async { while !matches!(events.next().await, Some(CallEvent::Offered { .. })) {} })
+        .await;
     soon("the word", b.answer_offer(true)).await.unwrap();
     soon("video", adding).await.unwrap().unwrap();
     let video = &a.agreed().streams[1];
