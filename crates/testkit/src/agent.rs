@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 
+use midcall_proto::dialog::Dialog;
 use midcall_proto::endpoint::{
     CallRef, Config, Endpoint, Input, Invite, LocalAddr, Modification, Output, Prefer, Refused,
 };
@@ -159,6 +160,12 @@ impl Agent {
     /// A call as the endpoint has it now; `None` once it is gone.
     pub fn look(&self, call: impl Handle) -> Option<CallRef<'_>> {
         self.endpoint.look(call.of(self.seat))
+    }
+
+    /// Its dialogs, as they are now.
+    pub fn dialogs(&self) -> Vec<Dialog> {
+        let calls = self.endpoint.calls().filter_map(|call| self.endpoint.look(call));
+        calls.flat_map(|call| call.dialogs().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Whether a call is up.

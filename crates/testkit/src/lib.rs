@@ -17,6 +17,7 @@ pub mod seat;
 pub mod session;
 pub mod sketch;
 pub mod state;
+pub mod watch;
 
 use std::time::Duration;
 

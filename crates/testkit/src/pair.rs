@@ -16,7 +16,7 @@ use midcall_proto::event::{CallEvent, CallId, Event};
 
 use crate::Seed;
 use crate::agent::{self, Agent, Call};
-use crate::network::{Network, Packet};
+use crate::network::Network;
 use crate::node::Node;
 use crate::render::Column;
 use crate::scene::{Book, Scene};
@@ -168,7 +168,7 @@ pub(crate) fn agent(seat: usize, config: Config, seed: Seed) -> Agent {
 }
 
 macro_rules! scene {
-    ($scene:ident: $($field:ident),+) => {
+    ($scene:ident: $($field:ident),+; $($agent:ident),+) => {
         impl Scene for $scene {
             fn parts(&mut self) -> (&mut Network, Vec<&mut dyn Node>) {
                 (&mut self.wire, vec![$(&mut self.$field),+])
@@ -189,13 +189,14 @@ macro_rules! scene {
 
         impl Drop for $scene {
             fn drop(&mut self) {
-                let (packets, ladder): (&[Packet], String) = (self.wire.packets(), self.ladder());
-                self.book.close(packets, &ladder);
+                let at_rest = self.at_rest();
+                let own: Vec<_> = [$(&self.$agent),+].into_iter().flat_map(Agent::dialogs).collect();
+                self.book.close(self, &own, at_rest);
             }
         }
     };
 }
 pub(crate) use scene;
 
-scene!(Pair: a, b);
-scene!(Trio: a, b, c);
+scene!(Pair: a, b; a, b);
+scene!(Trio: a, b, c; a, b, c);

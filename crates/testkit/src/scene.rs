@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use midcall_proto::dialog::Dialog;
+use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use crate::Seed;
 use crate::capture;
-use crate::network::{Network, Packet};
+use crate::network::{Fate, Network, Packet};
 use crate::node::{self, Node};
 use crate::render::{self, Column};
+use crate::watch::{Sighting, Watch};
 
 /// A wire with parties on it. `use midcall_testkit::prelude::*` brings its methods.
 pub trait Scene {
@@ -102,6 +105,23 @@ pub trait Scene {
         }
     }
 
+    /// Declares findings: the observer must find each of these rules broken, and no other.
+    fn expect_findings(&mut self, codes: &[&str]) {
+        self.book().declared.extend(codes.iter().map(|code| (*code).to_owned()));
+    }
+
+    /// Keeps the observer out, for a reason.
+    fn unobserved(&mut self, why: &str) {
+        self.book().unobserved = Some(why.to_owned());
+    }
+
+    /// Whether nothing is in flight or held, and no timer is near.
+    fn at_rest(&mut self) -> bool {
+        let held = self.packets().iter().any(|packet| matches!(packet.fate, Fate::Held | Fate::Flying(_)));
+        let (wire, nodes) = self.parts();
+        !held && node::is_quiet(wire, &nodes)
+    }
+
     /// The exchange so far as a text ladder. Parties that neither sent nor got anything are left out.
     fn ladder(&self) -> String {
         let packets = self.packets();
@@ -125,7 +145,7 @@ pub struct Book {
     pub seed: Seed,
     /// The name of the test.
     pub test: String,
-    /// The codes of findings that the test expects, with how many are left to come.
+    /// The codes of the findings that the test expects.
     pub declared: Vec<String>,
     /// Why the observer is not asked, if so.
     pub unobserved: Option<String>,
@@ -138,15 +158,47 @@ impl Book {
         Self { seed, test, declared: Vec::new(), unobserved: None }
     }
 
-    /// Leaves a capture if the environment asks for it, and tells seed and ladder if the test fails.
-    pub fn close(&self, packets: &[Packet], ladder: &str) {
-        if let Err(error) = capture::leave(&self.test, packets, ladder) {
+    /// Ends a scene: leaves a capture if the environment asks for it, tells seed and ladder if the test fails, and fails
+    /// it if the observer found what was not declared, or at rest knows other than `own`, the dialogs of the endpoints.
+    pub fn close(&self, scene: &impl Scene, own: &[Dialog], at_rest: bool) {
+        let ladder = scene.ladder();
+        if let Err(error) = capture::leave(&self.test, scene.packets(), &ladder) {
             eprintln!("no capture of {}: {error}", self.test);
         }
         if std::thread::panicking() {
             eprintln!("{:?}\n{ladder}", self.seed);
+            return;
         }
+        if self.unobserved.is_some() || reordered(scene.packets()) {
+            return;
+        }
+        let watch = Watch::over(scene.packets(), &[], scene.now());
+        let found: Vec<Sighting> = watch.sightings();
+        let declared = |code: &str| self.declared.iter().any(|own| own == code);
+        let surprises = found.iter().filter(|found| found.severity > Severity::Info && !declared(found.code));
+        let mut faults: Vec<String> = surprises.map(|found| format!("undeclared: {found}")).collect();
+        let missing =
+            self.declared.iter().filter(|code| !found.iter().any(|found| found.code == code.as_str()));
+        faults.extend(missing.map(|code| format!("{code} was declared and not found")));
+        if at_rest {
+            let differing = own.iter().filter_map(|dialog| {
+                watch.agrees(dialog).err().map(|why| format!("{}: {why}", dialog.party.ours.uri))
+            });
+            faults.extend(differing);
+        }
+        assert!(faults.is_empty(), "{:?}\n{}\n{ladder}", self.seed, faults.join("\n"));
     }
+}
+
+/// Whether a packet overtook another of the same sender. A single tap cannot know in which order they came then; tests
+/// that reorder ask observers at several places themselves.
+fn reordered(packets: &[Packet]) -> bool {
+    let overtakes = |early: &Packet, late: &Packet| {
+        let arrivals = (early.delivered(), late.delivered());
+        (early.from, early.to) == (late.from, late.to)
+            && matches!(arrivals, (Some(one), Some(two)) if one > two)
+    };
+    packets.iter().enumerate().any(|(at, late)| packets.iter().take(at).any(|early| overtakes(early, late)))
 }
 
 /// Compares the ladder of a scene with a snapshot.

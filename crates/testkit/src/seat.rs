@@ -4,7 +4,7 @@ use midcall_proto::endpoint::Config;
 
 use crate::Seed;
 use crate::agent::Agent;
-use crate::network::{Network, Packet, Pick};
+use crate::network::{Network, Pick};
 use crate::node::{Node, step};
 use crate::pair::{agent, scene, settings};
 use crate::party::{Party, Received};
@@ -112,4 +112,4 @@ impl Seat {
     }
 }
 
-scene!(Seat: ua, peer, other);
+scene!(Seat: ua, peer, other; ua);

@@ -100,6 +100,7 @@ impl Mess {
 fn mess(seed: u64) {
     let mut mess =
         Mess { rng: Rng::new(seed), seat: Seat::new(Seed(seed)).latency(ms(10)), asked: Vec::new() };
+    mess.seat.unobserved("the peer breaks rules at random");
     match mess.rng.below(3) {
         0 => drop(mess.seat.placed_call()),
         1 => drop(mess.seat.answered_call()),

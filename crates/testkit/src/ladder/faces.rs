@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use midcall_proto::time::Instant;
+
 use super::parse::parse;
 use super::script::{Certainty, Expect, Ladder, Who};
 use super::stage::{Live, Stage};
@@ -32,6 +34,12 @@ pub trait Cast {
 
     /// What an observer finds in these packets, when those numbered in `unseen` are kept from it.
     fn observe(&self, packets: &[Packet], unseen: &[usize]) -> Vec<Found>;
+
+    /// The same, when the trace goes on without packets up to `end`.
+    fn observe_until(&self, packets: &[Packet], unseen: &[usize], end: Instant) -> Vec<Found> {
+        let _ = end;
+        self.observe(packets, unseen)
+    }
 }
 
 /// A face of a ladder that did not look as it should.
@@ -85,7 +93,7 @@ fn seats(ladder: &Ladder) -> Vec<Who> {
 fn observer(ladder: &Ladder, cast: &dyn Cast) -> Result<(), String> {
     let mut stage = Stage::new(ladder, Vec::new());
     stage.play(None)?;
-    let found = cast.observe(stage.packets(), &stage.unseen());
+    let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
     let fits = |found: &Found, expect: &Expect| {
         let lines = found.because.iter().filter_map(|packet| stage.line_of(*packet)).filter(|line| *line > 0);
         let because: BTreeSet<usize> = lines.collect();
@@ -119,7 +127,7 @@ fn observer(ladder: &Ladder, cast: &dyn Cast) -> Result<(), String> {
 fn breaker(ladder: &Ladder, cast: &dyn Cast, expect: &Expect) -> Result<(), String> {
     let mut stage = Stage::new(ladder, vec![(expect.who, cast.endpoint(ladder, expect.who))]);
     let attempt = stage.attempt(expect.at)?;
-    let found = cast.observe(stage.packets(), &stage.unseen());
+    let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
     let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, &stage));
     if let Some(found) = guilty(ladder, &found, expect.who) {
         return Err(told(format!("the endpoint breaks {}", found.code)));
@@ -137,7 +145,7 @@ fn breaker(ladder: &Ladder, cast: &dyn Cast, expect: &Expect) -> Result<(), Stri
 fn other(ladder: &Ladder, cast: &dyn Cast, who: Who) -> Result<(), String> {
     let mut stage = Stage::new(ladder, vec![(who, cast.endpoint(ladder, who))]);
     stage.play(ladder.expects.iter().map(|expect| expect.at).min())?;
-    let found = cast.observe(stage.packets(), &stage.unseen());
+    let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
     let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, &stage));
     if let Some(found) = guilty(ladder, &found, who) {
         return Err(told(format!("the endpoint breaks {}", found.code)));
@@ -197,7 +205,6 @@ mod tests {
     use crate::network::Arrival;
     use crate::node::{Node, Outgoing};
     use crate::party::Party;
-    use midcall_proto::time::Instant;
     use std::net::SocketAddr;
 
     /// A toy endpoint: it does what it is told, except that one that knows the rule answers an UPDATE with 491.

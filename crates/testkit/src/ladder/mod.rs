@@ -102,6 +102,7 @@
 //!
 //! With `expect nothing` each seat is taken in turn by an endpoint, which must do as the ladder says and report nothing.
 
+mod company;
 mod compose;
 mod endpoint;
 mod faces;
@@ -111,6 +112,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+pub use company::Midcall;
 pub use endpoint::Actor;
 pub use faces::{Cast, Fault, Found, check};
 pub use parse::parse;
