@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod capture;
 pub mod coverage;
+pub mod glance;
 pub mod ladder;
 pub mod network;
 pub mod node;
@@ -42,6 +43,7 @@ pub mod prelude {
     pub use crate::agent::{Agent, Call, Handle};
     pub use crate::assert_ladder;
     pub use crate::assert_state;
+    pub use crate::glance::{count, direction, tweaks, version};
     pub use crate::network::Pick;
     pub use crate::pair::{Pair, Trio, incoming};
     pub use crate::party::{Party, Received};

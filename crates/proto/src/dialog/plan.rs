@@ -3,6 +3,7 @@
 use midcall_wire::Method;
 
 use super::Dialog;
+use super::judge::Breach;
 use super::seen::{At, Seen};
 use crate::endpoint::Prefer;
 use crate::rules::{RuleId, Severity};
@@ -66,9 +67,14 @@ impl Dialog {
         match (update_first, update, invite) {
             (true, None, _) => by_update,
             // The peer cannot take UPDATE: a confirmed dialog falls back to re-INVITE, an early one waits (UP-19).
-            (true, Some(rule), None) if self.lacks_update() => Plan::ReInvite { because: rule },
+            (true, Some(rule), None) if self.lacks_update() => {
+                Plan::ReInvite { because: self.why_no_update(rule) }
+            }
             (true, Some(_), Some(gate)) if self.lacks_update() && !early => {
                 Plan::Wait { rule: gate, until: None }
+            }
+            (true, Some(rule), _) if self.lacks_update() => {
+                Plan::Wait { rule: self.why_no_update(rule), until: None }
             }
             (true, Some(rule), _) => Plan::Wait { rule, until: None },
             (false, _, None) => Plan::ReInvite { because: RuleId::UpdateOrReInvite },
@@ -80,11 +86,17 @@ impl Dialog {
     #[must_use]
     pub fn blocked(&self, method: Method, with_offer: bool, at: At) -> Option<RuleId> {
         let verdict = self.judge(&Seen::planned(method, with_offer, at));
-        verdict
-            .breaches
-            .iter()
-            .find(|breach| breach.rule.rule().severity != Severity::Info)
-            .map(|breach| breach.rule)
+        let binding = |breach: &&Breach| breach.rule.rule().severity != Severity::Info;
+        // Every rule about open offers implies that there is one exchange at a time: the others say more.
+        let telling = |breach: &&Breach| breach.rule != RuleId::OneExchangeAtATime;
+        let breaches = || verdict.breaches.iter().filter(binding);
+        breaches().find(telling).or_else(|| breaches().next()).map(|breach| breach.rule)
+    }
+
+    /// A peer that refused the method with 405 or 501 lacks it for another reason than one that never listed it.
+    fn why_no_update(&self, rule: RuleId) -> RuleId {
+        let refused = self.party.theirs.can.refused.has(Method::Update);
+        if refused { RuleId::UpdateRefusedAsMethod } else { rule }
     }
 
     fn lacks_update(&self) -> bool {

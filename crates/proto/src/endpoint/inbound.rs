@@ -236,11 +236,16 @@ impl Call {
     }
 
     fn answer_update(&mut self, core: &mut Core, now: Instant, index: usize, asked: &Asked) {
-        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish.as_deref()) else { return };
+        let Some(leg) = self.legs.get(index) else { return };
         let mut body = None;
         if let Some(offer) =
             leg.dialog.offers.pending.theirs.as_ref().filter(|offer| offer.cseq == asked.cseq)
         {
+            // Before the application gave a session nothing can be answered: the peer may ask again.
+            let Some(wish) = self.wish.as_deref() else {
+                self.refuse_owed(core, now, asked, Reply::RetryAfter);
+                return;
+            };
             let answer =
                 offer.sdp.as_ref().map(|offer| crate::session::answer(wish, offer, local(&leg.dialog)));
             match answer {

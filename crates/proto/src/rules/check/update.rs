@@ -129,6 +129,14 @@ pub(super) const CHECKS: &[Check] = &[
         look: offer_over_theirs,
     },
     Check {
+        rule: RuleId::UpdateCrossesOurOffer,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: Some(Reply::RetryAfter),
+        look: offer_crosses_our_reliable,
+    },
+    Check {
         rule: RuleId::RaceUpdateReInvite,
         view: View::Receiver,
         kinds: Kinds::REQUEST,
@@ -279,7 +287,7 @@ fn offer_crosses_ours(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         return None;
     }
     if let Some(offer) = our_offer(dialog, seen) {
-        return Some(on(offer.on));
+        return (!in_reliable(offer)).then(|| on(offer.on));
     }
     // Our offerless re-INVITE is out: its offer will come in the response (RFC 6337 §4.3, UAS-IcU).
     dialog
@@ -287,6 +295,16 @@ fn offer_crosses_ours(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         .iter()
         .find(|open| open.way == seen.way.reversed() && open.invite_in_progress() && !open.exchanged)
         .map(|open| on(open.on))
+}
+
+fn in_reliable(offer: &Offer) -> bool {
+    matches!(offer.carrier, Carrier::Reliable(_))
+}
+
+/// Our offer went in a reliable provisional response and its PRACK is awaited: 500, not 491 (RFC 6337 §4.3, UAS-IsU).
+fn offer_crosses_our_reliable(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let offer = our_offer(dialog, seen).filter(|offer| seen.has_sdp && in_reliable(offer))?;
+    Some(on(offer.on))
 }
 
 fn offer_over_theirs(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {

@@ -1,0 +1,146 @@
+//! What scenario tests look at and how they get there: o= versions, outcomes of wishes, early dialogs.
+
+use midcall_proto::event::{CallEvent, CallId, Change, Failure};
+use midcall_proto::rules::RuleId;
+
+use crate::agent::{Agent, Handle};
+use crate::network::{Network, Pick};
+use crate::party::Received;
+use crate::raw::Raw;
+use crate::scene::Scene;
+use crate::seat::Seat;
+use crate::sketch::{Tweak, field};
+
+/// Tweaks as a ladder writes them behind `sdp:`.
+///
+/// # Panics
+/// If one cannot be read.
+#[track_caller]
+pub fn tweaks(words: &[&str]) -> Vec<Tweak> {
+    words.iter().map(|word| Tweak::parse(word).expect("a tweak")).collect()
+}
+
+/// The o= version of the description in a message.
+///
+/// # Panics
+/// If it has none.
+#[track_caller]
+pub fn version(message: &Raw) -> u64 {
+    let sdp = message.sdp().unwrap_or_else(|| panic!("no description in {}", message.start()));
+    let version = field(sdp, "o=").and_then(|origin| origin.split(' ').nth(2)?.parse().ok());
+    version.unwrap_or_else(|| panic!("no o= version in {sdp}"))
+}
+
+/// The direction of the first stream in a message.
+#[track_caller]
+pub fn direction(message: &Raw) -> &str {
+    crate::sketch::direction(message.sdp().unwrap_or_default()).unwrap_or("none")
+}
+
+/// How many messages on the wire match, resends included.
+pub fn count(wire: &Network, pick: impl Into<Pick>) -> usize {
+    let pick = pick.into();
+    wire.packets().iter().filter(|packet| pick.matches(packet.from, &packet.bytes)).count()
+}
+
+impl Agent {
+    /// The wishes of a call that came true.
+    pub fn changes(&self, call: impl Handle) -> Vec<&Change> {
+        let told = self.told(call);
+        told.filter_map(|event| match event {
+            CallEvent::Changed(change) => Some(change),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The wishes of a call that did not.
+    pub fn failures(&self, call: impl Handle) -> Vec<&Failure> {
+        let told = self.told(call);
+        told.filter_map(|event| match event {
+            CallEvent::ChangeFailed { failure, .. } => Some(failure),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The rules that held wishes of a call back.
+    pub fn waits(&self, call: impl Handle) -> Vec<RuleId> {
+        let waits = |event: &CallEvent| match event {
+            CallEvent::ChangeWaiting { rule, .. } => Some(*rule),
+            _ => None,
+        };
+        self.told(call).filter_map(waits).collect()
+    }
+
+    /// Whether the first stream of a call is held by this side, and by the peer.
+    ///
+    /// # Panics
+    /// If the call never had a session.
+    #[track_caller]
+    pub fn held(&self, call: impl Handle) -> (bool, bool) {
+        let stream = self.agreed(call).and_then(|agreed| agreed.streams.first());
+        stream.map(|stream| (stream.held_by_us, stream.held_by_peer)).expect("a session with a stream")
+    }
+
+    /// The name of the codec that the first stream of a call sends with.
+    #[track_caller]
+    pub fn sends_codec(&self, call: impl Handle) -> &str {
+        let stream = self.agreed(call).and_then(|agreed| agreed.streams.first());
+        stream.and_then(|stream| stream.send.first()).map_or("none", |(_, codec)| &codec.name)
+    }
+}
+
+impl Seat {
+    /// A call that the endpoint placed, in an early dialog with the answer in a reliable 183; and its INVITE.
+    #[track_caller]
+    pub fn placed_early(&mut self) -> (CallId, Received) {
+        let to = self.peer.uri();
+        let call = self.ua.invite(&to);
+        let invite = self.expect("INVITE");
+        self.peer.reply(&invite, 183).reliable().answer(&[]).send();
+        let prack = self.expect("PRACK");
+        self.peer.reply(&prack, 200).send();
+        self.settle_briefly();
+        (call, invite)
+    }
+
+    /// A call that the endpoint got, in an early dialog with the answer in its reliable 183; and that 183.
+    #[track_caller]
+    pub fn answered_early(&mut self) -> (CallId, Received) {
+        let (call, progress) = self.progressed();
+        self.peer.prack(&progress).send();
+        self.expect(Pick::status(200).of("PRACK"));
+        (call, progress)
+    }
+
+    /// The same before the PRACK.
+    #[track_caller]
+    pub fn progressed(&mut self) -> (CallId, Received) {
+        let to = self.ua.uri();
+        self.peer.invite(&to).offer(&[]).send();
+        self.settle_briefly();
+        let (call, session) = (self.ua.last_call(), self.ua.session.clone());
+        self.ua.call(call).early(session);
+        (call, self.expect(183))
+    }
+
+    /// The peer answers the INVITE that formed the dialog, which had its answer earlier.
+    #[track_caller]
+    pub fn peer_accepts(&mut self, invite: &Received) -> Received {
+        self.peer.reply(invite, 200).send();
+        let ack = self.expect("ACK");
+        self.settle();
+        ack
+    }
+
+    /// The endpoint answers the INVITE that formed the dialog, which had its answer earlier.
+    #[track_caller]
+    pub fn ua_accepts(&mut self, call: CallId) -> Received {
+        self.ua.call(call).accept();
+        let ok = self.expect(Pick::status(200).of("INVITE"));
+        self.peer.ack(&ok).send();
+        self.settle();
+        ok
+    }
+}
