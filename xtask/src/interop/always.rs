@@ -170,6 +170,16 @@ fn response(sip: &Sip, before: &[Seen]) -> Vec<String> {
     if !trying && tag.is_none() || request.tag("To").is_some_and(|asked| tag != Some(asked)) {
         faults.push(format!("To tag {tag:?}"));
     }
+    let twin = before.iter().find(|s| {
+        s.from_midcall
+            && s.sip.request().is_none()
+            && s.sip.branch() == sip.branch()
+            && s.sip.status() > Some(100)
+    });
+    if let Some(twin) = twin.filter(|twin| twin.sip.tag("To") != tag && !trying) {
+        let other = twin.sip.tag("To");
+        faults.push(format!("To tag {tag:?}, but {other:?} before (RFC 3261 §8.2.6.2, for CANCEL §9.2)"));
+    }
     if let (Some(offer), Some(answer)) = (request.sdp(), sip.sdp())
         && sip.status().is_some_and(|s| s < 300)
     {

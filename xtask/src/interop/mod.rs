@@ -64,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Summary {
     let root = crate::root();
     let mut summary = Summary::default();
     let mut runs = Vec::new();
+    let mut found = false;
     for peer in &options.peers {
         let folder = root.join("interop").join(peer.name());
         let scenarios = match scenario::load(&folder) {
@@ -79,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Summary {
             options.only.is_empty()
                 || options.only.iter().any(|only| run.id == *only || run.name().contains(only))
         });
+        found |= !wanted.is_empty();
         let absent: Vec<&str> = peer.programs().iter().copied().filter(|p| !process::present(p)).collect();
         if !absent.is_empty() && !options.list {
             println!(
@@ -120,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Summary {
     };
     let (config, logs) = (root.join("interop"), target(&root).join("interop"));
     let world = World { midcall, config, logs, mirror: options.mirror };
-    if runs.is_empty() && !options.only.is_empty() {
+    if !found && !options.only.is_empty() {
         println!("BAD     no scenario is named {}", options.only.join(" or "));
         summary.failed += 1;
     }
