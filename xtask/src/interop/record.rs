@@ -52,7 +52,9 @@ pub(crate) fn baresip(rows: &[(f64, String)], own_port: u16, midcall_port: u16) 
             {
                 all.push(Seen { at: vec![at], from_midcall, sip });
             }
-        } else if row.ends_with('#') && row.contains('\u{1b}') {
+            // another colour may have ended in front of the next heading
+            heading = row.ends_with(HEADING);
+        } else if row.ends_with(HEADING) {
             heading = true;
         } else if std::mem::take(&mut heading) {
             let ours = row.split_ascii_whitespace().any(|word| word == midcall);
@@ -78,6 +80,9 @@ fn fold(all: Vec<Seen>) -> Vec<Seen> {
     }
     folded
 }
+
+/// What baresip writes over each message.
+const HEADING: &str = "\u{1b}[36;1m#";
 
 fn time_of_day(stamp: &str) -> Option<f64> {
     let clock = stamp.trim().split_ascii_whitespace().nth(1)?;
