@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::{ask, cargo, finish_by, run};
+use crate::process::{ask, cargo, finish_by, in_time, run};
 use crate::report::{Report, Tally};
 use crate::{fuzz, interop, peers};
 
@@ -105,7 +105,8 @@ fn real_peers(report: &mut Report, required: bool) {
         });
     }
     report.step("interop", |tally| {
-        let summary = interop::run(&interop::Args { peers: Vec::new(), require_peers: required });
+        let args = interop::Args { peers: Vec::new(), require_peers: required };
+        let summary = in_time(move || interop::run(&args))?;
         *tally = Tally { passed: summary.passed, failed: summary.failed, skipped: summary.skipped };
         Ok(())
     });

@@ -52,6 +52,7 @@ fn fuzz(targets: Vec<String>, seconds: u64, tally: &mut Tally) -> Result<(), Str
     if targets.is_empty() {
         return Err("fuzz/fuzz_targets is empty".to_owned());
     }
+    run(&mut nightly(&["fuzz", "build", "--fuzz-dir", "fuzz"]), Duration::from_secs(600), |_| {})?;
     for target in targets {
         println!("-- {target}, {seconds} s");
         // Finds go to a folder of their own: the committed seeds change only by hand.
@@ -66,8 +67,7 @@ fn fuzz(targets: Vec<String>, seconds: u64, tally: &mut Tally) -> Result<(), Str
             "-verbosity=0",
             &format!("-max_total_time={seconds}"),
         ]);
-        // The first target also builds everything.
-        match run(&mut command, Duration::from_secs(seconds + 600), |_| {}) {
+        match run(&mut command, Duration::from_secs(seconds + 120), |_| {}) {
             Ok(()) => tally.passed += 1,
             Err(why) => {
                 println!("{target}: {why}; the input is under fuzz/artifacts/{target}");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -41,12 +42,30 @@ pub(crate) fn finish_by(end: Instant) {
     let _ = DEADLINE.set(end);
 }
 
+/// How much of the time for the whole run is left.
+pub(crate) fn left() -> Duration {
+    DEADLINE.get().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+}
+
+/// Does some work for as long as there is time. What it started by then, and has not ended, is killed.
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = done.send(work());
+    });
+    // A duration that means "for ever" is more than a channel can wait.
+    wait.recv_timeout(left().min(Duration::from_secs(86_400))).map_err(|_| {
+        kill_tree(std::process::id());
+        "stopped: the time for the whole run is over".to_owned()
+    })
+}
+
 /// Runs a command to its end, or kills it and everything it started when the limit is over. Every line it prints is
 /// printed and handed to `see`. The error says in a few words what went wrong.
 pub(crate) fn run(command: &mut Command, limit: Duration, mut see: impl FnMut(&str)) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let left = DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()));
-    let limit = left.map_or(limit, |left| left.min(limit));
+    let name =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let limit = left().min(limit);
     if limit.is_zero() {
         return Err(format!("{name} not started: the time for the whole run is over"));
     }
@@ -83,8 +102,8 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Ends a process and all its descendants. They share our process group (so that Ctrl-C reaches them), which is why
-/// the group as a whole cannot be the one killed.
+/// Ends a process, if it is not this one, and all its descendants. They share our process group (so that Ctrl-C
+/// reaches them), which is why the group as a whole cannot be the one killed.
 fn kill_tree(top: u32) {
     let parents = parents();
     let mut doomed = vec![top];
@@ -95,7 +114,7 @@ fn kill_tree(top: u32) {
     }
     let _ = Command::new("kill")
         .arg("-KILL")
-        .args(doomed.iter().map(u32::to_string))
+        .args(doomed.iter().filter(|&&id| id != std::process::id()).map(u32::to_string))
         .stderr(Stdio::null())
         .spawn()
         .as_mut()
