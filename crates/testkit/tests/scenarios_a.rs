@@ -252,6 +252,7 @@ fn a09_the_second_answer_of_a_fork_is_ended() {
 #[test]
 fn a10_a_restarted_peer_ends_the_call() {
     let mut seat = Seat::new(Seed(10)).latency(ms(20));
+    seat.expect_findings(&["DLG-01"]);
     let call = seat.placed_call();
     seat.ua.call(call).hold();
     let hold = seat.expect("INVITE");

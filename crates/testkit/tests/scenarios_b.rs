@@ -263,6 +263,7 @@ fn b05_the_caller_changes_by_update_after_the_prack() {
 #[test]
 fn b06_the_first_description_is_the_answer() {
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
+    seat.expect_findings(&["OA-04"]);
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
     seat.peer.reply(&invite, 183).answer(&[]).send();
@@ -280,6 +281,7 @@ fn b06_the_first_description_is_the_answer() {
 #[test]
 fn b06_the_last_description_may_be_followed() {
     let mut seat = Seat::with(Seed(6), |config| config.follow_last_answer = true).latency(ms(20));
+    seat.unobserved("the endpoint follows the last description, the observer the first");
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
     seat.peer.reply(&invite, 183).answer(&[]).send();
@@ -295,6 +297,7 @@ fn b06_the_last_description_may_be_followed() {
 #[test]
 fn b06_a_success_without_the_answer_keeps_the_preview() {
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
+    seat.expect_findings(&["OA-03"]);
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
     seat.peer.reply(&invite, 183).answer(&[]).send();
@@ -424,6 +427,7 @@ fn b09_the_caller_adds_the_first_stream_later() {
 #[test]
 fn b10_an_ack_without_its_answer_ends_the_call() {
     let mut seat = Seat::new(Seed(10)).latency(ms(20));
+    seat.expect_findings(&["OA-07"]);
     let call = called(&mut seat, None);
     seat.ua.call(call).accept();
     let ok = seat.expect(200);
