@@ -4,7 +4,7 @@ use midcall_wire::{Message, Method};
 use smallvec::SmallVec;
 
 use super::capability::MethodSet;
-use super::offers::Outcome;
+use super::offers::{Outcome, SdpRole};
 use super::open::{Open, Phase, Unacknowledged};
 use super::seen::{At, Seen, Way};
 use super::subscription::{Subscription, SubscriptionEvent, SubscriptionState};
@@ -122,8 +122,9 @@ impl Dialog {
         if matches!(seen.method, Method::Invite | Method::Update) {
             self.timer.saw_min_se(if forms { None } else { seen.min_se });
         }
+        let role = self.role_of_sdp(seen);
+        let offered = matches!(role, SdpRole::Offer(_));
         if seen.has_sdp {
-            let role = self.role_of_sdp(seen);
             noted.extend(self.offers.record(seen, role, seen.way).map(Noted::Exchange));
         }
         match seen.method {
@@ -136,8 +137,6 @@ impl Dialog {
             Method::Notify => self.notify(seen, noted),
             _ => {}
         }
-        let offered = seen.has_sdp
-            && self.offers.pending.by(seen.way).as_ref().is_some_and(|offer| offer.on == seen.at.n);
         if self.open.len() >= MOST_OPEN {
             self.open.remove(0);
             self.forgotten = self.forgotten.saturating_add(1);
@@ -167,6 +166,7 @@ impl Dialog {
             min_se: seen.min_se,
             refer_sub: !seen.headers.refer_sub_false,
             owed,
+            branch: seen.branch_hash(),
             forms,
             rack: seen.rack.map(|(rseq, invite, _)| (rseq, invite)),
         });
@@ -204,6 +204,7 @@ impl Dialog {
             expires: None,
             status: None,
             notified_on: None,
+            notified_at: None,
         });
     }
 
@@ -215,6 +216,7 @@ impl Dialog {
         let done = seen.headers.subscription_state == 2;
         subscription.step(if done { SubscriptionEvent::terminated } else { SubscriptionEvent::notified });
         subscription.notified_on = Some(seen.at.n);
+        subscription.notified_at = Some(seen.at.time);
         if let Some(seconds) = seen.headers.subscription_expires {
             subscription.expires = Some(seen.at.time + std::time::Duration::from_secs(u64::from(seconds)));
         }
@@ -249,10 +251,10 @@ impl Dialog {
         let Some(open) = self.find_open_mut(request, seen.method, seen.cseq) else { return };
         open.phase = if open.phase == Phase::Trying { Phase::Proceeding } else { open.phase };
         open.provisional.get_or_insert(seen.at.n);
-        if matches!(role, super::SdpRole::Offer(_) | super::SdpRole::Answer) {
+        if matches!(role, SdpRole::Offer(_) | SdpRole::Answer) {
             open.exchanged = true;
         }
-        if role == super::SdpRole::Answer && !open.forms {
+        if role == SdpRole::Answer && !open.forms {
             open.executed = true;
         }
         let forms = open.forms;
@@ -301,7 +303,7 @@ impl Dialog {
             open.phase = Phase::Accepted;
             open.unacknowledged = None;
         }
-        if role == super::SdpRole::Answer || matches!(role, super::SdpRole::Offer(_)) {
+        if role == SdpRole::Answer || matches!(role, SdpRole::Offer(_)) {
             open.exchanged = true;
         }
         let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());

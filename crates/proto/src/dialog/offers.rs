@@ -126,7 +126,9 @@ impl Offers {
     pub fn record(&mut self, seen: &Seen<'_>, role: SdpRole, request: Way) -> Option<Outcome> {
         match role {
             SdpRole::Offer(carrier) => {
-                *self.pending.by_mut(seen.way) = Some(Offer {
+                let slot = self.pending.by_mut(seen.way);
+                // A second offer of the same side is wrong (OA-01) and will be refused; it does not displace the first.
+                slot.get_or_insert(Offer {
                     on: seen.at.n,
                     method: seen.method,
                     cseq: seen.cseq,

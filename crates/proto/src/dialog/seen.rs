@@ -122,6 +122,8 @@ pub struct HeaderFacts {
     pub reason_noresource: bool,
     /// The body is a sipfrag; its status if it starts with a status line.
     pub sipfrag: Option<Option<u16>>,
+    /// The sipfrag says more than its status line.
+    pub sipfrag_more: bool,
     /// Refer-Sub: false.
     pub refer_sub_false: bool,
     /// Replaces values.
@@ -214,6 +216,8 @@ impl<'a> Seen<'a> {
             }
             Name::ContentType if message.content_type().is_some_and(|media| media.is("message/sipfrag")) => {
                 facts.sipfrag = Some(sipfrag_status(message.body()));
+                let lines = message.body().split(|byte| matches!(byte, b'\r' | b'\n'));
+                facts.sipfrag_more = lines.filter(|line| !line.is_empty()).count() > 1;
             }
             Name::ReferSub => {
                 let value = text.split(';').next().unwrap_or_default();
@@ -259,6 +263,13 @@ impl<'a> Seen<'a> {
             uri: None,
             headers: HeaderFacts::default(),
         }
+    }
+
+    /// A hash of the branch, to compare with an earlier one; 0 without a branch.
+    #[must_use]
+    pub fn branch_hash(&self) -> u64 {
+        let bytes = self.branch.unwrap_or_default().bytes();
+        bytes.fold(0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
     /// Whether it is a request.

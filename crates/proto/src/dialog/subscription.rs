@@ -40,6 +40,8 @@ pub struct Subscription {
     pub status: Option<u16>,
     /// The last NOTIFY's number.
     pub notified_on: Option<u32>,
+    /// When the last NOTIFY passed.
+    pub notified_at: Option<Instant>,
 }
 
 impl Subscription {

@@ -2,12 +2,19 @@
 
 use midcall_wire::Method;
 
-use super::{Check, Kinds, View, because, on, plainly};
+use super::{ACK, Check, INVITE, Kinds, View, because, on, plainly};
 use crate::dialog::{Dialog, Evidence, InviteState, MethodSet, Seen, Way};
 use crate::rules::{Reply, RuleId};
 
 /// Every method that takes a new CSeq number.
 const NUMBERED: MethodSet = MethodSet::ALL.minus(Method::Ack).minus(Method::Cancel);
+
+/// Requests whose 481 would deny the dialog itself.
+const ANSWERED_BY_DIALOG: MethodSet =
+    MethodSet::of(&[Method::Invite, Method::Update, Method::Info, Method::Refer, Method::Options]);
+
+/// Methods that a peer may leave out of its Allow; UPDATE has a rule of its own.
+const OPTIONAL: MethodSet = MethodSet::of(&[Method::Refer, Method::Info, Method::Message, Method::Subscribe]);
 
 const BYE: MethodSet = MethodSet::of(&[Method::Bye]);
 
@@ -84,6 +91,54 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: bye_refused_for_glare,
     },
+    Check {
+        rule: RuleId::DialogKey,
+        view: View::Sender,
+        kinds: Kinds::FAILURE,
+        methods: ANSWERED_BY_DIALOG,
+        reply: None,
+        look: live_dialog_denied,
+    },
+    Check {
+        rule: RuleId::NoSuchDialog,
+        view: View::Both,
+        kinds: Kinds::RESPONSE,
+        methods: ACK,
+        reply: None,
+        look: ack_answered,
+    },
+    Check {
+        rule: RuleId::DialogOutlivesUsage,
+        view: View::Sender,
+        kinds: Kinds::FAILURE,
+        methods: MethodSet::of(&[Method::Notify]),
+        reply: None,
+        look: notify_denied,
+    },
+    Check {
+        rule: RuleId::LatestAllowIgnored,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: OPTIONAL,
+        reply: None,
+        look: not_allowed,
+    },
+    Check {
+        rule: RuleId::AckForSuccessMisbuilt,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: ACK,
+        reply: None,
+        look: ack_with_old_branch,
+    },
+    Check {
+        rule: RuleId::TwoFinals,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: INVITE,
+        reply: None,
+        look: failure_after_success,
+    },
 ];
 
 fn method_mismatch(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -147,4 +202,35 @@ fn cancel_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 fn bye_refused_for_glare(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     (seen.status == Some(491)).then(|| dialog.request_of(seen).map(|open| on(open.on)).unwrap_or_default())
+}
+
+fn live_dialog_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|_| seen.status == Some(481) && dialog.usage.confirmed())?;
+    Some(on(open.on))
+}
+
+fn ack_answered(_: &Dialog, _: &Seen<'_>) -> Option<Evidence> {
+    plainly()
+}
+
+fn notify_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let subscription = dialog.subscriptions.iter().find(|s| s.refer == seen.way && s.live())?;
+    (seen.status == Some(481) && dialog.party.by(seen.way).bye.is_some()).then(|| on(subscription.on))
+}
+
+fn not_allowed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let allow = dialog.party.by(seen.way.reversed()).can.allow?;
+    (!allow.has(seen.method)).then(Evidence::new)
+}
+
+fn ack_with_old_branch(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.find_open(seen.way, Method::Invite, seen.cseq)?;
+    let (success, _) = open.accepted?;
+    (seen.branch_hash() != 0 && seen.branch_hash() == open.branch)
+        .then(|| because(&[open.on, success]).unwrap_or_default())
+}
+
+fn failure_after_success(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let (success, _) = dialog.request_of(seen)?.accepted?;
+    Some(on(success))
 }

@@ -42,6 +42,8 @@ impl Kinds {
     pub const SUCCESS: Self = Self(4);
     /// Other final responses.
     pub const FAILURE: Self = Self(8);
+    /// Final responses.
+    pub const FINAL: Self = Self(12);
     /// Any response.
     pub const RESPONSE: Self = Self(14);
     /// Any message.
@@ -119,6 +121,12 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// A final response that came later than a non-INVITE request may wait: RFC 4320 §4.1 gives the time of a 100 over UDP, 3.5 s.
+fn slow(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen)?;
+    (seen.at.time > open.since + std::time::Duration::from_millis(3500)).then(|| on(open.on))
 }
 
 /// Evidence of no earlier message: the message itself is enough.

@@ -1,12 +1,14 @@
 //! Where offers and answers ride, and what they may say. RFC 3264, RFC 6337.
 
 use midcall_wire::Method;
+use midcall_wire::sdp::Direction;
 
 use super::{ACK, Check, INVITE, Kinds, MethodSet, PRACK, View, because, on};
 use crate::dialog::{Carrier, Dialog, Evidence, Phase, SdpRole, Seen, Way};
 use crate::rules::RuleId;
 use crate::session;
 
+const WITH_ANSWER: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack, Method::Ack]);
 const OFFERING: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack]);
 
 pub(super) const CHECKS: &[Check] = &[
@@ -81,6 +83,22 @@ pub(super) const CHECKS: &[Check] = &[
         methods: ACK,
         reply: None,
         look: sdp_in_ack,
+    },
+    Check {
+        rule: RuleId::AnswerRepeated,
+        view: View::Both,
+        kinds: Kinds::RESPONSE,
+        methods: INVITE,
+        reply: None,
+        look: repeated_answer,
+    },
+    Check {
+        rule: RuleId::HeldPartyHoldsToo,
+        view: View::Both,
+        kinds: Kinds::ANY,
+        methods: WITH_ANSWER,
+        reply: None,
+        look: hold_echoed,
     },
 ];
 
@@ -185,4 +203,27 @@ fn sdp_in_ack(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         dialog.find_open(seen.way, Method::Invite, seen.cseq).filter(|open| open.phase == Phase::Accepted)?;
     (seen.has_sdp && dialog.role_of_sdp(seen) == SdpRole::Ignored)
         .then(|| because(&[open.on]).unwrap_or_default())
+}
+
+/// SDP again in a response after the answer rode in a reliable one: harmless if equal, and no part of any exchange.
+fn repeated_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open =
+        dialog.request_of(seen).filter(|open| open.offered && open.exchanged && open.accepted.is_none())?;
+    (seen.has_sdp && open.rseq_on != seen.at.n).then(|| on(open.rseq_on))
+}
+
+/// A sendonly offer answered inactive by a side that had not put the stream on hold itself.
+fn hold_echoed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let answer = seen.sdp.as_ref().filter(|_| dialog.role_of_sdp(seen) == SdpRole::Answer)?;
+    let offer = dialog.offers.pending.by(seen.way.reversed()).as_ref()?;
+    let last = dialog.offers.agreed.as_ref()?.by(seen.way);
+    let echoed = offer.sdp.as_ref()?.media().zip(answer.media()).zip(last.media()).any(
+        |((offered, answered), before)| {
+            let live = !offered.rejected() && !answered.rejected() && !before.rejected();
+            live && offered.direction() == Direction::SendOnly
+                && answered.direction() == Direction::Inactive
+                && before.direction().receives()
+        },
+    );
+    echoed.then(|| on(offer.on))
 }

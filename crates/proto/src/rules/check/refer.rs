@@ -1,9 +1,11 @@
 //! REFER and its subscription. RFC 3515, RFC 6665, RFC 3891.
 
+use std::time::Duration;
+
 use midcall_wire::Method;
 
 use super::{Check, Kinds, MethodSet, View, on};
-use crate::dialog::{Dialog, Evidence, Seen};
+use crate::dialog::{Dialog, Evidence, OptionTag, Seen};
 use crate::rules::RuleId;
 
 const REFER: MethodSet = MethodSet::of(&[Method::Refer]);
@@ -42,6 +44,70 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: last_without_outcome,
     },
+    Check {
+        rule: RuleId::ReferAnsweredLate,
+        view: View::Both,
+        kinds: Kinds::FINAL,
+        methods: REFER,
+        reply: None,
+        look: slow_answer,
+    },
+    Check {
+        rule: RuleId::SubscriptionStateBare,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: NOTIFY,
+        reply: None,
+        look: state_incomplete,
+    },
+    Check {
+        rule: RuleId::NotifyTooOften,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: NOTIFY,
+        reply: None,
+        look: too_often,
+    },
+    Check {
+        rule: RuleId::ReferInDialogToGruu,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: REFER,
+        reply: None,
+        look: gruu_target,
+    },
+    Check {
+        rule: RuleId::ReferSubViolated,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: NOTIFY,
+        reply: None,
+        look: notified_though_granted,
+    },
+    Check {
+        rule: RuleId::UsageRefusedWithDialogCode,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: REFER,
+        reply: None,
+        look: refused_destructively,
+    },
+    Check {
+        rule: RuleId::SipfragTooTalkative,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: NOTIFY,
+        reply: None,
+        look: fragment_tells_more,
+    },
+    Check {
+        rule: RuleId::ReferNotInAllow,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: REFER,
+        reply: None,
+        look: notify_unlisted,
+    },
 ];
 
 fn refer_to_count(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -72,4 +138,53 @@ fn last_without_outcome(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         && headers.sipfrag.flatten().is_some_and(|status| status < 200)
         && subscription.notified_on.is_some();
     (headers.event_refer && early_end).then(|| on(subscription.on))
+}
+
+fn slow_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    super::slow(dialog, seen)
+}
+
+fn state_incomplete(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let headers = seen.headers;
+    let incomplete = match headers.subscription_state {
+        1 => headers.subscription_expires.is_none(),
+        2 => !headers.subscription_reason,
+        _ => false,
+    };
+    (headers.event_refer && incomplete).then(Evidence::new)
+}
+
+fn too_often(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let subscription = dialog.subscriptions.iter().rev().find(|s| s.takes(seen))?;
+    let (last, on_last) = (subscription.notified_at?, subscription.notified_on?);
+    // The last word may follow at once: it ends the wait.
+    let soon = seen.at.time < last + Duration::from_secs(1) && seen.headers.subscription_state == 1;
+    soon.then(|| on(on_last))
+}
+
+fn gruu_target(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let target = &*dialog.party.by(seen.way.reversed()).target;
+    let gruu = target.split(';').skip(1).any(|param| param == "gr" || param.starts_with("gr="));
+    let silent = seen.require.has(OptionTag::NoSub) || seen.require.has(OptionTag::ExplicitSub);
+    (gruu && !silent).then(Evidence::new)
+}
+
+fn notified_though_granted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let subscription = dialog.subscriptions.iter().rev().find(|s| s.takes(seen) && !s.live())?;
+    let (accepted, _) = subscription.accepted?;
+    subscription.notified_on.is_none().then(|| super::because(&[subscription.on, accepted])).flatten()
+}
+
+fn refused_destructively(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let destructive = matches!(seen.status, Some(404 | 410 | 416 | 482..=485 | 502 | 604));
+    destructive.then(|| dialog.request_of(seen).map(|open| on(open.on)).unwrap_or_default())
+}
+
+fn fragment_tells_more(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    (seen.headers.event_refer && seen.headers.sipfrag_more).then(Evidence::new)
+}
+
+fn notify_unlisted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let allow = seen.allow.or(dialog.party.by(seen.way).can.allow)?;
+    (!allow.has(Method::Notify)).then(Evidence::new)
 }

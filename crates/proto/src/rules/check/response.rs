@@ -63,6 +63,14 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: extension_unasked,
     },
+    Check {
+        rule: RuleId::ExtensionRequired,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: MethodSet::ALL,
+        reply: None,
+        look: extension_unnamed,
+    },
 ];
 
 /// The message number of the request that this response answers, as evidence.
@@ -97,4 +105,8 @@ fn extension_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     // 100rel has its own rule (PR-01), and a timer that a proxy asked for is no fault of the UAS.
     let unasked = seen.require.without(asked).without(super::own_rules());
     (seen.status != Some(421) && unasked.tags().next().is_some()).then(|| on(open.on))
+}
+
+fn extension_unnamed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    (seen.status == Some(421) && seen.require.is_empty()).then(|| request(dialog, seen))
 }

@@ -73,6 +73,46 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: uac_unasked,
     },
+    Check {
+        rule: RuleId::NotRaisedAfterRefusal,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: interval_still_small,
+    },
+    Check {
+        rule: RuleId::RefreshLate,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: refreshed_late,
+    },
+    Check {
+        rule: RuleId::TimerLostByOtherChange,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: interval_forgotten,
+    },
+    Check {
+        rule: RuleId::IntervalNotKept,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: interval_changed,
+    },
+    Check {
+        rule: RuleId::RefreshBumpedVersion,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: version_without_change,
+    },
 ];
 
 fn misplaced(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -121,4 +161,33 @@ fn require_missing(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn uac_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let open = dialog.request_of(seen).filter(|open| !open.supported.has(OptionTag::Timer))?;
     (seen.session_expires?.1 == Some(Refresher::Uac)).then(|| on(open.on))
+}
+
+fn interval_still_small(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let refusal = dialog.party.by(seen.way).refused.filter(|refusal| refusal.status == 422)?;
+    (seen.session_expires?.0 < dialog.timer.min_se?).then(|| on(refusal.on))
+}
+
+fn refreshed_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let running = dialog.timer.running.filter(|running| running.refresher == seen.way)?;
+    let late = running.start() + running.interval / 3 * 2;
+    (seen.headers.real && seen.at.time > late).then(|| on(running.set_by))
+}
+
+fn interval_forgotten(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let running = dialog.timer.running?;
+    let supports = dialog.party.by(seen.way).can.supported.has(OptionTag::Timer);
+    (seen.headers.real && supports && seen.session_expires.is_none()).then(|| on(running.set_by))
+}
+
+fn interval_changed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let running = dialog.timer.running?;
+    let (asked, _) = seen.session_expires?;
+    let interval = running.interval.as_secs().max(u64::from(dialog.timer.min_se.unwrap_or(0)));
+    (u64::from(asked) != interval).then(|| on(running.set_by))
+}
+
+fn version_without_change(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let (new, last) = (seen.sdp.as_ref()?, dialog.offers.last.by(seen.way).as_ref()?);
+    (new.same_but_version(last) && new.version() != last.version()).then(Evidence::new)
 }

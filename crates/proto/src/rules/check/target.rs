@@ -25,6 +25,22 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: contact_reverts,
     },
+    Check {
+        rule: RuleId::SipContactInSipsDialog,
+        view: View::Sender,
+        kinds: Kinds::ANY,
+        methods: REFRESHING,
+        reply: None,
+        look: insecure_contact,
+    },
+    Check {
+        rule: RuleId::TransportTls,
+        view: View::Both,
+        kinds: Kinds::ANY,
+        methods: REFRESHING,
+        reply: None,
+        look: transport_tls,
+    },
 ];
 
 fn no_contact(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -38,4 +54,13 @@ fn contact_reverts(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let contact = seen.contact?;
     let target = &*dialog.party.by(seen.way).target;
     (update > open.on && !target.is_empty() && target != contact).then(|| on(update))
+}
+
+fn insecure_contact(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let contact = seen.contact.filter(|_| dialog.secure && (seen.is_request() || seen.is_success()))?;
+    contact.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:")).then(Evidence::new)
+}
+
+fn transport_tls(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    seen.contact?.to_ascii_lowercase().contains(";transport=tls").then(Evidence::new)
 }

@@ -1,10 +1,15 @@
 //! Who may send INVITE and UPDATE when, and what crossing requests are owed. RFC 3261 §14, RFC 3311 §5.
 
+use std::time::Duration;
+
 use midcall_wire::Method;
 
-use super::{Check, INVITE, Kinds, UPDATE, View, because, on};
+use super::{Check, INVITE, Kinds, MethodSet, UPDATE, View, because, on};
 use crate::dialog::{Carrier, Dialog, Evidence, Offer, Open, Phase, Seen};
 use crate::rules::{Reply, RuleId};
+
+const CANCEL: MethodSet = MethodSet::of(&[Method::Cancel]);
+const MODIFYING: MethodSet = MethodSet::of(&[Method::Invite, Method::Update]);
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -121,20 +126,20 @@ pub(super) const CHECKS: &[Check] = &[
         look: offer_crosses_ours,
     },
     Check {
-        rule: RuleId::UpdateBeforeWeAnswered,
-        view: View::Receiver,
-        kinds: Kinds::REQUEST,
-        methods: UPDATE,
-        reply: Some(Reply::RetryAfter),
-        look: offer_over_theirs,
-    },
-    Check {
         rule: RuleId::UpdateCrossesOurOffer,
         view: View::Receiver,
         kinds: Kinds::REQUEST,
         methods: UPDATE,
         reply: Some(Reply::RetryAfter),
         look: offer_crosses_our_reliable,
+    },
+    Check {
+        rule: RuleId::UpdateBeforeWeAnswered,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: UPDATE,
+        reply: Some(Reply::RetryAfter),
+        look: offer_over_theirs,
     },
     Check {
         rule: RuleId::RaceUpdateReInvite,
@@ -151,6 +156,86 @@ pub(super) const CHECKS: &[Check] = &[
         methods: INVITE,
         reply: Some(Reply::Status(491)),
         look: invite_before_answer,
+    },
+    Check {
+        rule: RuleId::ErrorAfterExecutedChange,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: INVITE,
+        reply: None,
+        look: refused_though_executed,
+    },
+    Check {
+        rule: RuleId::OfferlessReInviteRefused,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: INVITE,
+        reply: None,
+        look: offerless_refused,
+    },
+    Check {
+        rule: RuleId::RedirectInDialog,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: INVITE,
+        reply: None,
+        look: redirected,
+    },
+    Check {
+        rule: RuleId::UpdateNotListed,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: UPDATE,
+        reply: None,
+        look: answered_unlisted,
+    },
+    Check {
+        rule: RuleId::UpdateAnsweredLate,
+        view: View::Both,
+        kinds: Kinds::FINAL,
+        methods: UPDATE,
+        reply: None,
+        look: slow_final,
+    },
+    Check {
+        rule: RuleId::UpdateGotProvisionalOrCancel,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: CANCEL,
+        reply: None,
+        look: update_cancelled,
+    },
+    Check {
+        rule: RuleId::OwnerRetryTime,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: MODIFYING,
+        reply: None,
+        look: owner_too_early,
+    },
+    Check {
+        rule: RuleId::GlareStorm,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: MODIFYING,
+        reply: None,
+        look: storm,
+    },
+    Check {
+        rule: RuleId::OverlapRetryAfter,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: MODIFYING,
+        reply: None,
+        look: overlap_retried_early,
+    },
+    Check {
+        rule: RuleId::RetryAfterIgnored,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: MODIFYING,
+        reply: None,
+        look: retried_early,
     },
 ];
 
@@ -322,4 +407,64 @@ fn invite_crosses_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn invite_before_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let offer = our_offer(dialog, seen).filter(|offer| offer.carrier == Carrier::Success)?;
     Some(on(offer.on))
+}
+
+fn refused_though_executed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open =
+        dialog.request_of(seen).filter(|open| open.executed && !matches!(seen.status, Some(401 | 407)))?;
+    because(&[open.on, open.rseq_on])
+}
+
+fn offerless_refused(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| !open.forms && !open.offered && !open.exchanged)?;
+    matches!(seen.status, Some(400 | 415 | 488 | 606)).then(|| on(open.on))
+}
+
+fn redirected(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| !open.forms)?;
+    matches!(seen.status, Some(300..=399)).then(|| on(open.on))
+}
+
+fn answered_unlisted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let allow = seen.allow.or(dialog.party.by(seen.way).can.allow)?;
+    (!allow.has(Method::Update)).then(|| dialog.request_of(seen).map(|open| on(open.on)).unwrap_or_default())
+}
+
+fn slow_final(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    super::slow(dialog, seen)
+}
+
+fn update_cancelled(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    dialog.find_open(seen.way, Method::Update, seen.cseq).map(|open| on(open.on))
+}
+
+/// The last refusal of this side, if its status is one of these.
+fn refused(dialog: &Dialog, seen: &Seen<'_>, statuses: &[u16]) -> Option<crate::dialog::Refusal> {
+    dialog.party.by(seen.way).refused.filter(|refusal| statuses.contains(&refusal.status))
+}
+
+/// RFC 3261 §14.1: the owner of the Call-ID waits at least 2.1 s. How late a retry may be, nobody can tell: the change may be
+/// another one.
+fn owner_too_early(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let refusal = refused(dialog, seen, &[491])?;
+    let owner = dialog.owner == seen.way;
+    (owner && seen.at.time < refusal.time + Duration::from_millis(2100)).then(|| on(refusal.on))
+}
+
+fn storm(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let before = dialog.party.by(seen.way.reversed()).refused?;
+    (seen.status == Some(491) && before.glare >= 3).then(|| on(before.on))
+}
+
+fn within_retry_after(seen: &Seen<'_>, refusal: crate::dialog::Refusal) -> Option<Evidence> {
+    let wait = Duration::from_secs(u64::from(refusal.retry_after?));
+    (seen.at.time < refusal.time + wait).then(|| on(refusal.on))
+}
+
+fn overlap_retried_early(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    within_retry_after(seen, refused(dialog, seen, &[500])?)
+}
+
+fn retried_early(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    within_retry_after(seen, refused(dialog, seen, &[404, 413, 480, 486, 503, 600, 603])?)
 }
