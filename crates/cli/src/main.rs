@@ -1,6 +1,7 @@
 //! The `midcall` command.
 
 mod agent;
+mod demo;
 mod events;
 mod options;
 mod rules;
@@ -39,7 +40,8 @@ fn run(options: &Options) -> Result<(), Trouble> {
         match &options.command {
             Command::Call(options) => agent::call(options).await,
             Command::Answer(options) => agent::answer(options).await,
-            Command::Rules(_) | Command::Demo(_) => Ok(()),
+            Command::Demo(options) => demo::run(options).await,
+            Command::Rules(_) => Ok(()),
         }
     });
     // The keyboard may be waited for in vain.

@@ -5,6 +5,8 @@ use std::io::Write;
 
 use owo_colors::OwoColorize;
 
+use crate::events::harmless;
+
 /// Something that keeps the program from doing what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
@@ -42,10 +44,10 @@ impl Trouble {
     /// Writes it to standard error.
     pub(crate) fn show(&self) {
         let mut out = anstream::stderr();
-        let _ = writeln!(out, "{} {}", "midcall:".red().bold(), self.what.bold());
+        let _ = writeln!(out, "{} {}", "midcall:".red().bold(), harmless(&self.what).bold());
         for (label, text) in [("why", &self.why), ("do", &self.cure)] {
             if !text.is_empty() {
-                let _ = writeln!(out, "  {label:<4} {text}");
+                let _ = writeln!(out, "  {label:<4} {}", harmless(text));
             }
         }
     }

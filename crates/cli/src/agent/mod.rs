@@ -19,6 +19,7 @@ use crate::script::Script;
 use crate::trouble::Trouble;
 use prompt::Prompt;
 use run::{Run, Seat};
+pub(crate) use start::cannot_write;
 
 /// Everything that calls of one run of the program share.
 #[derive(Clone, Debug)]

@@ -91,12 +91,7 @@ impl Run {
     async fn follow(self) {
         let mut events = self.call.events();
         let mut heard = None;
-        loop {
-            let event = match events.recv().await {
-                Ok(event) => event,
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return,
-            };
+        while let Some(event) = events.next().await {
             if let (CallEvent::Session { .. }, None, Some(media)) = (&event, &heard, self.call.media()) {
                 heard = Some(media.clone());
                 tokio::spawn(self.clone().follow_media(media));
@@ -365,8 +360,10 @@ impl Run {
         } else {
             self.hang_up().await;
         }
-        let _ = time::timeout(PARTING, self.listen()).await;
-        self.settle().await;
+        if self.call.state().ended().is_some() {
+            let _ = time::timeout(PARTING, self.listen()).await;
+            self.settle().await;
+        }
     }
 
     fn judge(&self, fault: Option<Fault>) -> Result<(), Trouble> {

@@ -10,7 +10,7 @@ use super::{StreamTold, Told};
 pub(super) fn line(t: Duration, call: Option<u32>, told: &Told) -> String {
     let time = format!("{:8.3}", t.as_secs_f64());
     let call = call.map_or_else(|| "      ".to_owned(), |call| format!("call {call}"));
-    let said = say(told);
+    let said = harmless(&say(told));
     let said = match told {
         Told::Established | Told::Changed { .. } | Told::Met { .. } | Told::Registered { .. } => {
             said.green().to_string()
@@ -25,6 +25,19 @@ pub(super) fn line(t: Duration, call: Option<u32>, told: &Told) -> String {
         _ => said,
     };
     format!("{}  {call}  {said}", time.dimmed())
+}
+
+/// One line, and nothing in it that a terminal would obey: much of this was written by the other side.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn say(told: &Told) -> String {
@@ -64,6 +77,8 @@ fn say(told: &Told) -> String {
             let tries = if *attempts > 1 { format!(" at attempt {attempts}") } else { String::new() };
             let by = method.map(|method| format!(" by {}", method_text(method))).unwrap_or_default();
             let rule = rule.map(|rule| format!(" [{rule}]")).unwrap_or_default();
+            // The library names the method in its reasons, too.
+            let why = why.trim_start_matches("re-INVITE: ").trim_start_matches("UPDATE: ");
             format!("{} done{by}{tries}: {why}{rule}", what.join(", "))
         }
         Told::ChangeWaiting { rule, why, at_most } => {

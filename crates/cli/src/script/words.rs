@@ -64,7 +64,9 @@ fn codec(name: &str) -> Option<Codec> {
     Some((known.1)())
 }
 
-const CODECS: &[(&str, fn() -> Codec)] = &[
+type Maker = fn() -> Codec;
+
+const CODECS: &[(&str, Maker)] = &[
     ("pcma", Codec::pcma),
     ("pcmu", Codec::pcmu),
     ("g722", Codec::g722),

@@ -56,7 +56,7 @@ fn a_refusal_ends_the_hope_unless_it_is_expected() {
         Some(Err("refused with 488 Not Acceptable Here".to_owned()))
     );
     assert_eq!(story.failure().as_deref(), Some("`hold`: refused with 488 Not Acceptable Here"));
-    assert_eq!(expect(&mut story, Expectation::Refused(Some(486))).unwrap().is_err(), true);
+    assert!(expect(&mut story, Expectation::Refused(Some(486))).unwrap().is_err());
     assert_eq!(expect(&mut story, Expectation::Refused(Some(488))), MET);
     assert_eq!(story.failure(), None);
 }
