@@ -10,7 +10,7 @@ use super::dialog::{Claim, ObservedDialog};
 use super::finding::{Certainty, Party};
 use super::side::Patience;
 use super::trace::Transactions;
-use super::weigh::against;
+use super::weigh::{against, in_doubt};
 use crate::dialog::{Due, DueKind, Evidence, Phase, SubscriptionState, Way};
 use crate::rules::{RuleId, Severity};
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl ObservedDialog {
             return None;
         }
         if self.unsure {
-            claim.certainty = Certainty::CaptureGap;
+            (claim.certainty, claim.severity) = (Certainty::CaptureGap, in_doubt(claim.severity));
         }
         Some(claim)
     }
@@ -117,7 +117,7 @@ impl ObservedDialog {
             for (side, way) in [(gone.by, Way::Sent), (gone.by.other(), Way::Received)] {
                 let side = self.side_mut(side);
                 if gone.acknowledgement {
-                    side.base.ack_missed(way, gone.cseq);
+                    side.change(|dialog| dialog.ack_missed(way, gone.cseq));
                 } else {
                     side.timed_out(way, gone.method, gone.cseq);
                 }

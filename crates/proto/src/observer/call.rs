@@ -11,9 +11,9 @@ use super::dialog::{Claim, ObservedDialog, Passing};
 use super::finding::{Certainty, Finding, Party};
 use super::side::Patience;
 use super::trace::{Facts, Repeat, Taken, Transactions};
-use super::weigh::against;
+use super::weigh::{against, in_doubt};
 use crate::dialog::{At, Dialog, Evidence, Seen, Way};
-use crate::rules::{RuleId, Severity};
+use crate::rules::RuleId;
 use crate::time::Instant;
 
 /// A party of a call, as its messages name it.
@@ -479,8 +479,7 @@ impl ObservedCall {
         let rests = |finding: &&mut Finding| finding.because.iter().any(|n| lost.contains(n));
         for finding in self.findings.iter_mut().filter(rests) {
             if finding.rule.rule().loss && finding.certainty == Certainty::Certain {
-                finding.certainty = Certainty::CaptureGap;
-                finding.severity = finding.severity.min(Severity::Warning);
+                (finding.certainty, finding.severity) = (Certainty::CaptureGap, in_doubt(finding.severity));
                 self.revised.push((finding.rule, finding.at));
             }
         }

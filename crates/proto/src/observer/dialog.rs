@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use midcall_wire::Method;
+use midcall_wire::sdp::Sdp;
 use smallvec::{SmallVec, smallvec};
 
 use super::finding::{Certainty, Party};
@@ -177,11 +178,12 @@ impl ObservedDialog {
         };
         if claim.certainty == Certainty::Crossed {
             claim.severity = claim.severity.min(Severity::Info);
-        } else if rule.loss && !self.whole {
+        } else if !rule.loss || weigh::needs_no_history(claim.rule, claim.severity) {
+            return Some(claim);
+        } else if !self.whole {
             return None;
-        } else if rule.loss && (self.unsure || claim.because.iter().any(explained)) {
-            claim.certainty = Certainty::CaptureGap;
-            claim.severity = claim.severity.min(Severity::Warning);
+        } else if self.unsure || claim.because.iter().any(explained) {
+            (claim.certainty, claim.severity) = (Certainty::CaptureGap, weigh::in_doubt(claim.severity));
         }
         Some(claim)
     }
@@ -199,13 +201,17 @@ impl ObservedDialog {
 
     /// Records a message without judging it.
     pub(super) fn note(&mut self, by: Party, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
-        let applied = self.side_mut(by).base.apply(seen);
+        let before = self.side(by).base.offers.last.ours.clone();
+        let applied = self.side_mut(by).apply(seen);
         let agreed = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));
         if agreed {
             (self.whole, self.unsure) = (true, false);
         }
         let received = Seen { way: seen.way.reversed(), ..seen.clone() };
         self.side_mut(by.other()).receive(&received, route);
+        if let Some(before) = before.filter(|before| overtaken(before, seen)) {
+            self.side_mut(by).change(|dialog| dialog.offers.last.ours = Some(before.clone()));
+        }
     }
 
     /// Notes what says that the capture lacks something.
@@ -233,7 +239,9 @@ impl ObservedDialog {
             Method::Cancel => {}
             _ => {
                 let last = self.side(by).base.party.ours.cseq;
-                if last.is_some_and(|last| seen.cseq > last.saturating_add(1)) {
+                let skipped = last.is_some_and(|last| seen.cseq > last.saturating_add(1));
+                let session = seen.has_sdp || seen.method == Method::Invite;
+                if skipped || session && trace.unacknowledged_success(facts).is_some() {
                     self.unsure = true;
                 }
             }
@@ -291,6 +299,15 @@ impl ObservedDialog {
     pub(super) fn on(n: u32) -> Evidence {
         smallvec![n]
     }
+}
+
+/// Whether the answer of a message is older than this description of the same side: an offer that was sent after it had
+/// overtaken it. Versions go on from the later one.
+fn overtaken(before: &Sdp, answer: &Seen<'_>) -> bool {
+    let answers = !answer.is_request() || answer.method == Method::Ack;
+    let Some(sdp) = answer.sdp.as_ref().filter(|_| answers) else { return false };
+    before.origin().zip(sdp.origin()).is_some_and(|(before, now)| before.same_session(&now))
+        && sdp.version() < before.version()
 }
 
 /// The most reliable responses that are remembered of a dialog.

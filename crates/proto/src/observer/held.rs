@@ -1,12 +1,26 @@
-//! Messages that came before their cause: a response before its request, an ACK before its 2xx. They wait a little.
+//! Messages that came before their cause: a response before its request, an ACK before its 2xx, a change before the ACK
+//! that its sender sent first. They wait a little.
 
 use std::net::SocketAddr;
 
 use midcall_wire::Method;
 
-use super::call::ObservedCall;
-use super::trace::Facts;
+use super::trace::{Facts, Transactions};
 use crate::time::Instant;
+
+/// What names a request within a call: a print of its sender's tag, its method and its CSeq number.
+pub(super) type RequestKey = (u64, Method, u32);
+
+/// What a message waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// The request that it answers.
+    Request(RequestKey),
+    /// The final response to this INVITE, which it acknowledges.
+    Final(RequestKey),
+    /// The ACK of this INVITE, which its sender sent before.
+    Ack(RequestKey),
+}
 
 /// A message that waits.
 #[derive(Clone, Debug)]
@@ -16,8 +30,18 @@ pub(super) struct HeldMessage {
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
     pub(super) bytes: Box<[u8]>,
-    request: bool,
-    key: (u64, Method, u32),
+    cause: Cause,
+}
+
+/// Which messages need not wait any longer, besides those whose cause has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Release {
+    /// Those that came before this time.
+    Before(Instant),
+    /// ACKs of this sender, who has gone on: what they acknowledge is not in the trace.
+    AcksOf(u64),
+    /// All.
+    All,
 }
 
 /// The messages of one call that wait.
@@ -25,45 +49,51 @@ pub(super) struct HeldMessage {
 pub(super) struct Held(Vec<HeldMessage>);
 
 impl Held {
-    /// Whether this message has to wait.
-    pub(super) fn holds(&self, call: &ObservedCall, facts: &Facts<'_>) -> bool {
+    /// What this message has to wait for, if it has to.
+    pub(super) fn cause(&self, trace: &Transactions, facts: &Facts<'_>) -> Option<Cause> {
         if self.0.len() >= MOST_HELD {
-            return false;
+            return None;
         }
-        let acks_held = facts.method == Method::Ack
-            && self.0.iter().any(|held| !held.request && held.key == facts.invite_key());
-        acks_held || call.trace.lacks_cause(facts)
+        let response = Cause::Request(facts.invite_key());
+        if facts.method == Method::Ack && self.0.iter().any(|held| held.cause == response) {
+            return Some(Cause::Final(facts.invite_key()));
+        }
+        trace.lacking_cause(facts)
     }
 
     /// Lets a message wait.
-    pub(super) fn push(&mut self, facts: &Facts<'_>, bytes: &[u8]) {
+    pub(super) fn push(&mut self, facts: &Facts<'_>, bytes: &[u8], cause: Cause) {
         self.0.push(HeldMessage {
             n: facts.n,
             at: facts.at,
             from: facts.from,
             to: facts.to,
             bytes: bytes.into(),
-            request: facts.is_request(),
-            key: facts.request_key(),
+            cause,
         });
     }
 
-    /// The first message whose cause has come, or that has waited long enough.
-    pub(super) fn pop(
-        &mut self,
-        call: &ObservedCall,
-        all: bool,
-        expired: impl Fn(Instant) -> bool,
-    ) -> Option<HeldMessage> {
+    /// The first message whose cause has come or that need not wait.
+    pub(super) fn pop(&mut self, trace: &Transactions, release: Release) -> Option<HeldMessage> {
         let index = self.0.iter().position(|held| {
-            let ready = if held.request { call.trace.accepted(held.key) } else { call.trace.has(held.key) };
-            all || ready || expired(held.at)
+            let anyway = match (release, held.cause) {
+                (Release::All, _) => true,
+                (Release::Before(time), _) => held.at <= time,
+                (Release::AcksOf(sender), Cause::Final((tag, ..))) => sender == tag,
+                (Release::AcksOf(_), _) => false,
+            };
+            anyway || trace.has_come(held.cause)
         })?;
         Some(self.0.remove(index))
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// When the first of them came.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn first(&self) -> Option<Instant> {
         self.0.iter().map(|held| held.at).min()
     }
 }

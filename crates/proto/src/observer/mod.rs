@@ -57,10 +57,10 @@ pub use trace::Repeat;
 
 use self::call::Bounds;
 use self::dialog::Claim;
+use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
 use self::trace::Facts;
-use crate::rules::Severity;
 use crate::time::Instant;
 
 /// Settings of an [`Observer`].
@@ -174,7 +174,7 @@ impl Observer {
     pub fn finish(&mut self, now: Instant) {
         self.tick(now);
         for slot in self.table.slots() {
-            self.release(slot, true);
+            self.release(slot, Release::All);
             let Some(entry) = self.table.get_mut(slot) else { continue };
             let claims = entry.call.unacknowledged();
             self.report(slot, claims);
@@ -249,15 +249,19 @@ impl Observer {
             }
         };
         let deadline = facts.at + self.config.hold_back;
+        if facts.is_request() && facts.method != Method::Ack {
+            let (sender, ..) = facts.request_key();
+            self.release(slot, Release::AcksOf(sender));
+        }
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.touched = true;
-        if entry.held.holds(&entry.call, &facts) {
-            entry.held.push(&facts, message.bytes());
+        if let Some(cause) = entry.held.cause(&entry.call.trace, &facts) {
+            entry.held.push(&facts, message.bytes(), cause);
             self.table.wake_at(slot, deadline);
             return;
         }
         self.take(slot, &facts, message);
-        self.release(slot, false);
+        self.release(slot, Release::Before(Instant::ZERO));
         // What passed is on its way for a while, and then someone may owe something.
         self.table.wake_at(slot, self.now.max(facts.at) + self.config.flight);
     }
@@ -269,13 +273,11 @@ impl Observer {
         self.report(slot, claims);
     }
 
-    /// Takes what was held back and whose cause has come, or all of it.
-    fn release(&mut self, slot: u32, all: bool) {
+    /// Takes what was held back and need not wait any longer.
+    fn release(&mut self, slot: u32, release: Release) {
         loop {
-            let now = self.now;
-            let hold_back = self.config.hold_back;
-            let Some(entry) = self.table.get_mut(slot) else { return };
-            let Some(held) = entry.held.pop(&entry.call, all, |at| at + hold_back <= now) else { return };
+            let Some(entry) = self.table.get_mut(slot).filter(|entry| !entry.held.is_empty()) else { return };
+            let Some(held) = entry.held.pop(&entry.call.trace, release) else { return };
             let Ok(message) = Message::parse(held.bytes.as_ref()) else { continue };
             if let Some(facts) = Facts::read(held.n, held.at, held.from, held.to, &message) {
                 self.take(slot, &facts, &message);
@@ -285,7 +287,7 @@ impl Observer {
 
     /// A call has something to do by now.
     fn wake(&mut self, slot: u32) {
-        self.release(slot, false);
+        self.release(slot, Release::Before(self.now - self.config.hold_back));
         let (now, patience) = (self.now, self.patience());
         let Some(entry) = self.table.get_mut(slot) else { return };
         let claims = entry.call.on_time(now, &patience);
@@ -294,8 +296,7 @@ impl Observer {
             let same =
                 |known: &&mut Finding| known.at == at && known.rule == rule && known.call_id == call_id;
             if let Some(known) = self.findings.iter_mut().rfind(same) {
-                known.certainty = Certainty::CaptureGap;
-                known.severity = known.severity.min(Severity::Warning);
+                (known.certainty, known.severity) = (Certainty::CaptureGap, weigh::in_doubt(known.severity));
             }
         }
         self.report(slot, claims);
@@ -305,7 +306,7 @@ impl Observer {
             return;
         }
         let next = entry.call.next(&patience, self.config.idle);
-        let next = entry.held.next().map_or(next, |at| next.min(at + self.config.hold_back));
+        let next = entry.held.first().map_or(next, |at| next.min(at + self.config.hold_back));
         self.table.wake_at(slot, next.max(now + Duration::from_millis(50)));
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use midcall_wire::Method;
 use smallvec::SmallVec;
 
-use crate::dialog::{Breach, Dialog, RSeq, Seen, Way};
+use crate::dialog::{Applied, Breach, Dialog, InviteState, Owed, Seen, Way};
+use crate::rules::RuleId;
 use crate::time::Instant;
 
 /// How long things may take.
@@ -89,15 +90,20 @@ pub(super) struct Side {
     pub(super) base: Dialog,
     /// What is on its way to it, in the order it passed.
     flight: Vec<Flying>,
+    /// All that passed, in that order; kept while `base` took things in another order.
+    in_order: Option<Box<Dialog>>,
 }
 
 impl Side {
     pub(super) const fn new(base: Dialog) -> Self {
-        Self { base, flight: Vec::new() }
+        Self { base, flight: Vec::new(), in_order: None }
     }
 
     /// What it knows once everything has come.
     pub(super) fn ahead(&self) -> Cow<'_, Dialog> {
+        if let Some(dialog) = &self.in_order {
+            return Cow::Borrowed(dialog);
+        }
         if self.flight.is_empty() {
             return Cow::Borrowed(&self.base);
         }
@@ -108,31 +114,80 @@ impl Side {
         Cow::Owned(dialog)
     }
 
-    /// What its message would break, and whether that is so whatever had come by then.
+    /// What its message would break once everything has come, and whether that is so whatever had come by then.
     pub(super) fn judge(&self, seen: &Seen<'_>) -> SmallVec<[(Breach, bool); 2]> {
-        let mut worlds: SmallVec<[_; 4]> = SmallVec::new();
-        worlds.push(self.base.judge(seen).breaches);
-        if !self.flight.is_empty() {
-            let mut world = self.base.clone();
-            for flying in &self.flight {
-                flying.apply(&mut world);
-                worlds.push(world.judge(seen).breaches);
+        let ahead = self.ahead().judge(seen).breaches;
+        let mut found: SmallVec<[(Breach, bool); 2]> =
+            ahead.into_iter().map(|breach| (breach, true)).collect();
+        if self.flight.is_empty() {
+            return found;
+        }
+        for world in self.worlds() {
+            if !found.iter().any(|(_, sure)| *sure) {
+                break;
+            }
+            let verdict = world.judge(seen);
+            for (breach, sure) in &mut found {
+                *sure &= verdict.breaches.iter().any(|other| other.rule == breach.rule);
             }
         }
-        let Some(ahead) = worlds.pop() else { return SmallVec::new() };
-        let everywhere = |rule| worlds.iter().all(|world| world.iter().any(|breach| breach.rule == rule));
-        ahead
-            .into_iter()
-            .map(|breach| (everywhere(breach.rule), breach))
-            .map(|(sure, breach)| (breach, sure))
-            .collect()
+        found
+    }
+
+    /// What it may know, everything and nothing of what is on its way included: each choice of a few messages; of many, each
+    /// alone and each beginning, with requests and without, because a request may be lost for good.
+    fn worlds(&self) -> impl Iterator<Item = Dialog> {
+        let count = self.flight.len();
+        let bits = |chosen: u32, index: usize| chosen >> index & 1 == 1;
+        let all = (1u32 << count.min(MOST_FLYING)) - 1;
+        let responses =
+            (0..count).filter(|index| self.flight.get(*index).is_some_and(|one| !one.seen.is_request()));
+        let responses = responses.fold(0u32, |chosen, index| chosen | 1 << index);
+        let choices: Vec<u32> = if count <= FEW {
+            (0..=all).collect()
+        } else {
+            let beginnings = (0..=count).map(|length| (1u32 << length) - 1);
+            beginnings
+                .flat_map(|beginning| [beginning, beginning & responses])
+                .chain((0..count).map(|i| 1 << i))
+                .collect()
+        };
+        choices.into_iter().map(move |chosen| {
+            let mut world = self.base.clone();
+            for (_, flying) in self.flight.iter().enumerate().filter(|(index, _)| bits(chosen, *index)) {
+                flying.apply(&mut world);
+            }
+            world
+        })
+    }
+
+    /// Records a message that it sent, or that is known to have reached it.
+    pub(super) fn apply(&mut self, seen: &Seen<'_>) -> Applied {
+        if let Some(dialog) = &mut self.in_order {
+            dialog.apply(seen);
+        }
+        self.base.apply(seen)
+    }
+
+    /// Records something else that happened to it.
+    pub(super) fn change(&mut self, mut change: impl FnMut(&mut Dialog)) {
+        if let Some(dialog) = &mut self.in_order {
+            change(dialog);
+        }
+        change(&mut self.base);
     }
 
     /// A message passed towards it. `seen` is as it receives it.
     pub(super) fn receive(&mut self, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
         if seen.status == Some(100) {
-            self.base.apply(seen); // changes nothing that could cross
+            self.apply(seen); // changes nothing that could cross
             return;
+        }
+        if let Some(dialog) = &mut self.in_order {
+            if let Some(route) = &route {
+                dialog.route.clone_from(route);
+            }
+            dialog.apply(seen);
         }
         if self.flight.len() >= MOST_FLYING {
             self.deliver(0);
@@ -140,38 +195,94 @@ impl Side {
         self.flight.push(Flying::new(seen, route));
     }
 
-    /// What it sent proves that these had come.
-    fn prove(&mut self, came: impl Fn(&Seen<'_>) -> bool) {
-        while let Some(index) = self.flight.iter().position(|flying| came(&flying.seen)) {
-            self.deliver(index);
+    /// What it sends proves what it answers or acknowledges.
+    pub(super) fn proven_by(&mut self, seen: &Seen<'_>) {
+        if self.flight.is_empty() {
+            return;
+        }
+        let cseq = seen.cseq;
+        match (seen.status, seen.method) {
+            // A 100 comes from the next hop, which need not be the party.
+            (Some(100), _) if !self.base.route.is_empty() => {}
+            (Some(status), method) => {
+                let asked = |came: &Seen<'_>| came.is_request() && came.method == method && came.cseq == cseq;
+                if let Some(index) = self.flight.iter().position(|flying| asked(&flying.seen)) {
+                    self.answered(index, status);
+                }
+            }
+            (None, Method::Cancel) => {}
+            (None, method) => {
+                if self.base.usage == InviteState::Preparative {
+                    // It knows the To tag, so a response that forms the dialog has come.
+                    self.prove_first(|came| came.method == Method::Invite && came.status > Some(100));
+                }
+                match method {
+                    // The provisional responses before it first, then the final one.
+                    Method::Ack => self.prove(|came| {
+                        came.status.is_some() && came.method == Method::Invite && came.cseq == cseq
+                    }),
+                    Method::Prack => {
+                        if let Some((rseq, invite, _)) = seen.rack {
+                            self.prove(|came| came.reliable() == Some(rseq) && came.cseq == invite);
+                        }
+                    }
+                    Method::Notify => self.prove(|came| came.is_request() && came.method == Method::Refer),
+                    _ => {}
+                }
+            }
         }
     }
 
-    /// Its message of these facts proves what it answers or acknowledges.
-    pub(super) fn proven_by(&mut self, seen: &Seen<'_>) {
-        let (cseq, method) = (seen.cseq, seen.method);
-        match (seen.status, method) {
-            // A 100 comes from the next hop, which need not be the party.
-            (Some(100), _) if !self.base.route.is_empty() => {}
-            (Some(_), _) => {
-                self.prove(|came| came.is_request() && came.method == method && came.cseq == cseq);
-            }
-            (None, Method::Ack) => {
-                // The provisional responses before it first, then the final one.
-                self.prove(|came| {
-                    came.status.is_some() && came.method == Method::Invite && came.cseq == cseq
-                });
-            }
-            (None, Method::Prack) => {
-                let named = |came: &Seen<'_>, rseq: RSeq, invite: u32| {
-                    came.reliable() == Some(rseq) && came.cseq == invite
-                };
-                if let Some((rseq, invite, _)) = seen.rack {
-                    self.prove(|came| named(came, rseq, invite));
-                }
-            }
-            (None, Method::Notify) => self.prove(|came| came.is_request() && came.method == Method::Refer),
-            _ => {}
+    fn prove(&mut self, came: impl Fn(&Seen<'_>) -> bool) {
+        while self.prove_first(&came) {}
+    }
+
+    fn prove_first(&mut self, came: impl Fn(&Seen<'_>) -> bool) -> bool {
+        let index = self.flight.iter().position(|flying| came(&flying.seen));
+        if let Some(index) = index {
+            self.deliver(index);
+        }
+        index.is_some()
+    }
+
+    /// It answered the request at this place with this status, while messages that passed before the request's last copy
+    /// may still be on their way: the request came after them, or it overtook them.
+    fn answered(&mut self, index: usize, status: u16) {
+        let Some(request) = self.flight.get(index) else { return };
+        let session = matches!(request.seen.method, Method::Invite | Method::Update) || request.seen.has_sdp;
+        let (n, last) = (request.seen.at.n, request.last);
+        let ahead = |flying: &Flying| flying.seen.at.n != n && flying.seen.at.time <= last;
+        if !session || !self.flight.iter().any(ahead) {
+            self.deliver(index);
+            return;
+        }
+        let seen = request.seen();
+        let overtaking = self.base.owed(&seen);
+        let mut world = self.base.clone();
+        for flying in self.flight.iter().filter(|flying| ahead(flying)) {
+            flying.apply(&mut world);
+        }
+        let in_order = world.owed(&seen);
+        let refuses = |owed: &[Owed]| owed.iter().any(|owed| owed.reply.status() == Some(status));
+        if refuses(&overtaking) && !refuses(&in_order) {
+            self.deliver(index);
+            return;
+        }
+        while let Some(earlier) = self.flight.iter().position(ahead) {
+            self.deliver(earlier);
+        }
+        self.prove_first(|came| came.at.n == n);
+        // What is owed for a crossing is owed for sure only if it is owed either way.
+        if let Some(open) = self.base.open.iter_mut().find(|open| open.on == n) {
+            open.owed.retain(|one| {
+                let overlap = matches!(
+                    one.rule,
+                    RuleId::SecondInviteWhileFirstOpen
+                        | RuleId::SecondUpdateWhileFirstOpen
+                        | RuleId::UpdateBeforeWeAnswered
+                );
+                overlap || overtaking.iter().any(|other| other.rule == one.rule)
+            });
         }
     }
 
@@ -179,30 +290,27 @@ impl Side {
         if index >= self.flight.len() {
             return;
         }
-        let flying = self.flight.remove(index);
-        let overtook = index > 0 && flying.seen.is_request();
-        let before = overtook.then(|| self.base.clone());
-        flying.apply(&mut self.base);
-        if let Some(before) = before {
-            self.excuse_if_in_order(&flying, before, index);
+        if index > 0 && self.in_order.is_none() {
+            self.in_order = Some(Box::new(self.ahead().into_owned()));
         }
-        if self.flight.is_empty() {
-            self.flight = Vec::new();
-        }
+        self.flight.remove(index).apply(&mut self.base);
+        self.settle();
     }
 
-    /// A request proved to have come while earlier messages are still on their way: it may have overtaken them or not. A
-    /// refusal is owed for sure only if it is owed either way.
-    fn excuse_if_in_order(&mut self, request: &Flying, mut world: Dialog, ahead: usize) {
-        let n = request.seen.at.n;
-        let Some(open) = self.base.open.iter_mut().find(|open| open.on == n && !open.owed.is_empty()) else {
+    /// Once nothing is on its way, the order in which things passed stands; what it owes stays as it came to owe it.
+    fn settle(&mut self) {
+        if !self.flight.is_empty() {
             return;
-        };
-        for earlier in self.flight.iter().take(ahead) {
-            earlier.apply(&mut world);
         }
-        let owed = world.owed(&request.seen());
-        open.owed.retain(|one| owed.iter().any(|other| other.rule == one.rule));
+        self.flight = Vec::new();
+        if let Some(dialog) = self.in_order.take() {
+            let known = std::mem::replace(&mut self.base, *dialog);
+            for open in &mut self.base.open {
+                if let Some(before) = known.open.iter().find(|before| before.on == open.on) {
+                    open.owed.clone_from(&before.owed);
+                }
+            }
+        }
     }
 
     /// Something says that this message has not come yet: it, or what it answers, was sent again.
@@ -224,9 +332,7 @@ impl Side {
             self.deliver(index);
         }
         self.flight.retain(|flying| flying.last + patience.transaction() > now);
-        if self.flight.is_empty() {
-            self.flight = Vec::new();
-        }
+        self.settle();
     }
 
     /// When [`catch_up`](Self::catch_up) has something to do.
@@ -239,10 +345,12 @@ impl Side {
     /// Its INVITE got a 2xx that the capture lacks.
     pub(super) fn missed_success(&mut self, invite: Way, cseq: u32) {
         self.prove(|came| came.is_request() && came.method == Method::Invite && came.cseq == cseq);
-        if !self.base.usage.over() {
-            self.base.ack_missed(invite, cseq);
-            self.base.usage = crate::dialog::InviteState::Established;
-        }
+        self.change(|dialog| {
+            if !dialog.usage.over() {
+                dialog.ack_missed(invite, cseq);
+                dialog.usage = InviteState::Established;
+            }
+        });
     }
 
     /// A request got no answer at all. One that was sent to it counts as lost.
@@ -251,7 +359,10 @@ impl Side {
             let lost = |came: &Seen<'_>| came.is_request() && came.method == method && came.cseq == cseq;
             self.flight.retain(|flying| !lost(&flying.seen));
         }
-        self.base.timed_out(way, method, cseq);
+        self.change(|dialog| {
+            dialog.timed_out(way, method, cseq);
+        });
+        self.settle();
     }
 }
 
@@ -285,5 +396,7 @@ fn detached(seen: &Seen<'_>) -> Seen<'static> {
     }
 }
 
+/// Up to how many messages on their way every choice of them is looked at.
+const FEW: usize = 4;
 /// The most messages that are in doubt at once; the oldest then counts as delivered.
 const MOST_FLYING: usize = 16;

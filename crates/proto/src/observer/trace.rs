@@ -9,6 +9,7 @@ use std::time::Duration;
 use midcall_wire::{Message, Method, Name, Via};
 use smallvec::{SmallVec, smallvec};
 
+use super::held::{Cause, RequestKey};
 use crate::time::Instant;
 
 /// What a copy of an earlier message is.
@@ -94,12 +95,12 @@ impl<'m> Facts<'m> {
     }
 
     /// What names the request that it is or answers.
-    pub(super) fn request_key(&self) -> (u64, Method, u32) {
+    pub(super) fn request_key(&self) -> RequestKey {
         (hash(&[self.from_tag.as_bytes()]), self.method, self.cseq)
     }
 
     /// What names the INVITE that an ACK is for.
-    pub(super) fn invite_key(&self) -> (u64, Method, u32) {
+    pub(super) fn invite_key(&self) -> RequestKey {
         (hash(&[self.from_tag.as_bytes()]), Method::Invite, self.cseq)
     }
 }
@@ -242,27 +243,51 @@ impl Transactions {
         self.request_of(response).and_then(|index| self.list.get(index))
     }
 
-    /// Whether a message came before what causes it: a response before its request, the ACK of a 2xx before that.
-    pub(super) fn lacks_cause(&self, facts: &Facts<'_>) -> bool {
+    /// What a message came before, if it came before its cause.
+    pub(super) fn lacking_cause(&self, facts: &Facts<'_>) -> Option<Cause> {
         if !facts.is_request() {
-            return self.request_of(facts).is_none();
+            return self.request_of(facts).is_none().then(|| Cause::Request(facts.request_key()));
         }
-        facts.method == Method::Ack
-            && self
-                .acknowledged(facts)
-                .is_some_and(|(invite, same_branch)| !same_branch && invite.last_word().is_none())
+        match facts.method {
+            Method::Ack => {
+                let (invite, same_branch) = self.acknowledged(facts)?;
+                let early = !same_branch && invite.last_word().is_none();
+                early.then(|| Cause::Final(facts.invite_key()))
+            }
+            // Whoever accepted nothing yet of its own INVITE's 2xx would not ask for more: its ACK was overtaken.
+            Method::Invite | Method::Update if !facts.reliable => {
+                let (invite, success) = self.unacknowledged_success(facts)?;
+                let fresh = facts.at.since(success.last) < FRESH;
+                fresh.then_some(Cause::Ack((invite.from_tag, Method::Invite, invite.cseq)))
+            }
+            _ => None,
+        }
     }
 
-    /// Whether this request was seen.
-    pub(super) fn has(&self, (tag, method, cseq): (u64, Method, u32)) -> bool {
-        self.list.iter().any(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
+    /// An earlier INVITE of this request's sender, in the same dialog, with a 2xx but without an ACK in the trace.
+    pub(super) fn unacknowledged_success(&self, facts: &Facts<'_>) -> Option<(&Transaction, &Response)> {
+        let (tag, ..) = facts.request_key();
+        let to_tag = hash(&[facts.to_tag.as_bytes()]);
+        let invites = self.list.iter().rev().filter(|one| {
+            one.method == Method::Invite
+                && one.from_tag == tag
+                && one.cseq < facts.cseq
+                && one.to_tag == to_tag
+                && !self.has_come(Cause::Ack((tag, Method::Invite, one.cseq)))
+        });
+        invites.filter_map(|one| Some((one, one.last_word()?))).find(|(_, word)| word.status < 300)
     }
 
-    /// Whether the INVITE of this ACK got its final response.
-    pub(super) fn accepted(&self, (tag, _, cseq): (u64, Method, u32)) -> bool {
-        let invite =
-            |one: &&Transaction| one.from_tag == tag && one.method == Method::Invite && one.cseq == cseq;
-        self.list.iter().rfind(invite).is_some_and(|one| one.last_word().is_some())
+    /// Whether what a message waited for was seen.
+    pub(super) fn has_come(&self, cause: Cause) -> bool {
+        let seen = |(tag, _, cseq): RequestKey, method: Method| {
+            self.list.iter().rfind(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
+        };
+        match cause {
+            Cause::Request(key) => seen(key, key.1).is_some(),
+            Cause::Final(key) => seen(key, Method::Invite).is_some_and(|one| one.last_word().is_some()),
+            Cause::Ack(key) => seen(key, Method::Ack).is_some(),
+        }
     }
 
     fn request_of(&self, facts: &Facts<'_>) -> Option<usize> {
@@ -430,6 +455,8 @@ pub(super) fn hash(parts: &[&[u8]]) -> u64 {
 
 /// Two equal packets closer than this are one packet captured twice: nobody resends so soon.
 const SAME_PACKET: Duration = Duration::from_millis(5);
+/// How long after a 2xx its ACK may still be missing only because it was overtaken.
+const FRESH: Duration = Duration::from_millis(500);
 /// The most hops of which a request's branch is remembered.
 const MOST_HOPS: usize = 8;
 /// The most different responses that are remembered of one request.

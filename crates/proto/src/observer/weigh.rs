@@ -45,6 +45,42 @@ pub(super) fn breach(
     Some(severity.min(rule.rule().severity))
 }
 
+/// Whether the message and the request that it answers are all it takes to tell: then nothing that the capture lacks could
+/// explain the breach.
+pub(super) const fn needs_no_history(rule: RuleId, severity: Severity) -> bool {
+    match rule {
+        RuleId::AnswerShape
+        | RuleId::DeadStreamRevived
+        | RuleId::AnswerDirection
+        | RuleId::NoCommonFormat
+        | RuleId::SrtpKeys
+        | RuleId::ReliableUnasked
+        | RuleId::RequiredReliableIgnored
+        | RuleId::IntervalRefusedWrongly
+        | RuleId::IntervalRaised
+        | RuleId::RefresherOverridden
+        | RuleId::TimerNotRequired
+        | RuleId::TimerStartedByUas
+        | RuleId::ExtensionUnasked
+        | RuleId::UpdateHasNoAck
+        | RuleId::TwoFinals
+        | RuleId::AckForFailureHasNewBranch
+        | RuleId::AckForSuccessMisbuilt => true,
+        // Graded as errors only where both messages were seen.
+        RuleId::CSeqNotIncremented | RuleId::CSeqTooLow => matches!(severity, Severity::Error),
+        _ => false,
+    }
+}
+
+/// The severity of a breach that a missing message could explain: one grade less.
+pub(super) const fn in_doubt(severity: Severity) -> Severity {
+    match severity {
+        Severity::Error => Severity::Warning,
+        Severity::Warning | Severity::Info => Severity::Info,
+        Severity::None => Severity::None,
+    }
+}
+
 /// A CSeq number seen before is used again for sure; a lower one may only have been overtaken.
 fn reused(passing: &Passing<'_>, because: &mut Evidence) -> Severity {
     let facts = passing.facts;
