@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use midcall_testkit::coverage::{Coverage, fixtures, workspace};
-use midcall_testkit::ladder::{Midcall, check};
+use midcall_testkit::ladder::{Midcall, check_named};
 
 /// `RULE=UP-13 cargo test -p midcall-testkit --test rules` plays the ladders of one rule.
 #[test]
@@ -17,7 +17,9 @@ fn every_ladder_shows_its_faces() {
         for ladder in ladders {
             let path: PathBuf = fixtures(&workspace()).join(code).join(format!("{ladder}.ladder"));
             let text = std::fs::read_to_string(&path).expect("a listed ladder can be read");
-            let told = check(&text, &Midcall).into_iter().map(|fault| format!("{code}/{ladder} {fault}"));
+            let told = check_named(&format!("{code} {ladder}"), &text, &Midcall)
+                .into_iter()
+                .map(|fault| format!("{code}/{ladder} {fault}"));
             faults.extend(told);
         }
     }

@@ -8,6 +8,7 @@ use midcall_proto::time::Instant;
 use super::parse::parse;
 use super::script::{Certainty, Expect, Ladder, Who};
 use super::stage::{Live, Stage};
+use crate::capture;
 use crate::network::Packet;
 
 /// What an observer said, in terms of packets.
@@ -59,27 +60,40 @@ impl fmt::Display for Fault {
 
 /// Plays a ladder to all its faces; empty if all is well.
 pub fn check(text: &str, cast: &dyn Cast) -> Vec<Fault> {
+    check_named("ladder", text, cast)
+}
+
+/// The same; with `MIDCALL_CAPTURE` each face leaves a capture under this name.
+pub fn check_named(name: &str, text: &str, cast: &dyn Cast) -> Vec<Fault> {
     let ladder = match parse(text) {
         Ok(ladder) => ladder,
         Err(why) => return vec![Fault { face: "text".to_owned(), why }],
     };
     let mut faults = Vec::new();
+    let mut played = |face: &str, stage: &Stage<'_>, outcome: Result<(), String>| {
+        let left = capture::leave(&format!("{name} {face}"), stage.packets(), &stage.drawing());
+        let told = outcome.err().or_else(|| left.err().map(|error| format!("no capture: {error}")));
+        faults.extend(told.map(|why| Fault { face: face.to_owned(), why }));
+    };
     if ladder.unobserved.is_none() {
-        faults.extend(fault("observer".to_owned(), observer(&ladder, cast)));
+        let mut stage = Stage::new(&ladder, Vec::new());
+        let outcome = observer(&ladder, cast, &mut stage);
+        played("observer", &stage, outcome);
     }
     for who in seats(&ladder) {
+        let seated = || Stage::new(&ladder, vec![(who, cast.endpoint(&ladder, who))]);
         for expect in ladder.expects.iter().filter(|expect| expect.who == who) {
-            faults.extend(fault(format!("{who} as breaker"), breaker(&ladder, cast, expect)));
+            let mut stage = seated();
+            let outcome = breaker(&ladder, cast, expect, &mut stage);
+            played(&format!("{who} as breaker"), &stage, outcome);
         }
         if ladder.expects.iter().all(|expect| expect.who != who) {
-            faults.extend(fault(who.to_string(), other(&ladder, cast, who)));
+            let mut stage = seated();
+            let outcome = other(&ladder, cast, who, &mut stage);
+            played(&who.to_string(), &stage, outcome);
         }
     }
     faults
-}
-
-fn fault(face: String, outcome: Result<(), String>) -> Option<Fault> {
-    outcome.err().map(|why| Fault { face, why })
 }
 
 /// The seats that an endpoint can take: those that send or get anything, and that no `skip` excepts.
@@ -90,8 +104,7 @@ fn seats(ladder: &Ladder) -> Vec<Who> {
 }
 
 /// All seats scripted: the observer finds what is expected and nothing else.
-fn observer(ladder: &Ladder, cast: &dyn Cast) -> Result<(), String> {
-    let mut stage = Stage::new(ladder, Vec::new());
+fn observer(ladder: &Ladder, cast: &dyn Cast, stage: &mut Stage<'_>) -> Result<(), String> {
     stage.play(None)?;
     let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
     let fits = |found: &Found, expect: &Expect| {
@@ -103,7 +116,7 @@ fn observer(ladder: &Ladder, cast: &dyn Cast) -> Result<(), String> {
             && found.certainty == expect.certainty
             && (expect.because.is_empty() || because == expect.because.iter().copied().collect())
     };
-    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, &stage));
+    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, stage));
     for expect in &ladder.expects {
         if !found.iter().any(|found| fits(found, expect)) {
             return Err(told(format!(
@@ -124,11 +137,10 @@ fn observer(ladder: &Ladder, cast: &dyn Cast) -> Result<(), String> {
 }
 
 /// An endpoint in the breaker's seat does not send that line as it stands.
-fn breaker(ladder: &Ladder, cast: &dyn Cast, expect: &Expect) -> Result<(), String> {
-    let mut stage = Stage::new(ladder, vec![(expect.who, cast.endpoint(ladder, expect.who))]);
+fn breaker(ladder: &Ladder, cast: &dyn Cast, expect: &Expect, stage: &mut Stage<'_>) -> Result<(), String> {
     let attempt = stage.attempt(expect.at)?;
     let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
-    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, &stage));
+    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, stage));
     if let Some(found) = guilty(ladder, &found, expect.who) {
         return Err(told(format!("the endpoint breaks {}", found.code)));
     }
@@ -142,11 +154,10 @@ fn breaker(ladder: &Ladder, cast: &dyn Cast, expect: &Expect) -> Result<(), Stri
 }
 
 /// An endpoint in another seat gets over the breach and reports it; with `expect nothing`, it just does as the ladder says.
-fn other(ladder: &Ladder, cast: &dyn Cast, who: Who) -> Result<(), String> {
-    let mut stage = Stage::new(ladder, vec![(who, cast.endpoint(ladder, who))]);
+fn other(ladder: &Ladder, cast: &dyn Cast, who: Who, stage: &mut Stage<'_>) -> Result<(), String> {
     stage.play(ladder.expects.iter().map(|expect| expect.at).min())?;
     let found = cast.observe_until(stage.packets(), &stage.unseen(), stage.now());
-    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, &stage));
+    let told = |why: String| format!("{why}\n{}{}", stage.drawing(), findings(&found, stage));
     if let Some(found) = guilty(ladder, &found, who) {
         return Err(told(format!("the endpoint breaks {}", found.code)));
     }

@@ -114,7 +114,7 @@ mod tests;
 
 pub use company::Midcall;
 pub use endpoint::Actor;
-pub use faces::{Cast, Fault, Found, check};
+pub use faces::{Cast, Fault, Found, check, check_named};
 pub use parse::parse;
 pub use script::{
     Arrow, Certainty, Expect, Ladder, Line, Number, Setting, Start, Step, Tagging, What, Who, Word,
