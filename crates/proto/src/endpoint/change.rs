@@ -109,10 +109,11 @@ impl Call {
         let may_repeat = tries <= core.config.glare_retries;
         match status {
             408 | 481 => {
-                // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE.
-                self.send_bye(core, now, index, None);
-                let why = if message.is_none() { Ended::Timeout } else { Ended::Lost { status } };
-                self.end(core, now, why);
+                // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE. It may
+                // also be that the request overtook the 2xx, and then the callee's BYE waits for the ACK.
+                self.fail_wishes(core, &Failure::CallEnded);
+                self.ending = Some(if message.is_none() { Ended::Timeout } else { Ended::Lost { status } });
+                self.finish_ending(core, now);
                 return;
             }
             401 | 407 => {
