@@ -200,7 +200,7 @@ fn resume(record: &Record) -> Fact {
         let (_, held) = record.directed(Direction::SendOnly, Instant::ZERO)?;
         let (_, resumed) = record.directed(Direction::SendRecv, held.at)?;
         let after = total(&record.heard(BOB, ALICE, resumed.at, resumed.at + Duration::from_millis(500)));
-        Some((resumed.is_ok() && after > 0, format!("{after} packets in the half second after the 200")))
+        Some((resumed.is_ok() && after > 0, format!("{after} packets in the next half second")))
     })();
     fact("bob's RTP came back with resume", found)
 }
@@ -221,13 +221,7 @@ fn codec(record: &Record) -> Fact {
             so &= after.contains_key(&pcma) && !after.contains_key(&pcmu);
             counts.push(after.get(&pcma).copied().unwrap_or_default());
         }
-        Some((
-            so,
-            format!(
-                "{} packets of type 8 and none of type 0 in the half second after",
-                counts.iter().sum::<usize>()
-            ),
-        ))
+        Some((so, format!("{} packets of type 8, none of type 0", counts.iter().sum::<usize>())))
     })();
     fact("both changed from payload type 0 to 8", found)
 }
@@ -268,9 +262,9 @@ fn retries(record: &Record) -> Fact {
             waits.push(wait);
         }
         let [alice, bob] = waits[..] else { return None };
-        Some((so, format!("alice after {alice:.2} s (2.1 to 4.0), bob after {bob:.2} s (0 to 2.0)")))
+        Some((so, format!("alice {alice:.2} s (2.1-4.0), bob {bob:.2} s (0-2.0)")))
     });
-    fact("both came through at their second attempt", found)
+    fact("both came through after their random waits", found)
 }
 
 fn refresh(record: &Record) -> Fact {

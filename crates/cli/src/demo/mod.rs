@@ -48,7 +48,7 @@ fn show(facts: &[Fact], analysis: &Analysis, path: &Path) -> io::Result<()> {
     writeln!(out, "\n{}", format!("Read back from {}:", path.display()).bold())?;
     for fact in facts {
         let mark = if fact.so { "yes".green().to_string() } else { "NO ".red().bold().to_string() };
-        writeln!(out, "  {mark}  {:<52} {}", fact.claim, fact.evidence.dimmed())?;
+        writeln!(out, "  {mark}  {:<46} {}", fact.claim, fact.evidence.dimmed())?;
     }
     for finding in analysis.at_least(Severity::Warning) {
         writeln!(out, "  {}  {}", finding.to_string().red(), finding.rule.rule().title)?;

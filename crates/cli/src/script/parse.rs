@@ -247,7 +247,7 @@ impl<'t> Words<'t> {
     }
 
     fn address(&mut self) -> Result<SocketAddr, ScriptError> {
-        let cure = "Say an address of this machine and an even port, as in `move 127.0.0.1:40000`.";
+        let cure = "Say an address of this machine and a port, 0 for any, as in `move 127.0.0.1:40000`.";
         let Some(word) = self.take() else { return Err(self.missing("where to?", cure)) };
         word.parse().map_err(|_| self.wrong(format!("`{word}` is not an address with a port"), cure))
     }
