@@ -55,7 +55,8 @@ pub fn run(seed: u64, operations: &[u8]) -> Result<Tally, String> {
     let latency = ms(1 + weather.below(60));
     let mut pair = Pair::with(Seed(seed), |a, b| {
         for config in [a, b] {
-            config.session_expires = [None, Some(90), Some(1800)][usize::try_from(weather.below(3)).unwrap_or(0)];
+            config.session_expires =
+                [None, Some(90), Some(1800)][usize::try_from(weather.below(3)).unwrap_or(0)];
             config.update = weather.below(4) != 0;
             config.prefer = if weather.below(2) == 0 { Prefer::Update } else { Prefer::ReInvite };
         }
@@ -103,7 +104,11 @@ fn play(pair: &mut Pair, call: Call, operation: u8, asked: &mut [Vec<Ticket>; 2]
     let (verb, high) = (operation & 0x0f, operation >> 4);
     let side = usize::from(high & 1);
     let more = high >> 1;
-    let codecs = [vec![Codec::pcmu()], vec![Codec::pcma(), Codec::pcmu()], vec![Codec::pcma(), Codec::telephone_event()]];
+    let codecs = [
+        vec![Codec::pcmu()],
+        vec![Codec::pcma(), Codec::pcmu()],
+        vec![Codec::pcma(), Codec::telephone_event()],
+    ];
     let change = match verb {
         0 | 1 => (Modification::Hold(None), None),
         2 | 3 => (Modification::Resume(None), None),
@@ -196,14 +201,20 @@ fn check_wishes(pair: &Pair, call: Call, asked: &[Vec<Ticket>; 2], tally: &mut T
 
 /// Both sides have the same two descriptions in force, and what each application wants is so.
 fn check_agreement(pair: &Pair, call: Call) -> Result<(), String> {
-    let (Some(a), Some(b)) = (pair.a.look(call), pair.b.look(call)) else { return Err("a call is gone".to_owned()) };
+    let (Some(a), Some(b)) = (pair.a.look(call), pair.b.look(call)) else {
+        return Err("a call is gone".to_owned());
+    };
     let (Some(da), Some(db)) = (a.dialog(), b.dialog()) else { return Err("a dialog is gone".to_owned()) };
-    let (Some(at_a), Some(at_b)) = (&da.offers.agreed, &db.offers.agreed) else { return Err("no session".to_owned()) };
+    let (Some(at_a), Some(at_b)) = (&da.offers.agreed, &db.offers.agreed) else {
+        return Err("no session".to_owned());
+    };
     if at_a.ours.as_bytes() != at_b.theirs.as_bytes() || at_a.theirs.as_bytes() != at_b.ours.as_bytes() {
         return Err("the sides disagree on the session".to_owned());
     }
     for (name, call) in [("alice", a), ("bob", b)] {
-        let (Some(wanted), Some(agreed)) = (call.wanted(), call.agreed()) else { return Err("no session".to_owned()) };
+        let (Some(wanted), Some(agreed)) = (call.wanted(), call.agreed()) else {
+            return Err("no session".to_owned());
+        };
         for (wish, stream) in wanted.streams.iter().zip(&agreed.streams) {
             let receives = wish.wish().receives();
             if !receives && stream.receives {
@@ -218,8 +229,11 @@ fn check_agreement(pair: &Pair, call: Call) -> Result<(), String> {
             return Err(format!("{name}: {due:?} outlived its deadline"));
         }
     }
-    let held = |agent: &Agent| agent.look(call).and_then(|call| call.wanted()).is_some_and(|wanted| wanted.held());
-    let flows = |agent: &Agent| agent.agreed(call).is_some_and(|agreed| agreed.streams.iter().any(|s| s.sends || s.receives));
+    let held =
+        |agent: &Agent| agent.look(call).and_then(|call| call.wanted()).is_some_and(|wanted| wanted.held());
+    let flows = |agent: &Agent| {
+        agent.agreed(call).is_some_and(|agreed| agreed.streams.iter().any(|s| s.sends || s.receives))
+    };
     if held(&pair.a) && held(&pair.b) && (flows(&pair.a) || flows(&pair.b)) {
         return Err("both hold, yet media flows".to_owned());
     }
@@ -251,7 +265,12 @@ fn check_end(pair: &Pair, call: Call, tally: &mut Tally) -> Result<(), String> {
     if byes.len() > senders.len() {
         return Err("somebody sent two BYEs".to_owned());
     }
-    let lost = pair.a.events().iter().chain(pair.b.events()).any(|(_, event)| matches!(event, Event::Dropped { what, .. } if what.contains("not SIP")));
+    let lost = pair
+        .a
+        .events()
+        .iter()
+        .chain(pair.b.events())
+        .any(|(_, event)| matches!(event, Event::Dropped { what, .. } if what.contains("not SIP")));
     if lost {
         return Err("a message could not be read".to_owned());
     }

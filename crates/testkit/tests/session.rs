@@ -26,5 +26,8 @@ fn both_sides_agree_whatever_happens() {
         }
     }
     println!("{count} seeds, {survived} calls survived, {total:?}");
-    assert!(count == 1 || total.glares > 0 && total.lost > 0 && survived * 2 > count, "the runs try nothing: {total:?}");
+    assert!(
+        count == 1 || total.glares > 0 && total.lost > 0 && survived * 2 > count,
+        "the runs try nothing: {total:?}"
+    );
 }
