@@ -71,6 +71,8 @@ pub(super) struct Leg {
     pub(super) surplus: bool,
     /// When an unconfirmed early dialog is dropped (DLG-25).
     pub(super) drop_at: Option<Instant>,
+    /// The session wanted in this early dialog, once it was changed here.
+    pub(super) wish: Option<Box<Wanted>>,
 }
 
 /// A request of the peer that we have not finally answered.
@@ -116,6 +118,8 @@ pub(super) struct Setup {
     /// Option tags that a 420 took away.
     pub(super) without: OptionSet,
     pub(super) started: Instant,
+    /// The session that the INVITE offered.
+    pub(super) offered: Option<Box<Wanted>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -260,6 +264,7 @@ impl Call {
             resends: Vec::new(),
             surplus: false,
             drop_at: None,
+            wish: None,
         });
         self.legs.len() - 1
     }

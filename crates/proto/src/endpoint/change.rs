@@ -76,7 +76,15 @@ impl Call {
         let Some(flight) = self.wishes.flight.take() else { return };
         self.wishes.glare = 0;
         self.wishes.by_invite = false;
-        self.wish = Some(Box::new(flight.wanted));
+        let wanted = Box::new(flight.wanted);
+        // While the call rings, only the branch that was changed has the new session.
+        let ringing = self.setup.is_some();
+        if let Some(leg) = self.legs.get_mut(index).filter(|_| ringing) {
+            leg.wish = Some(wanted.clone());
+        }
+        if !flight.branch || self.main() == Some(index) {
+            self.wish = Some(wanted);
+        }
         let text = why_text(flight.method, flight.because);
         self.fulfilled(core, Some((flight.method, flight.because)), flight.carries, text);
         if !usable {
@@ -108,6 +116,13 @@ impl Call {
         let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
         let may_repeat = tries <= core.config.glare_retries;
         match status {
+            408 | 481 if flight.branch && self.main() != Some(index) => {
+                // That branch of the fork is gone; the others may still answer.
+                self.failed(core, carries, &Failure::Rejected { status });
+                if let Some(leg) = self.legs.get_mut(index) {
+                    leg.drop_at = Some(now + core.patience());
+                }
+            }
             408 | 481 => {
                 // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE. It may
                 // also be that the request overtook the 2xx, and then the callee's BYE waits for the ACK.

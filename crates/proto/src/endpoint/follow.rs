@@ -64,7 +64,8 @@ impl Call {
         let offerer = if offers.offerer == Some(Way::Sent) { Offerer::Us } else { Offerer::Peer };
         let mut session = crate::session::agreed_by(&agreed.ours, &agreed.theirs, offerer);
         // A wish of ours in flight is in force once its answer is here: the event for it comes right after.
-        let wish = self.wishes.in_flight_wish().filter(|_| offerer == Offerer::Us).or(self.wish.as_deref());
+        let flight = self.wishes.in_flight_wish(leg.id).filter(|_| offerer == Offerer::Us);
+        let wish = flight.or(leg.wish.as_deref()).or(self.wish.as_deref());
         for (stream, wanted) in session.streams.iter_mut().zip(wish.iter().flat_map(|wish| &wish.streams)) {
             stream.held_by_us = stream.is_on() && wanted.held();
         }

@@ -242,7 +242,7 @@ impl Call {
             leg.dialog.offers.pending.theirs.as_ref().filter(|offer| offer.cseq == asked.cseq)
         {
             // Before the application gave a session nothing can be answered: the peer may ask again.
-            let Some(wish) = self.wish.as_deref() else {
+            let Some(wish) = self.wish_in(index) else {
                 self.refuse_owed(core, now, asked, Reply::RetryAfter);
                 return;
             };
@@ -270,7 +270,7 @@ impl Call {
 
     fn prack_came(&mut self, core: &mut Core, now: Instant, index: usize, asked: &Asked, seen: &Seen<'_>) {
         let mut body = None;
-        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish.as_deref()) else {
+        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish_in(index)) else {
             self.respond(core, now, asked, 200, &[], None);
             return;
         };

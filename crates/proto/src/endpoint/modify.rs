@@ -125,6 +125,8 @@ pub(super) struct Wanting {
     pub(super) prefer: Option<Prefer>,
     pub(super) attempts: u8,
     pub(super) told_waiting: Option<RuleId>,
+    /// Only for this leg: one branch of a fork that rings.
+    pub(super) branch: Option<u32>,
 }
 
 /// The request in flight.
@@ -144,6 +146,8 @@ pub(super) struct InFlight {
     pub(super) provisional: bool,
     pub(super) cancel: super::call::Cancel,
     pub(super) leg: u32,
+    /// Whether it was wished for this leg alone.
+    pub(super) branch: bool,
 }
 
 /// The wishes of a call.
@@ -188,9 +192,9 @@ impl Wishes {
         }
     }
 
-    /// The session that the request in flight asks for.
-    pub(super) fn in_flight_wish(&self) -> Option<&Wanted> {
-        self.flight.as_ref().map(|flight| &flight.wanted)
+    /// The session that the request in flight in this leg asks for.
+    pub(super) fn in_flight_wish(&self, leg: u32) -> Option<&Wanted> {
+        self.flight.as_ref().filter(|flight| flight.leg == leg).map(|flight| &flight.wanted)
     }
 
     pub(super) fn idle(&self) -> bool {
@@ -209,6 +213,7 @@ impl Call {
         now: Instant,
         modification: Modification,
         prefer: Option<Prefer>,
+        branch: Option<u32>,
     ) -> Result<Ticket, Refused> {
         if self.ended || self.ending.is_some() || self.wishes.queue.len() >= MOST_WISHES {
             return Err(Refused { rule: RuleId::SessionOverAtBye, because: Default::default() });
@@ -221,9 +226,26 @@ impl Call {
             prefer,
             attempts: 0,
             told_waiting: None,
+            branch,
         });
         self.kick(core, now);
         Ok(ticket)
+    }
+
+    /// Takes a wish for one branch of a call that still rings at several places, by the To tag of that branch (UP-20).
+    pub(super) fn want_in_branch(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        tag: &str,
+        modification: Modification,
+    ) -> Result<Ticket, Refused> {
+        let early = |leg: &&super::call::Leg| leg.dialog.usage.early() && leg.drop_at.is_none();
+        let leg = self.legs.iter().filter(early).find(|leg| *leg.dialog.party.theirs.tag == *tag);
+        let Some(branch) = leg.map(|leg| leg.id) else {
+            return Err(Refused { rule: RuleId::UpdateInOneFork, because: Default::default() });
+        };
+        self.want(core, now, modification, None, Some(branch))
     }
 
     /// Adds a wish of the endpoint's own.
@@ -235,18 +257,62 @@ impl Call {
                 prefer: None,
                 attempts: 0,
                 told_waiting: None,
+                branch: None,
             });
             self.kick(core, now);
         }
     }
 
-    /// The session if all wishes came true.
-    fn target(&self) -> Option<Wanted> {
-        let mut wanted = self.wish.as_deref()?.clone();
-        for asked in &self.wishes.queue {
+    /// The session wanted in a leg: its own where one branch of a fork was changed, else the call's.
+    pub(super) fn wish_in(&self, index: usize) -> Option<&Wanted> {
+        let own = self.legs.get(index).and_then(|leg| leg.wish.as_deref());
+        own.or(self.wish.as_deref())
+    }
+
+    /// The session in a leg if so many wishes came true.
+    fn target(&self, index: usize, carries: usize) -> Option<Wanted> {
+        let mut wanted = self.wish_in(index)?.clone();
+        for asked in self.wishes.queue.iter().take(carries) {
             asked.modification.apply(&mut wanted);
         }
         Some(wanted)
+    }
+
+    /// The leg that wishes can be tried in now, and how many of them, brought to the front of the queue. While a fork rings
+    /// only wishes for one branch can.
+    fn next_wishes(&mut self) -> Option<(usize, usize)> {
+        if let Some(main) = self.main() {
+            return Some((main, self.wishes.queue.len()));
+        }
+        let branch = self.wishes.queue.iter().find_map(|asked| asked.branch)?;
+        let index = self.leg(branch)?;
+        let mut queue = std::mem::take(&mut self.wishes.queue);
+        let (mut here, others): (VecDeque<_>, VecDeque<_>) =
+            queue.drain(..).partition(|asked| asked.branch == Some(branch));
+        let count = here.len();
+        here.extend(others);
+        self.wishes.queue = here;
+        Some((index, count))
+    }
+
+    /// One branch was answered: what was wished for others is over, what was in flight there is tried again here.
+    pub(super) fn branch_chosen(&mut self, core: &mut Core, index: usize) {
+        let Some(chosen) = self.legs.get_mut(index) else { return };
+        let id = chosen.id;
+        if let Some(own) = chosen.wish.take() {
+            self.wish = Some(own);
+        }
+        for leg in &mut self.legs {
+            leg.wish = None;
+        }
+        self.wishes.flight.take_if(|flight| flight.leg != id);
+        let lost = |asked: &Wanting| asked.branch.is_some_and(|branch| branch != id);
+        let (over, kept): (VecDeque<_>, VecDeque<_>) = self.wishes.queue.drain(..).partition(lost);
+        self.wishes.queue = kept;
+        let failure = Failure::Refused { rule: RuleId::UpdateInOneFork };
+        for ticket in over.into_iter().filter_map(|asked| asked.ticket) {
+            core.tell(self.id, CallEvent::ChangeFailed { ticket, failure: failure.clone() });
+        }
     }
 
     /// Tries what waits. Called whenever the dialog or the clock may have opened a gate.
@@ -256,38 +322,48 @@ impl Call {
             && !self.ended
             && self.ending.is_none()
         {
-            let Some(index) = self.main() else { return };
+            let Some((index, count)) = self.next_wishes() else {
+                // No dialog yet, or a fork: none of its dialogs is the call's.
+                let none = self.legs.iter().all(|leg| leg.surplus || leg.drop_at.is_some());
+                let rule = if none { RuleId::EarlyUpdateByCallerTooSoon } else { RuleId::UpdateInOneFork };
+                self.tell_waiting(core, usize::MAX, rule, None);
+                return;
+            };
             if self.setup.is_some() && !self.legs.get(index).is_some_and(|leg| leg.dialog.usage.early()) {
                 return;
             }
-            let Some(wanted) = self.target() else { return };
-            if !self.wishes.queue.iter().any(|asked| asked.modification.forced())
-                && self.wish.as_deref() == Some(&wanted)
+            let Some(wanted) = self.target(index, count) else {
+                // The callee's application gave no session yet.
+                self.tell_waiting(core, count, RuleId::EarlyUpdateByCalleeTooSoon, None);
+                return;
+            };
+            if !self.wishes.queue.iter().take(count).any(|asked| asked.modification.forced())
+                && self.wish_in(index) == Some(&wanted)
             {
-                self.fulfilled(core, None, 0, "the session is already as wanted");
+                self.fulfilled(core, None, count, "the session is already as wanted");
                 continue;
             }
             if self.wishes.not_before.is_some_and(|gate| gate > now) {
                 let (rule, until) =
                     (self.wishes.held_by.unwrap_or(RuleId::OverlapRetryAfter), self.wishes.not_before);
-                self.tell_waiting(core, rule, until);
+                self.tell_waiting(core, count, rule, until);
                 return;
             }
             self.wishes.not_before = None;
-            if !self.launch(core, now, index, wanted) {
+            if !self.launch(core, now, index, wanted, count) {
                 return;
             }
         }
     }
 
-    /// Plans and sends one request for all that waits. False if nothing could be sent now.
-    fn launch(&mut self, core: &mut Core, now: Instant, index: usize, wanted: Wanted) -> bool {
+    /// Plans and sends one request for the first `count` wishes. False if nothing could be sent now.
+    fn launch(&mut self, core: &mut Core, now: Instant, index: usize, wanted: Wanted, count: usize) -> bool {
         let Some(leg) = self.legs.get(index) else { return false };
-        let queue = &self.wishes.queue;
+        let queue = || self.wishes.queue.iter().take(count);
         let offerless =
-            matches!(queue.front().map(|asked| &asked.modification), Some(Modification::Offerless));
-        let bare = queue.iter().all(|asked| asked.modification.bare());
-        let person = queue.iter().any(|asked| matches!(asked.modification, Modification::Add(_)));
+            matches!(queue().next().map(|asked| &asked.modification), Some(Modification::Offerless));
+        let bare = queue().all(|asked| asked.modification.bare());
+        let person = queue().any(|asked| matches!(asked.modification, Modification::Add(_)));
         let wish = match (offerless, bare) {
             (true, _) => Wish::Offerless,
             (_, true) => Wish::Refresh,
@@ -296,13 +372,13 @@ impl Call {
         let carries = if offerless {
             1
         } else {
-            queue.iter().take_while(|asked| !matches!(asked.modification, Modification::Offerless)).count()
+            queue().take_while(|asked| !matches!(asked.modification, Modification::Offerless)).count()
         };
-        let wanted = if carries == queue.len() { wanted } else { self.target_of(carries).unwrap_or(wanted) };
-        let prefer = queue.iter().find_map(|asked| asked.prefer);
+        let wanted = if carries == count { wanted } else { self.target(index, carries).unwrap_or(wanted) };
+        let prefer = queue().find_map(|asked| asked.prefer);
         let prefer =
             if self.wishes.by_invite { Prefer::ReInvite } else { prefer.unwrap_or(core.config.prefer) };
-        let explicit = queue.iter().any(|asked| asked.prefer == Some(Prefer::ReInvite));
+        let explicit = queue().any(|asked| asked.prefer == Some(Prefer::ReInvite));
         let at = crate::dialog::At { n: u32::MAX, time: now };
         let plan = match leg.dialog.plan(wish, prefer, at) {
             // A refresh that was asked for as re-INVITE goes out as one.
@@ -318,7 +394,7 @@ impl Call {
             Plan::Update { because } => (Method::Update, because),
             Plan::ReInvite { because } => (Method::Invite, because),
             Plan::Wait { rule, until } => {
-                self.tell_waiting(core, rule, until);
+                self.tell_waiting(core, count, rule, until);
                 return false;
             }
         };
@@ -345,18 +421,11 @@ impl Call {
                 provisional: false,
                 cancel: super::call::Cancel::No,
                 leg: leg.id,
+                branch: queue().next().is_some_and(|asked| asked.branch.is_some()),
             },
             body,
             Vec::new(),
         )
-    }
-
-    fn target_of(&self, carries: usize) -> Option<Wanted> {
-        let mut wanted = self.wish.as_deref()?.clone();
-        for asked in self.wishes.queue.iter().take(carries) {
-            asked.modification.apply(&mut wanted);
-        }
-        Some(wanted)
     }
 
     pub(super) fn fire(
@@ -398,7 +467,7 @@ impl Call {
                 true
             }
             Err(refused) => {
-                self.tell_waiting(core, refused.rule, None);
+                self.tell_waiting(core, flight.carries, refused.rule, None);
                 false
             }
         }
@@ -427,8 +496,8 @@ impl Call {
         }
     }
 
-    fn tell_waiting(&mut self, core: &mut Core, rule: RuleId, until: Option<Instant>) {
-        for asked in &mut self.wishes.queue {
+    fn tell_waiting(&mut self, core: &mut Core, count: usize, rule: RuleId, until: Option<Instant>) {
+        for asked in self.wishes.queue.iter_mut().take(count) {
             if let Some(ticket) = asked.ticket.filter(|_| asked.told_waiting != Some(rule)) {
                 asked.told_waiting = Some(rule);
                 core.tell(self.id, CallEvent::ChangeWaiting { ticket, rule, until });
@@ -444,7 +513,6 @@ impl Call {
         carries: usize,
         text: &'static str,
     ) {
-        let carries = if method.is_some() { carries } else { self.wishes.queue.len() };
         for asked in self.wishes.queue.drain(..carries.min(self.wishes.queue.len())) {
             let Some(ticket) = asked.ticket else { continue };
             let change = Change {

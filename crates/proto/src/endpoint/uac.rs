@@ -6,6 +6,7 @@ use midcall_wire::{Builder, Method, Name, NameAddr, Uri};
 use super::call::{Call, Cancel, Setup, Spec};
 use super::config::Reliable;
 use super::core::{Core, Hop, Purpose, User, address};
+use super::modify::Modification;
 use crate::Msg;
 use crate::dialog::{At, Dialog, OptionSet, OptionTag, SdpRole, Seen, Way};
 use crate::event::{CallEvent, Ended, Side};
@@ -62,6 +63,7 @@ impl Call {
             session_expires: core.config.session_expires.filter(|_| core.config.timer),
             without: OptionSet::default(),
             started: now,
+            offered: self.wish.clone(),
         }));
         self.send_invite(core, now, Vec::new());
     }
@@ -281,7 +283,7 @@ impl Call {
         index: usize,
         offer: &midcall_wire::sdp::Sdp,
     ) -> (Vec<u8>, bool) {
-        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish.as_deref()) else {
+        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish_in(index)) else {
             return (Vec::new(), false);
         };
         let local = super::call::local(&leg.dialog);
@@ -327,16 +329,23 @@ impl Call {
             }
             return;
         }
-        self.setup = None;
+        let setup = self.setup.take();
+        // A change that another branch took while it rang is still wanted here.
+        let elsewhere = self.legs.get(index).is_some_and(|leg| leg.wish.is_none())
+            && setup.is_some_and(|setup| setup.offered != self.wish);
         if let Some(leg) = self.legs.get_mut(index) {
             leg.drop_at = None;
         }
+        self.branch_chosen(core, index);
         self.confirmed(core, now, index);
         let agreed = self.legs.get(index).is_some_and(|leg| leg.dialog.offers.agreed.is_some());
         if !usable || !agreed {
             self.send_bye(core, now, index, Some("SIP;cause=488;text=\"No usable session\""));
             self.end(core, now, Ended::NoSession);
             return;
+        }
+        if elsewhere {
+            self.want_quietly(core, now, Modification::Repeat);
         }
         self.kick(core, now);
     }

@@ -130,7 +130,21 @@ impl<'e> CallMut<'e> {
         change: Modification,
         prefer: Option<Prefer>,
     ) -> Result<Ticket, Refused> {
-        self.turn(now, |call, core| call.want(core, now, change, prefer))?
+        self.turn(now, |call, core| call.want(core, now, change, prefer, None))?
+    }
+
+    /// Changes the session with one branch of a call that we placed and that rings at several places, by UPDATE (RFC 3311
+    /// §5.1). The others stay as they are; if another one answers, the wish is over. `tag` is the To tag of the branch.
+    ///
+    /// # Errors
+    /// When the call is over or has no such early dialog.
+    pub fn modify_branch(
+        &mut self,
+        now: Instant,
+        tag: &str,
+        change: Modification,
+    ) -> Result<Ticket, Refused> {
+        self.turn(now, |call, core| call.want_in_branch(core, now, tag, change))?
     }
 
     /// Refreshes the session timer now.
