@@ -37,6 +37,7 @@ pub(super) async fn start(
             (_, true) => Reliable::Required,
             _ => Reliable::Supported,
         };
+        config.from_change = !options.no_update;
         config.identity_changes = options.identity_change == Decision::Accept;
         // Nobody here can look at a picture; the audio of the offer is taken.
         config.new_streams = Policy::Refuse;
