@@ -160,7 +160,7 @@ impl Call {
             504 if flight.method == Method::Update && !flight.offerless => self.wishes.by_invite = true,
             422 if may_repeat => {}
             420 if may_repeat && self.learn_unsupported(core, message) => {}
-            421 | 415 if tries < 2 => {}
+            421 if may_repeat && self.relearn_required(core, message) => {}
             487 if flight.cancel != Cancel::No => {
                 self.failed(core, carries, &Failure::Withdrawn);
             }
@@ -183,6 +183,16 @@ impl Call {
         let news = refused.without(self.wishes.without).tags().next().is_some();
         self.wishes.without.add(refused);
         news
+    }
+
+    /// 421 asks for an extension: it is offered again if we had left it out. True if that changes anything.
+    fn relearn_required(&mut self, core: &Core, message: Option<&Msg>) -> bool {
+        let Some(message) = message else { return false };
+        let asked = OptionSet::read(message, Name::Require);
+        let known = asked.without(core.supported()).is_empty();
+        let left_out = asked.tags().any(|tag| self.wishes.without.has(tag));
+        self.wishes.without = self.wishes.without.without(asked);
+        known && left_out
     }
 
     /// A code of RFC 5057's list: the first marks the call, the second ends it (CF-36).

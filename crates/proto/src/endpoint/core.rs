@@ -31,6 +31,8 @@ pub(super) const METHODS: &[Method] = &[
     Method::Info,
 ];
 
+/// How long the addresses of a name are believed without asking again. A name without any is asked for again at once.
+const NAME_HOLDS: Duration = Duration::from_secs(60);
 /// The most host names that an endpoint remembers the addresses of.
 const MOST_NAMES: usize = 1024;
 
@@ -86,6 +88,12 @@ pub(super) enum Hop {
     Unreachable,
 }
 
+/// The addresses of a name, best first, and until when they are believed.
+struct Found {
+    until: Instant,
+    targets: Vec<(Transport, SocketAddr)>,
+}
+
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) credentials: Option<Arc<crate::auth::Credentials>>,
@@ -94,8 +102,10 @@ pub(super) struct Core {
     pub(super) out: VecDeque<Output>,
     pub(super) clients: BTreeMap<ClientId, User>,
     pub(super) later: Vec<Later>,
-    /// Names looked up so far; empty while the question is open.
-    names: BTreeMap<String, Vec<(Transport, SocketAddr)>>,
+    /// Addresses of names.
+    names: BTreeMap<String, Found>,
+    /// When the oldest of them runs out.
+    names_checked: Instant,
     questions: BTreeMap<u64, (String, Vec<CallId>, Vec<RegistrationId>)>,
     next_question: u64,
     messages: u32,
@@ -113,6 +123,7 @@ impl Core {
             clients: BTreeMap::new(),
             later: Vec::new(),
             names: BTreeMap::new(),
+            names_checked: Instant::MAX,
             questions: BTreeMap::new(),
             next_question: 0,
             messages: 0,
@@ -243,7 +254,7 @@ impl Core {
             return self.flow_to(transport, remote, known).map_or(Hop::Unreachable, Hop::Known);
         }
         let question = question(uri.host, uri.port, wanted);
-        match self.names.get(&question).and_then(|targets| targets.first()) {
+        match self.names.get(&question).and_then(|found| found.targets.first()) {
             Some((transport, remote)) => {
                 self.flow_to(*transport, *remote, known).map_or(Hop::Unreachable, Hop::Known)
             }
@@ -289,9 +300,18 @@ impl Core {
         self.out.push_back(Output::Resolve { query, host, port, transport });
     }
 
+    /// Forgets addresses that are too old to be believed.
+    pub(super) fn forget_names(&mut self, now: Instant) {
+        if self.names_checked <= now {
+            self.names.retain(|_, found| found.until > now);
+            self.names_checked = self.names.values().map(|found| found.until).min().unwrap_or(Instant::MAX);
+        }
+    }
+
     /// Takes the shell's answer; gives back who waited for it.
     pub(super) fn resolved(
         &mut self,
+        now: Instant,
         query: u64,
         targets: Vec<(Transport, SocketAddr)>,
     ) -> (Vec<CallId>, Vec<RegistrationId>) {
@@ -301,15 +321,17 @@ impl Core {
         if self.names.len() >= MOST_NAMES {
             self.names.pop_first();
         }
-        self.names.insert(name, targets);
+        let until = if targets.is_empty() { now } else { now + NAME_HOLDS };
+        self.names_checked = self.names_checked.min(until);
+        self.names.insert(name, Found { until, targets });
         (calls, registrations)
     }
 
     /// An address did not work: what was learnt about names is asked anew, but for further addresses of the same name.
     pub(super) fn unreachable(&mut self, transport: Transport, remote: SocketAddr) {
-        self.names.retain(|_, targets| {
-            targets.retain(|target| *target != (transport, remote));
-            !targets.is_empty()
+        self.names.retain(|_, found| {
+            found.targets.retain(|target| *target != (transport, remote));
+            !found.targets.is_empty()
         });
     }
 

@@ -450,10 +450,23 @@ pub(super) fn reply(
     status: u16,
     headers: &[(Name, String)],
 ) {
+    let tag = core.rng.token(64);
+    reply_as(core, now, server, message, status, headers, &tag);
+}
+
+/// Answers a request with this To tag, if it has none.
+pub(super) fn reply_as(
+    core: &mut Core,
+    now: Instant,
+    server: ServerId,
+    message: &Msg,
+    status: u16,
+    headers: &[(Name, String)],
+    tag: &str,
+) {
     let mut response = Builder::reply(message, status, None);
     if message.to().is_ok_and(|to| to.tag().is_none()) {
-        let tag = core.rng.token(64);
-        response = response.to_tag(&tag);
+        response = response.to_tag(tag);
     }
     for (name, value) in headers {
         response = response.header(*name, value);

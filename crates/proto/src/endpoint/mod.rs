@@ -121,6 +121,9 @@ impl Endpoint {
         let referred = self.calls.get_mut(&call)?.take_referred(refer)?;
         invite.to = referred.target;
         invite.headers.extend(referred.replaces.map(|value| ("Replaces".to_owned(), value)));
+        if referred.required {
+            invite.headers.push(("Require".to_owned(), "replaces".to_owned()));
+        }
         invite.headers.extend(referred.referred_by.map(|value| ("Referred-By".to_owned(), value)));
         let placed = self.invite(now, invite).ok()?;
         if let Some(new) = self.calls.get_mut(&placed) {
@@ -164,6 +167,7 @@ impl Endpoint {
 
     /// Takes something that happened.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.core.forget_names(now);
         match input {
             Input::Message { flow, bytes } => self.message(now, flow, bytes),
             Input::TransportError { transport, remote } => {
@@ -172,7 +176,7 @@ impl Endpoint {
             }
             Input::Closed { connection } => self.closed(connection),
             Input::Resolved { query, targets } => {
-                let (calls, registrations) = self.core.resolved(query, targets);
+                let (calls, registrations) = self.core.resolved(now, query, targets);
                 for id in calls {
                     self.with_call(now, id, |call, core| call.name_resolved(core, now));
                 }
@@ -403,8 +407,14 @@ impl Endpoint {
         matches: Option<ServerId>,
     ) {
         if message.method() == Method::Cancel {
+            // RFC 3261 §9.2: the response to CANCEL has the To tag of the responses to its INVITE.
+            let call = matches.and_then(|invite| self.invites.get(&invite)).and_then(|id| self.calls.get(id));
+            let tag = call.and_then(|call| call.legs.first()).map(|leg| leg.dialog.party.ours.tag.clone());
             let status = if matches.is_some() { 200 } else { 481 };
-            inbound::reply(&mut self.core, now, server, &message, status, &[]);
+            match tag {
+                Some(tag) => inbound::reply_as(&mut self.core, now, server, &message, status, &[], &tag),
+                None => inbound::reply(&mut self.core, now, server, &message, status, &[]),
+            }
             if let Some(invite) = matches
                 && let Some(id) = self.invites.get(&invite).copied()
             {

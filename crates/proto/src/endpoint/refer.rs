@@ -29,6 +29,7 @@ pub(super) struct Referral {
     id: bool,
     target: String,
     replaces: Option<String>,
+    required: bool,
     referred_by: Option<String>,
     /// The REFER, while the application has not decided.
     asked: Option<Asked>,
@@ -54,6 +55,8 @@ pub struct Referred {
     pub target: String,
     /// The Replaces header to send, already decoded (RFC 3891).
     pub replaces: Option<String>,
+    /// Whether the target must know Replaces: the URI said `Require=replaces` (RFC 5589 §7.5).
+    pub required: bool,
     /// The Referred-By header to copy (RFC 3892).
     pub referred_by: Option<String>,
 }
@@ -192,6 +195,10 @@ impl Call {
             }),
             target: plain.clone(),
             replaces: uri.1.header("Replaces").map(|value| value.into_owned()),
+            required: uri
+                .1
+                .header("Require")
+                .is_some_and(|value| value.trim().eq_ignore_ascii_case("replaces")),
             referred_by: asked.request.header(Name::ReferredBy).map(str::to_owned),
             asked: None,
             news: None,
@@ -267,6 +274,7 @@ impl Call {
         Some(Referred {
             target: referral.target.clone(),
             replaces: referral.replaces.clone(),
+            required: referral.required,
             referred_by: referral.referred_by.clone(),
         })
     }
