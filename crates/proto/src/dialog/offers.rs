@@ -64,6 +64,33 @@ pub struct Offer {
     pub carrier: Carrier,
     /// The description; `None` if it could not be read.
     pub sdp: Option<Arc<Sdp>>,
+    /// An earlier offer of the same side that was still open when this one came. That is wrong (OA-01), and the receiver
+    /// refuses this one; then the earlier one stands again.
+    pub under: Option<Box<Self>>,
+}
+
+impl Offer {
+    /// Whether this message may carry its answer (RFC 6337 §2.2).
+    #[must_use]
+    pub fn is_answered_by(&self, seen: &Seen<'_>) -> bool {
+        match (seen.status, seen.method) {
+            (None, Method::Ack) => {
+                self.carrier == Carrier::Success && self.cseq == seen.cseq && self.request == seen.way
+            }
+            (None, Method::Prack) => seen.rack.is_some_and(|(rseq, invite, _)| {
+                self.carrier == Carrier::Reliable(rseq) && self.cseq == invite
+            }),
+            (None, _) => false,
+            (Some(_), method) => {
+                self.carrier == Carrier::Request && self.method == method && self.cseq == seen.cseq
+            }
+        }
+    }
+
+    /// This offer and those under it.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |offer| offer.under.as_deref())
+    }
 }
 
 /// What a session description in a message is. Table in section 3.1 of the catalogue, from RFC 6337 §2.2.
@@ -127,20 +154,25 @@ impl Offers {
         match role {
             SdpRole::Offer(carrier) => {
                 let slot = self.pending.by_mut(seen.way);
-                // A second offer of the same side is wrong (OA-01) and will be refused; it does not displace the first.
-                slot.get_or_insert(Offer {
+                let mut under = slot.take().map(Box::new);
+                if let Some(under) = &mut under {
+                    under.under = None;
+                }
+                *slot = Some(Offer {
                     on: seen.at.n,
                     method: seen.method,
                     cseq: seen.cseq,
                     request,
                     carrier,
                     sdp: seen.sdp.clone(),
+                    under,
                 });
                 self.remember(seen);
                 Some(Outcome::Opened)
             }
             SdpRole::Answer => {
-                let offer = self.pending.by_mut(seen.way.reversed()).take()?;
+                let offer =
+                    take(self.pending.by_mut(seen.way.reversed()), |offer| offer.is_answered_by(seen))?;
                 // RFC 3261 §13.2.1: the first description in a response is the answer, whatever a later one says (CF-27).
                 let first = self.preview.take().map(|(_, sdp)| sdp).filter(|_| !self.follows_last_answer);
                 self.remember(seen);
@@ -187,13 +219,23 @@ impl Offers {
     /// Takes back what a request had on offer: it failed, or its 2xx brought no answer.
     pub fn withdraw(&mut self, request: Way, method: Method, cseq: u32) -> Option<Outcome> {
         for offerer in [Way::Sent, Way::Received] {
-            let slot = self.pending.by_mut(offerer);
-            if slot.as_ref().is_some_and(|o| o.request == request && o.method == method && o.cseq == cseq) {
-                *slot = None;
+            let of = |offer: &Offer| offer.request == request && offer.method == method && offer.cseq == cseq;
+            if take(self.pending.by_mut(offerer), of).is_some() {
                 self.preview = None;
                 return Some(Outcome::Refused { offerer });
             }
         }
         None
     }
+}
+
+/// Takes an offer out, wherever it stands; the others close the gap.
+fn take(slot: &mut Option<Offer>, wanted: impl Fn(&Offer) -> bool) -> Option<Offer> {
+    let offer = slot.as_mut()?;
+    if wanted(offer) {
+        let mut taken = slot.take()?;
+        *slot = taken.under.take().map(|under| *under);
+        return Some(taken);
+    }
+    offer.under.take_if(|under| wanted(under)).map(|under| *under)
 }

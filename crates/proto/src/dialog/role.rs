@@ -16,7 +16,7 @@ impl Dialog {
         match (seen.status, seen.method) {
             (None, Method::Invite | Method::Update) => SdpRole::Offer(Carrier::Request),
             (None, Method::Prack) => self.role_in_prack(seen),
-            (None, Method::Ack) => self.role_in_ack(seen),
+            (None, Method::Ack) => self.answer_if_offered(seen),
             (Some(101..=199), Method::Invite) => self.role_in_provisional(seen),
             (Some(200..=299), Method::Invite) => match self.request_of(seen) {
                 Some(open) if open.exchanged => SdpRole::Ignored,
@@ -38,13 +38,11 @@ impl Dialog {
         self.find_open(response.way.reversed(), response.method, response.cseq)
     }
 
-    /// Whether the open offer of the other side belongs to this message's transaction.
+    /// Whether an open offer of the other side may be answered by this message.
     fn answer_if_offered(&self, seen: &Seen<'_>) -> SdpRole {
         let offer = self.offers.pending.by(seen.way.reversed());
-        match offer {
-            Some(offer) if offer.method == seen.method && offer.cseq == seen.cseq => SdpRole::Answer,
-            _ => SdpRole::Ignored,
-        }
+        let answers = offer.iter().flat_map(|offer| offer.all()).any(|offer| offer.is_answered_by(seen));
+        if answers { SdpRole::Answer } else { SdpRole::Ignored }
     }
 
     fn role_in_provisional(&self, seen: &Seen<'_>) -> SdpRole {
@@ -60,26 +58,10 @@ impl Dialog {
     }
 
     fn role_in_prack(&self, seen: &Seen<'_>) -> SdpRole {
-        let Some((rseq, invite, _)) = seen.rack else { return SdpRole::Ignored };
-        let theirs = self.offers.pending.by(seen.way.reversed());
-        match theirs {
-            Some(offer) if offer.carrier == Carrier::Reliable(rseq) && offer.cseq == invite => {
-                SdpRole::Answer
-            }
-            _ => SdpRole::Offer(Carrier::Request),
-        }
-    }
-
-    fn role_in_ack(&self, seen: &Seen<'_>) -> SdpRole {
-        match self.offers.pending.by(seen.way.reversed()) {
-            Some(offer)
-                if offer.carrier == Carrier::Success
-                    && offer.cseq == seen.cseq
-                    && offer.request == seen.way =>
-            {
-                SdpRole::Answer
-            }
-            _ => SdpRole::Ignored,
+        match (seen.rack, self.answer_if_offered(seen)) {
+            (None, _) => SdpRole::Ignored,
+            (Some(_), SdpRole::Answer) => SdpRole::Answer,
+            (Some(_), _) => SdpRole::Offer(Carrier::Request),
         }
     }
 }

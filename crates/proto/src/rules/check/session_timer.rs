@@ -148,7 +148,11 @@ fn refresher_wrong(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let open = dialog.request_of(seen)?;
     let (_, refresher) = seen.session_expires?;
     let Some(refresher) = refresher else { return plainly() };
-    let asked = open.session_expires.and_then(|(_, refresher)| refresher)?;
+    // A requester without timer support cannot refresh, whatever it asked for (ST-29).
+    let asked = open
+        .session_expires
+        .filter(|_| open.supported.has(OptionTag::Timer))
+        .and_then(|(_, refresher)| refresher)?;
     (asked == Refresher::Uac && refresher == Refresher::Uas).then(|| on(open.on))
 }
 
