@@ -118,7 +118,7 @@ pub(crate) struct AgentOptions {
     /// How to tell what happens
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "What to do and to show")]
     pub(crate) events: Format,
-    /// Write our own signalling to this file, for midcall analyze or Wireshark
+    /// Write our own signalling to this file, for Wireshark and its like
     #[arg(long, value_name = "FILE.pcapng", help_heading = "What to do and to show")]
     pub(crate) capture: Option<PathBuf>,
 }

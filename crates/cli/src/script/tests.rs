@@ -77,6 +77,22 @@ fn every_expectation_is_known_and_may_have_a_limit() {
 }
 
 #[test]
+fn the_guide_describes_every_word() {
+    let guide = include_str!("../../../../docs/guide/scripts.md");
+    let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `")).collect();
+    let described = |word: &str| {
+        let mut cells = rows.iter().filter_map(|row| row.split('|').nth(1));
+        cells.any(|cell| cell.split('`').any(|code| code.split(' ').next() == Some(word)))
+    };
+    for (verb, ..) in VERBS {
+        assert!(described(verb), "{verb}");
+    }
+    for (word, _) in words::EXPECTATIONS {
+        assert!(described(word), "{word}");
+    }
+}
+
+#[test]
 fn line_ends_join_steps_and_empty_ones_do_not_count() {
     let script = Script::parse(" ; hold ;; \n\n  wait 1s\r\nbye;\n").unwrap();
     let texts: Vec<_> = script.steps.iter().map(|step| step.text.as_str()).collect();
