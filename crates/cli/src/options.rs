@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use midcall_wire::{Scheme, Uri};
 
-use crate::script::{Script, VERBS};
+use crate::script::{EXPECTATIONS, Script, VERBS};
 
 /// SIP calls that change while they are up: place them, answer them, and see which rule decided.
 #[derive(Debug, Parser)]
@@ -77,7 +77,7 @@ pub(crate) struct AgentOptions {
     /// Codecs to offer and take, the best first
     #[arg(long, value_name = "NAME,NAME", default_value = "pcma,pcmu", value_parser = codec_list, help_heading = "Media")]
     pub(crate) codecs: Codecs,
-    /// Play this file over and over; without it `call` sends a tone and `answer` an echo
+    /// Play this file, then silence; without it `call` sends a tone and `answer` an echo
     #[arg(long, value_name = "FILE.wav", help_heading = "Media")]
     pub(crate) play: Option<PathBuf>,
     /// Record what comes in
@@ -184,6 +184,8 @@ fn verbs_help() -> String {
         let left = format!("{verb} {arguments}");
         text.push_str(&format!("  {left:<32} {means}\n"));
     }
+    let words: Vec<&str> = EXPECTATIONS.iter().map(|(word, _)| *word).collect();
+    text.push_str(&format!("\nWHAT: {}\n", words.join(", ")));
     text.push_str("\nExit codes: 0 did all that was asked, 1 the call or a step failed, 2 could not start.");
     text
 }

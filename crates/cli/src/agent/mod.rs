@@ -6,11 +6,14 @@ mod run;
 mod start;
 mod story;
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use midcall::media::Source;
-use midcall::{Call, RegistrationState, UserAgent};
+use midcall::{Call, Registration, RegistrationState, UserAgent};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::events::{Teller, Told};
@@ -28,6 +31,9 @@ struct Stage {
     teller: Arc<Teller>,
     /// Whether there are a user name and a password.
     credentials: bool,
+    registration: Option<Registration>,
+    /// Whom REFERs named, until the calls to them are placed.
+    targets: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// Places a call and does as told.
@@ -35,15 +41,22 @@ pub(crate) async fn call(options: &CallOptions) -> Result<(), Trouble> {
     let agent = &options.agent;
     let stage = Stage::set(agent, Some(&options.to), Source::Tone { hertz: 440 }).await?;
     let done = stage.place(options).await;
-    stage.ua.shut_down().await;
+    stage.leave().await;
     done
 }
 
 /// Answers calls and does as told.
 pub(crate) async fn answer(options: &AnswerOptions) -> Result<(), Trouble> {
+    if options.agent.record.is_some() && options.calls != 1 {
+        return Err(Trouble::not_started(
+            "--record goes with one call",
+            "one file holds the sound of one call",
+            "leave out --calls, or start one `midcall answer` for each call",
+        ));
+    }
     let stage = Stage::set(&options.agent, None, Source::Echo).await?;
     let done = stage.take(options).await;
-    stage.ua.shut_down().await;
+    stage.leave().await;
     done
 }
 
@@ -56,14 +69,20 @@ impl Stage {
             .iter()
             .map(|(transport, at)| format!("{}:{at}", transport.as_str().to_ascii_lowercase()));
         teller.tell(None, &Told::Listening { on: on.collect() });
-        let stage = Self { ua, teller, credentials: options.user.is_some() };
+        let mut stage = Self {
+            ua,
+            teller,
+            credentials: options.user.is_some(),
+            registration: None,
+            targets: Arc::default(),
+        };
         if let Some(registrar) = &options.register {
-            stage.register(registrar).await?;
+            stage.registration = Some(stage.register(registrar).await?);
         }
         Ok(stage)
     }
 
-    async fn register(&self, registrar: &str) -> Result<(), Trouble> {
+    async fn register(&self, registrar: &str) -> Result<Registration, Trouble> {
         let registration = self.ua.register(registrar, REGISTERED_FOR).await.map_err(|error| {
             Trouble::not_started(format!("cannot register with {registrar}"), error.to_string(), "")
         })?;
@@ -99,7 +118,16 @@ impl Stage {
                 }
             }
         });
-        Ok(())
+        Ok(registration)
+    }
+
+    /// Hangs up what is left, and is no longer to be found.
+    async fn leave(&self) {
+        if let Some(registration) = &self.registration {
+            // A registrar that is gone does not hold us up; the registration runs out there.
+            let _ = tokio::time::timeout(PARTING, registration.unregister()).await;
+        }
+        self.ua.shut_down().await;
     }
 
     async fn place(&self, options: &CallOptions) -> Result<(), Trouble> {
@@ -146,6 +174,7 @@ impl Stage {
     ) -> Result<(), Trouble> {
         let scripted = !prompt.is_open();
         let mut first = Ok(());
+        let mut stop = pin!(told_to_stop());
         loop {
             let waiting = guests.as_ref().is_some_and(|guests| guests.left != Some(0));
             if runs.is_empty() && !waiting && (scripted || others.is_empty()) {
@@ -174,9 +203,9 @@ impl Stage {
                     let script = guests.script.clone();
                     runs.spawn(async move { run.perform(script.as_ref()).await });
                 }
-                Some(placed) = self.ua.placed() => self.follow(placed, others, prompt),
-                _ = tokio::signal::ctrl_c() => {
-                    let interrupted = || Trouble::failed("interrupted", "Ctrl-C came before the script was done", "");
+                Some(placed) = self.ua.placed() => self.follow(placed, others, prompt).await,
+                () = &mut stop => {
+                    let interrupted = || Trouble::failed("interrupted", "somebody pressed Ctrl-C or sent SIGTERM before the script was done", "");
                     return if scripted && first.is_ok() { Err(interrupted()) } else { first };
                 }
             }
@@ -184,12 +213,11 @@ impl Stage {
     }
 
     /// A call that the other side sent us to: nobody scripted it, so it is only followed.
-    fn follow(&self, call: Call, others: &mut JoinSet<()>, prompt: &Prompt) {
+    async fn follow(&self, call: Call, others: &mut JoinSet<()>, prompt: &Prompt) {
         let number = crate::events::number(call.id());
-        let calling =
-            Told::Calling { to: "whom the REFER named".to_owned(), call_id: call.call_id().to_owned() };
-        self.teller.tell(Some(number), &calling);
-        let run = Run::new(self.clone(), Seat::Caller(call), "the transfer target".to_owned());
+        let to = self.targets.lock().await.pop_front().unwrap_or_default();
+        self.teller.tell(Some(number), &Told::Calling { to: to.clone(), call_id: call.call_id().to_owned() });
+        let run = Run::new(self.clone(), Seat::Caller(call), to);
         prompt.attend(&run);
         others.spawn(async move { run.listen().await });
     }
@@ -202,5 +230,23 @@ struct Guests {
     script: Option<Script>,
 }
 
+/// Ctrl-C, or SIGTERM where there is such a thing.
+async fn told_to_stop() {
+    let pressed = async {
+        // Without a handler the signal ends the program anyway.
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            () = pressed => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    pressed.await;
+}
+
+const PARTING: Duration = Duration::from_secs(3);
 const REGISTERED_FOR: Duration = Duration::from_secs(3_600);
 const BUSY: u16 = 486;

@@ -96,6 +96,9 @@ impl Run {
                 heard = Some(media.clone());
                 tokio::spawn(self.clone().follow_media(media));
             }
+            if let CallEvent::Referred { to, decide: false, .. } = &event {
+                self.stage.targets.lock().await.push_back(to.clone());
+            }
             self.tell(&Told::of(&event, |at| self.stage.ua.until(at)));
             let over = matches!(event, CallEvent::Ended { .. });
             if over && let Some(media) = &heard {
@@ -115,8 +118,10 @@ impl Run {
                 Ok(MediaEvent::Bye) | Err(RecvError::Lagged(_)) => {}
                 Ok(event) => {
                     self.tell(&Told::of_media(&event));
-                    if let MediaEvent::Digit { digit, .. } = event {
-                        self.story.send_modify(|story| story.digit(digit));
+                    match event {
+                        MediaEvent::Digit { digit, .. } => self.story.send_modify(|story| story.digit(digit)),
+                        MediaEvent::Played => self.story.send_modify(Story::played),
+                        _ => {}
                     }
                 }
                 Err(RecvError::Closed) => return,

@@ -71,7 +71,11 @@ pub(super) async fn start(
 /// Where to listen: as told, else on the address that leads to whoever is called.
 async fn places(options: &AgentOptions, towards: Option<&str>) -> Result<Vec<Listen>, Trouble> {
     if !options.listen.is_empty() {
-        return options.listen.iter().map(|text| place(text)).collect();
+        let mut listen = Vec::new();
+        for text in &options.listen {
+            listen.push(place(text).await?);
+        }
+        return Ok(listen);
     }
     let next = options.outbound_proxy.as_deref().or(towards).or(options.register.as_deref());
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -96,11 +100,15 @@ async fn places(options: &AgentOptions, towards: Option<&str>) -> Result<Vec<Lis
     Ok(listen)
 }
 
-fn place(text: &str) -> Result<Listen, Trouble> {
-    let listen: Listen = text.parse().map_err(|_| {
+async fn place(text: &str) -> Result<Listen, Trouble> {
+    let named = match text.parse() {
+        Ok(listen) => Some(listen),
+        Err(_) => by_name(text).await,
+    };
+    let listen = named.ok_or_else(|| {
         Trouble::not_started(
             format!("cannot listen on {text}"),
-            "an address to listen on is a transport, an IP address and a port",
+            "an address to listen on is a transport, an address of this machine and a port",
             "say something like --listen udp:192.0.2.1:5060 or --listen tcp:[::1]:5060; port 0 takes any",
         )
     })?;
@@ -126,6 +134,13 @@ fn not_in_this_build(transport: &str) -> Trouble {
         "this midcall speaks SIP over UDP and TCP",
         "listen on udp: or tcp:, and put a proxy such as Kamailio in between for TLS and WebSocket",
     )
+}
+
+/// An address to listen on that is given by a host name.
+async fn by_name(text: &str) -> Option<Listen> {
+    let (transport, place) = text.split_once(':')?;
+    let address = tokio::net::lookup_host(place).await.ok()?.next()?;
+    Some(Listen { transport: Transport::parse(transport)?, address })
 }
 
 /// The address of ours that packets to this host leave from.
@@ -171,18 +186,14 @@ fn media(options: &AgentOptions, sound: Source) -> Result<MediaSetup, Trouble> {
                     "give a WAV file with PCM samples, of any rate",
                 )
             })?;
-            Source::Wav { sound, repeat: true }
+            Source::Wav { sound, repeat: false }
         }
     };
     let setup = MediaSetup::default().codecs(codecs).source(source);
     Ok(match &options.record {
         Some(path) => {
             // Found out now, not when the call is up.
-            fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(|error| cannot_write(&path.display().to_string(), &error))?;
+            fs::File::create(path).map_err(|error| cannot_write(&path.display().to_string(), &error))?;
             setup.record(path)
         }
         None => setup,

@@ -27,6 +27,7 @@ pub(crate) struct Story {
     replacements: Seen,
     digits: String,
     digits_met: usize,
+    played: bool,
 }
 
 /// Something the script asked of the peer.
@@ -101,6 +102,11 @@ impl Story {
         self.digits.push(digit);
     }
 
+    /// Our file is over.
+    pub(crate) fn played(&mut self) {
+        self.played = true;
+    }
+
     /// The script asks something of the peer; the result names it.
     pub(crate) fn asks(&mut self, text: &str) -> usize {
         self.holds_met = self.holds.len();
@@ -160,6 +166,7 @@ impl Story {
             Expectation::Referred => self.referrals.take(),
             Expectation::Replaced => self.replacements.take(),
             Expectation::Digits(digits) => self.digits_met(digits),
+            Expectation::Played => self.played,
             Expectation::Ended => {
                 self.end_expected |= self.ended.is_some();
                 self.ended.is_some()

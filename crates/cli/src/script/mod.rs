@@ -14,7 +14,7 @@ use midcall_proto::endpoint::Prefer;
 use midcall_proto::session::Codec;
 
 pub(crate) use error::ScriptError;
-pub(crate) use words::{VERBS, codecs, codecs_known};
+pub(crate) use words::{EXPECTATIONS, VERBS, codecs, codecs_known};
 
 /// Steps to take, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +102,8 @@ pub(crate) enum Expectation {
     Replaced,
     /// These digits came as telephone events.
     Digits(String),
+    /// Our file was played to its end.
+    Played,
     /// RTP arrives.
     Media,
     /// No RTP arrives any more.

@@ -183,6 +183,7 @@ impl<'t> Words<'t> {
             "transferred" => Expectation::Transferred,
             "replaced" => Expectation::Replaced,
             "digits" => Expectation::Digits(self.digits("expect digits 12#")?),
+            "played" => Expectation::Played,
             "media" => Expectation::Media,
             "silence" => Expectation::Silence,
             "ended" => Expectation::Ended,

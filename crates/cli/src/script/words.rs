@@ -5,7 +5,7 @@ use midcall_proto::session::Codec;
 /// Every verb with what follows it, in the order of the help.
 pub(crate) const VERBS: &[(&str, &str, &str)] = &[
     ("ring", "[TIME]", "tell the caller that it rings (180), then wait"),
-    ("early", "", "open early media: 183 with a session description, reliably where the caller can"),
+    ("early", "", "open early media: 183 with a session"),
     ("answer", "", "take the call"),
     ("refuse", "[STATUS]", "decline the call, 603 unless told"),
     ("wait", "TIME", "do nothing for 500ms, 2s or 1m"),
@@ -27,7 +27,7 @@ pub(crate) const VERBS: &[(&str, &str, &str)] = &[
 ];
 
 /// Every word behind `expect`.
-pub(super) const EXPECTATIONS: &[(&str, &str)] = &[
+pub(crate) const EXPECTATIONS: &[(&str, &str)] = &[
     ("ringing", ""),
     ("early", ""),
     ("established", ""),
@@ -44,6 +44,7 @@ pub(super) const EXPECTATIONS: &[(&str, &str)] = &[
     ("transferred", ""),
     ("replaced", ""),
     ("digits", "DIGITS"),
+    ("played", ""),
     ("media", ""),
     ("silence", ""),
     ("ended", ""),
