@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midcall_proto::dialog::InviteState;
+use midcall_proto::dialog::{Dialog, InviteState, Way};
 use midcall_proto::endpoint::{Config, Register};
 use midcall_proto::event::CallId;
 use midcall_proto::flow::Transport;
@@ -185,7 +185,12 @@ impl UserAgent {
             let quiet = driver.with(|desk| {
                 let calls: Vec<CallId> = desk.endpoint.calls().collect();
                 calls.iter().filter_map(|id| desk.endpoint.look(*id)).all(|call| {
-                    call.ended() && call.dialogs().all(|dialog| dialog.usage == InviteState::Morgue)
+                    let done = |dialog: &Dialog| {
+                        // A request of ours that is still out may get a failure that wants its ACK.
+                        let waits = dialog.open.iter().any(|open| open.way == Way::Sent);
+                        dialog.usage == InviteState::Morgue && !waits
+                    };
+                    call.ended() && call.dialogs().all(done)
                 })
             });
             if quiet.await.unwrap_or(true) {

@@ -77,6 +77,8 @@ impl Call {
     fn late_change(&mut self, core: &mut Core, now: Instant, index: usize, cseq: u32, message: &Msg) {
         let success = message.status().is_some_and(|status| (200..300).contains(&status));
         if message.method() != Method::Invite || !success {
+            let at = core.at(now);
+            self.apply_received(core, now, index, at, message);
             return;
         }
         if self.resend_ack(core, now, index, cseq) {
