@@ -1,9 +1,14 @@
 //! What scenario tests look at and how they get there: o= versions, outcomes of wishes, early dialogs.
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use midcall_proto::event::{CallEvent, CallId, Change, Failure};
 use midcall_proto::rules::RuleId;
 
 use crate::agent::{Agent, Handle};
+use crate::ms;
 use crate::network::{Network, Pick};
 use crate::party::Received;
 use crate::raw::Raw;
@@ -42,6 +47,34 @@ pub fn count(wire: &Network, pick: impl Into<Pick>) -> usize {
     let pick = pick.into();
     wire.packets().iter().filter(|packet| pick.matches(packet.from, &packet.bytes)).count()
 }
+
+/// From the arrival of each 491 at an address to the next request of that address: how long it waited.
+pub fn retry_delays(wire: &Network, method: &str, from: SocketAddr) -> Vec<Duration> {
+    let packets = wire.packets();
+    let refusal = Pick::status(491);
+    let refused =
+        packets.iter().filter(|packet| packet.to == from && refusal.matches(packet.from, &packet.bytes));
+    let next = |at| {
+        let request = Pick::request(method).sent_by(from);
+        packets.iter().find(|packet| packet.sent >= at && request.matches(packet.from, &packet.bytes))
+    };
+    let delays = refused.filter_map(|packet| {
+        let at = packet.delivered()?;
+        Some(next(at)?.sent - at)
+    });
+    delays.collect()
+}
+
+/// Whether a delay lies on the 10 ms grid of RFC 3261 §14.1 within these milliseconds.
+pub fn in_band(delay: Duration, band: RangeInclusive<u64>) -> bool {
+    let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    delay == ms(millis) && millis % 10 == 0 && band.contains(&millis)
+}
+
+/// How long the owner of the Call-ID waits after a 491, in milliseconds (RFC 3261 §14.1).
+pub const OWNER: RangeInclusive<u64> = 2_100..=4_000;
+/// How long the other side waits.
+pub const OTHER: RangeInclusive<u64> = 0..=2_000;
 
 impl Agent {
     /// The wishes of a call that came true.

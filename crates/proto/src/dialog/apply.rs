@@ -174,7 +174,7 @@ impl Dialog {
 
     /// PRACK: the reliable response that it names is acknowledged (RFC 3262 §3).
     fn acknowledge(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
-        let Some((rseq, invite, _)) = seen.rack else { return };
+        let Some((rseq, invite, Method::Invite)) = seen.rack else { return };
         let answered = !self.offers.open();
         if let Some(open) = self.find_open_mut(seen.way, Method::Invite, invite) {
             if open.unacknowledged.is_some_and(|response| response.rseq == rseq) {

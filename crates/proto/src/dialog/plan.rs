@@ -86,7 +86,11 @@ impl Dialog {
     #[must_use]
     pub fn blocked(&self, method: Method, with_offer: bool, at: At) -> Option<RuleId> {
         let verdict = self.judge(&Seen::planned(method, with_offer, at));
-        let binding = |breach: &&Breach| breach.rule.rule().severity != Severity::Info;
+        // RFC 6337 §4.3, UAC-IU, is advice that we keep: no offer while the PRACK of another one is awaited.
+        let binding = |breach: &&Breach| {
+            breach.rule.rule().severity != Severity::Info
+                || breach.rule == RuleId::UpdateInsidePendingReInvite
+        };
         // Every rule about open offers implies that there is one exchange at a time: the others say more.
         let telling = |breach: &&Breach| breach.rule != RuleId::OneExchangeAtATime;
         let breaches = || verdict.breaches.iter().filter(binding);

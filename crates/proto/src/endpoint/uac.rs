@@ -8,7 +8,7 @@ use super::config::Reliable;
 use super::core::{Core, Hop, Purpose, User, address};
 use super::modify::Modification;
 use crate::Msg;
-use crate::dialog::{At, Dialog, OptionSet, OptionTag, SdpRole, Seen, Way};
+use crate::dialog::{At, Dialog, Noted, OptionSet, OptionTag, Outcome, SdpRole, Seen, Way};
 use crate::event::{CallEvent, Ended, Side};
 use crate::flow::{Flow, Transport};
 use crate::session::{Local, Wanted};
@@ -237,7 +237,7 @@ impl Call {
         }
         if reliable {
             self.answer_reliable(core, now, index, &seen);
-        } else if !applied.iter().any(|noted| matches!(noted, crate::dialog::Noted::Exchange(_))) {
+        } else if !applied.iter().any(|noted| matches!(noted, Noted::Exchange(_))) {
             self.preview(core, index);
         }
     }
@@ -310,7 +310,7 @@ impl Call {
         if was_up && let Some(leg) = self.legs.get_mut(index) {
             leg.surplus = true;
         }
-        self.apply_received(core, now, index, at, message);
+        let applied = self.apply_received(core, now, index, at, message);
         let mut usable = true;
         let mut answer = None;
         if offered && let Some(offer) = &seen.sdp {
@@ -343,6 +343,11 @@ impl Call {
             self.send_bye(core, now, index, Some("SIP;cause=488;text=\"No usable session\""));
             self.end(core, now, Ended::NoSession);
             return;
+        }
+        // The session told last may be that of another branch.
+        let told = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));
+        if self.legs.len() > 1 && !told {
+            self.session_changed(core, index);
         }
         if elsewhere {
             self.want_quietly(core, now, Modification::Repeat);

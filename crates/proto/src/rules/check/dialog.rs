@@ -171,7 +171,13 @@ fn cseq_reused(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 fn cseq_low(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let last = dialog.party.by(seen.way).cseq?;
-    (seen.cseq <= last).then(|| dialog.party.by(seen.way).answered.map(|(_, n)| on(n)).unwrap_or_default())
+    // RFC 6337 §4.1, figure 6: a PRACK that an UPDATE overtook is still the acknowledgement that is waited for.
+    let awaited = seen.rack.is_some_and(|(rseq, invite, _)| {
+        let open = dialog.find_open(seen.way, Method::Invite, invite);
+        open.is_some_and(|open| open.unacknowledged.is_some_and(|response| response.rseq == rseq))
+    });
+    (seen.cseq <= last && !(awaited && seen.method == Method::Prack))
+        .then(|| dialog.party.by(seen.way).answered.map(|(_, n)| on(n)).unwrap_or_default())
 }
 
 fn callee_bye_before_ack(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -183,6 +189,8 @@ fn callee_bye_before_ack(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     }
     let forming = dialog.open.iter().find(|open| open.forms)?;
     match forming.accepted {
+        // RFC 3261 §15: from 64*T1 on it need not wait; a capture may lose a little of that.
+        Some((_, time)) if seen.at.time > time + Duration::from_millis(31_500) => None,
         Some((n, _)) => because(&[forming.on, n]),
         None => Some(on(forming.on)),
     }
