@@ -140,16 +140,17 @@ impl Call {
                 }
                 self.failed(core, carries, &Failure::Rejected { status });
             }
-            491 if self.wishes.glare < core.config.glare_retries => {
-                self.wishes.glare += 1;
+            491 => {
+                // The pause also binds whatever is wished next, should this be given up.
                 self.wishes.not_before = Some(now + glare_wait(core, owner));
                 self.wishes.held_by =
                     Some(if owner { RuleId::OwnerRetryTime } else { RuleId::OtherRetryTime });
-            }
-            491 => {
-                let attempts = tries;
-                self.wishes.glare = 0;
-                self.failed(core, carries, &Failure::Glare { attempts });
+                if self.wishes.glare < core.config.glare_retries {
+                    self.wishes.glare += 1;
+                } else {
+                    self.wishes.glare = 0;
+                    self.failed(core, carries, &Failure::Glare { attempts: tries });
+                }
             }
             500 | 503 if retry_after.is_some() && may_repeat => {
                 self.wishes.not_before = Self::retry_after(retry_after).map(|wait| now + wait);
