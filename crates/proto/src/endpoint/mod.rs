@@ -21,6 +21,7 @@ mod timers;
 mod uac;
 mod uas;
 mod verbs;
+mod write;
 
 use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
@@ -155,6 +156,7 @@ impl Endpoint {
         let mut registration = Registration::new(&mut self.core, id, register);
         registration.send(&mut self.core, now, Vec::new());
         self.registrations.insert(id, registration);
+        self.settle(now);
         id
     }
 
@@ -163,6 +165,7 @@ impl Endpoint {
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.remove(&mut self.core, now);
         }
+        self.settle(now);
     }
 
     /// Takes something that happened.

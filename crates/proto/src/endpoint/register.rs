@@ -185,3 +185,43 @@ impl Registration {
         core.out.push_back(super::io::Output::Event(Event::Registration { registration: self.id, state }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Config, Endpoint, LocalAddr, Output};
+    use crate::flow::Transport;
+
+    /// What goes out before the endpoint has nothing more to say.
+    fn sent(endpoint: &mut Endpoint) -> Vec<Msg> {
+        let mut sent = Vec::new();
+        loop {
+            match endpoint.poll_output() {
+                Output::Transmit(transmit) => sent.extend(Msg::parse(transmit.bytes)),
+                Output::Timeout(_) => return sent,
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn registering_and_removing_send_one_request_each_at_once() {
+        let mut config = Config::new("sip:alice@192.0.2.1");
+        let addr = "192.0.2.1:5060".parse().unwrap();
+        config.local.push(LocalAddr { transport: Transport::Udp, addr });
+        let mut endpoint = Endpoint::new(config, 1);
+        let register = Register { registrar: "sip:192.0.2.9".to_owned(), expires: 3_600 };
+        let id = endpoint.register(Instant::ZERO, register);
+        let made = sent(&mut endpoint);
+        assert_eq!(
+            made.iter().map(|message| message.header(Name::Expires)).collect::<Vec<_>>(),
+            [Some("3600")]
+        );
+        endpoint.unregister(Instant::ZERO, id);
+        let removed = sent(&mut endpoint);
+        assert_eq!(
+            removed.iter().map(|message| message.header(Name::Expires)).collect::<Vec<_>>(),
+            [Some("0")]
+        );
+    }
+}
