@@ -262,6 +262,34 @@ fn sockets_a_challenge_without_a_password_says_what_to_set() {
 
 #[test]
 #[ignore = "uses loopback sockets; run by cargo xtask test"]
+fn sockets_a_registration_is_made_and_removed() {
+    let registrar = UdpSocket::bind("127.0.0.1:0").unwrap();
+    registrar.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let uri = format!("sip:{}", registrar.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let mut expiries = Vec::new();
+        while expiries.len() < 2 {
+            let mut datagram = [0; 4_096];
+            let (length, from) = registrar.recv_from(&mut datagram).unwrap();
+            let register = Message::parse(&datagram[..length]).unwrap();
+            expiries.push(register.header(Name::Expires).unwrap().to_owned());
+            let granted = Builder::reply(&register, 200, None).lines_of(&register, Name::Contact).finish();
+            registrar.send_to(&granted, from).unwrap();
+        }
+        expiries
+    });
+    let mut bob = Agent::start(&["answer", "--register", &uri, "--from", "sip:bob@127.0.0.1"]);
+    assert_eq!(bob.next("registered")["expires"], 3_600);
+    let alice = Agent::start(&["call", &bob.uri(), "--do", "expect established; bye"]).finish();
+    alice.assert_code(0);
+    let bob = bob.finish();
+    bob.assert_code(0);
+    assert_eq!(bob.all("unregistered").len(), 1);
+    assert_eq!(served.join().unwrap(), ["3600", "0"]);
+}
+
+#[test]
+#[ignore = "uses loopback sockets; run by cargo xtask test"]
 fn sockets_a_capture_holds_the_signalling_of_the_call() {
     let path = scratch("call.pcapng");
     let bob = Agent::start(&["answer"]);
