@@ -21,6 +21,7 @@ mod timers;
 mod uac;
 mod uas;
 mod verbs;
+mod write;
 
 use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
