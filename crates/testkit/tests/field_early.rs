@@ -17,7 +17,7 @@ fn calling(seed: u64) -> (Seat, CallId, Received) {
 /// A ring-back server's 183 came first, the person's 200 from another branch: the first codec stayed in use.
 #[test]
 fn the_codec_of_the_ringback_server_stays_in_use() {
-    covers!("DLG-25", "OA-03");
+    covers!("DLG-27", "OA-03", "OA-11");
     for reliable in [true, false] {
         let (mut seat, call, invite) = calling(1);
         assert!(seat.peer.select_tag(invite.call_id(), "ringback"));
@@ -66,7 +66,7 @@ fn the_prack_of_one_branch_carries_the_tag_of_another() {
 /// A 200 without a description took the answer of another branch: the last one heard.
 #[test]
 fn a_200_without_sdp_uses_the_answer_of_another_branch() {
-    covers!("OA-05", "DLG-25");
+    covers!("OA-11", "DLG-27");
     for winner in ["one", "two"] {
         let (mut seat, call, invite) = calling(3);
         for (tag, port) in [("one", "port=47000"), ("two", "port=48000")] {
@@ -186,7 +186,7 @@ fn the_ack_carries_the_cseq_of_the_prack() {
 /// A second branch answered with 200 as well, and its early changes leaked into the call.
 #[test]
 fn a_losing_branch_changes_the_call() {
-    covers!("UP-20", "DLG-28");
+    covers!("UP-20", "DLG-27");
     let (mut seat, call, invite) = calling(10);
     for tag in ["one", "two"] {
         assert!(seat.peer.select_tag(invite.call_id(), tag));

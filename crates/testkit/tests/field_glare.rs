@@ -174,7 +174,7 @@ fn the_peers_retry_after_our_491_gets_488() {
 /// A 491 was taken for a failure of the call, which then got a BYE.
 #[test]
 fn a_491_is_answered_with_bye() {
-    covers!("RI-15", "GL-06");
+    covers!("RI-14", "GL-06");
     let (mut seat, call) = seated(9, true, Prefer::ReInvite);
     seat.expect_findings(&["GL-06"]);
     seat.ua.call(call).hold();
@@ -238,7 +238,7 @@ fn a_reinvite_before_the_ack_is_ignored() {
 /// A refresh was crossed by BYE and then answered 481: the dialog was gone while its transaction ran, and the stack fell.
 #[test]
 fn a_refresh_crossed_by_bye_crashes() {
-    covers!("RC-10", "GL-09");
+    covers!("RC-08", "GL-09");
     for placed in [true, false] {
         let (mut seat, call) = seated(12, placed, Prefer::ReInvite);
         seat.ua.call(call).reinvite();
@@ -307,7 +307,7 @@ fn an_overlap_is_mistaken_for_glare() {
 /// UPDATE stood in Allow and was answered with nothing, 404, or a 200 without an answer.
 #[test]
 fn update_is_listed_but_not_answered() {
-    covers!("UP-03", "UP-11", "OA-09");
+    covers!("UP-03", "UP-11");
     for placed in [true, false] {
         let (mut seat, call) = seated(16, placed, Prefer::ReInvite);
         let listed = seat

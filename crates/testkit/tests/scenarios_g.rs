@@ -214,7 +214,7 @@ fn g05_reliable_responses_go_one_by_one() {
 /// G06: two branches number alike: each gets its PRACK, with its own tag and the next CSeq of its own dialog.
 #[test]
 fn g06_forks_with_equal_rseq_are_both_acknowledged() {
-    covers!("PR-11", "DLG-25");
+    covers!("PR-11", "DLG-27");
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
