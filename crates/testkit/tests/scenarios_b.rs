@@ -84,6 +84,7 @@ fn b02_the_callee_offers_in_the_success() {
 #[test]
 fn b03_the_caller_ignores_the_repeated_answer() {
     let mut seat = Seat::new(Seed(3)).latency(ms(20));
+    seat.expect_findings(&["OA-05"]);
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
     seat.peer.reply(&invite, 183).reliable().answer(&[]).send();
@@ -97,7 +98,7 @@ fn b03_the_caller_ignores_the_repeated_answer() {
     assert_eq!((ack.sdp(), ack.cseq()), (None, invite.cseq()));
     seat.settle();
     assert_state!(seat.ua, call, @"up | audio <-> 10.0.0.2:41960 8 0 101 | o= 1/1 | to sip:bob@10.0.0.2:5060 | idle");
-    assert_eq!(seat.ua.peers_broke(), []);
+    assert_eq!(seat.ua.peers_broke(), [RuleId::AnswerRepeated]);
 }
 
 /// B03 as callee: what the reliable 183 answered, the 2xx does not say again.
@@ -444,7 +445,7 @@ fn b10_an_ack_without_its_answer_ends_the_call() {
 /// B11: the description is one part of several; whether the others must be understood, they say themselves.
 #[test]
 fn b11_the_offer_is_one_part_of_several() {
-    covers!("OA-16");
+    covers!("OA-16", "OA-49");
     let plain = "multipart/mixed;boundary=b";
     let alternative = "multipart/alternative;boundary=b";
     let isup = "Content-Type: application/isup;version=itu-t92+\r\n";

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use midcall_wire::Method;
-use midcall_wire::sdp::Sdp;
+use midcall_wire::sdp::{Direction, Sdp};
 
 use super::seen::{RSeq, Seen, Way};
 
@@ -134,6 +134,10 @@ pub struct Offers {
     pub offerer: Option<Way>,
     /// The last description that each side gave, refused ones included: what o= versions are compared with (OA-29, OA-31).
     pub last: Sided<Option<Arc<Sdp>>>,
+    /// The messages that carried those.
+    pub last_on: Sided<u32>,
+    /// The streams that each side has described as sendrecv, as bits: there it wants both ways (OA-36).
+    pub two_way: Sided<u32>,
     /// The answer previewed in an unreliable provisional response, and its message.
     pub preview: Option<(u32, Arc<Sdp>)>,
     /// How many exchanges were completed, saturating.
@@ -213,6 +217,15 @@ impl Offers {
     fn remember(&mut self, seen: &Seen<'_>) {
         if let Some(sdp) = &seen.sdp {
             *self.last.by_mut(seen.way) = Some(sdp.clone());
+            *self.last_on.by_mut(seen.way) = seen.at.n;
+            let two_way = self.two_way.by_mut(seen.way);
+            for (media, index) in sdp.media().zip(0..u32::BITS) {
+                if media.rejected() {
+                    *two_way &= !(1 << index);
+                } else if media.direction() == Direction::SendRecv {
+                    *two_way |= 1 << index;
+                }
+            }
         }
     }
 

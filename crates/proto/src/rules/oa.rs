@@ -39,8 +39,9 @@ pub(super) const TABLE: &[Rule] = &[
         severity: Severity::Error,
         cites: &[Cite::new(3261, "13.2.1"), Cite::new(6337, "3.1.1")],
         means: "An unreliable 1xx shows what the answer will be and the caller already follows it, but \
-            the exchange stays open until a reliable response. A new offer was sent before that.",
-        fix: "Use 100rel if the session must change before the 2xx; otherwise wait for the 2xx.",
+            the exchange stays open until a reliable response carries the answer. This 2xx came \
+            without it.",
+        fix: "Repeat the answer in the 2xx, or give it in a reliable 1xx.",
         reply: None,
         loss: true,
         held: Held::Check,
@@ -184,7 +185,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "ACK with an answer that rejects every stream, then BYE with Reason SIP;cause=488.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::OfferPingPong,
@@ -198,7 +199,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Stop after an exchange that brings nothing new, and state only one's own wish.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Policy("no offer follows an answer by itself"),
     },
     Rule {
         id: RuleId::ExchangeIsAtomic,

@@ -128,7 +128,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Build it as for a new call, within the existing m-lines.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("session::offer"),
     },
     Rule {
         id: RuleId::ZeroAddressCopied,
@@ -304,7 +304,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Skip optional parts; refuse required ones with 415 and Accept.",
         reply: Some(Reply::Status(415)),
         loss: false,
-        held: Held::Check,
+        held: Held::Wire("wire::multipart"),
     },
     Rule {
         id: RuleId::EarlySessionOutsideEarly,

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::rules::RuleId;
 
 use super::formats::{Facts, Format, explained};
+use super::going_on::check_origin_numbers;
 
 /// Something wrong with an answer, or with the next description of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,26 @@ pub enum Fault {
         /// The payload type.
         payload: u8,
     },
+    /// Two streams of different types changed places. RFC 3264 §8.1.
+    Reordered {
+        /// The first position of the two.
+        stream: usize,
+    },
+    /// A stream with port 0 lists ICE candidates. RFC 8839 §4.4.1.1.2.
+    DeadCandidates {
+        /// The position of the stream.
+        stream: usize,
+    },
+    /// Nothing in common with what the stream used before. RFC 3261 §14.2.
+    NoOverlap {
+        /// The position of the stream.
+        stream: usize,
+    },
+    /// `telephone-event` was agreed and is gone. RFC 4733 §2.1.
+    EventsLost {
+        /// The position of the stream.
+        stream: usize,
+    },
     /// Only one half of the ICE credentials changed. RFC 8839 §4.4.1.1.1.
     IceHalfRestart {
         /// The position of the stream.
@@ -147,6 +168,10 @@ impl Fault {
             Self::Unexplained { .. } => RuleId::DynamicTypeWithoutRtpmap,
             Self::SetupOpen { .. } => RuleId::DtlsSetupInAnswer,
             Self::IceHalfRestart { .. } => RuleId::IceHalfRestart,
+            Self::Reordered { .. } => RuleId::MediaLinesReordered,
+            Self::DeadCandidates { .. } => RuleId::IceInLaterOffers,
+            Self::NoOverlap { .. } => RuleId::NoOverlapWithLastSession,
+            Self::EventsLost { .. } => RuleId::ToneEventsLost,
             Self::CryptoNotOffered { .. } | Self::KeyKept { .. } => RuleId::SrtpKeys,
             Self::MidChanged { .. } => RuleId::MidChanged,
             Self::MuxOnlyAnswered { .. } => RuleId::RtcpMuxAnswer,
@@ -176,6 +201,10 @@ impl Fault {
             | Self::MuxOnlyAnswered { stream }
             | Self::IceHalfRestart { stream }
             | Self::KeyKept { stream }
+            | Self::Reordered { stream }
+            | Self::DeadCandidates { stream }
+            | Self::NoOverlap { stream }
+            | Self::EventsLost { stream }
             | Self::Renumbered { stream, .. } => Some(*stream),
             Self::LineCount { .. }
             | Self::OriginEchoed
@@ -214,6 +243,10 @@ impl fmt::Display for Fault {
             Self::LinesLost { before, now } => write!(f, "{before} m= lines before, {now} now"),
             Self::Renumbered { payload, .. } => write!(f, "payload type {payload} changed its codec"),
             Self::IceHalfRestart { .. } => f.write_str("only one of ice-ufrag and ice-pwd changed"),
+            Self::Reordered { .. } => f.write_str("changed places with a stream of another type"),
+            Self::DeadCandidates { .. } => f.write_str("port 0 with ICE candidates"),
+            Self::NoOverlap { .. } => f.write_str("nothing in common with what was in use"),
+            Self::EventsLost { .. } => f.write_str("telephone-event is gone"),
             Self::KeyKept { .. } => f.write_str("address or port moved with the old SRTP key"),
             Self::OriginChanged => f.write_str("o= changed in more than its version"),
             Self::VersionStep => f.write_str("the version did not go up by exactly one"),
@@ -424,10 +457,7 @@ fn check_origin(previous: &Sdp, new: &Sdp, faults: &mut Vec<Fault>) {
         return;
     }
     let (Some(old), Some(version)) = (previous.version(), new.version()) else { return };
-    let fits = |digits: &str| midcall_wire::sdp::Version::parse(digits).is_none_or(|v| v.fits_63_bits());
-    if !fits(after.version) || !fits(after.session_id) {
-        faults.push(Fault::VersionTooLarge);
-    }
+    faults.extend(check_origin_numbers(new));
     if version == old {
         if !previous.same_but_version(new) {
             faults.push(Fault::VersionKept);

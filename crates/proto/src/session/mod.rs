@@ -27,6 +27,7 @@ mod answer;
 mod check;
 mod codec;
 mod formats;
+mod going_on;
 mod numbers;
 mod offer;
 mod wanted;
@@ -38,6 +39,7 @@ pub use agreed::{Agreed, AgreedStream, Offerer, agreed, agreed_by};
 pub use answer::{Unacceptable, answer, decline};
 pub use check::{Fault, check_answer, check_next};
 pub use codec::Codec;
+pub use going_on::{check_offer, check_origin_numbers, check_overlap, check_tones};
 pub use offer::{differs, full_offer, offer};
 pub use wanted::{Hold, MediaKind, Stream, Wanted};
 

@@ -225,6 +225,9 @@ fn bend(wanted: &mut Wanted, tweak: &Tweak) -> Result<(), String> {
             let codecs = codecs.iter().filter_map(|codec| known(codec));
             wanted.codecs(stream(wanted, kind), codecs);
         }
+        Tweak::Attribute(line) => {
+            wanted.streams.first_mut().into_iter().for_each(|stream| stream.attributes.push(line.clone()));
+        }
         Tweak::Version(_) => {}
         other => return Err(format!("no verb for {other:?}")),
     }

@@ -112,6 +112,7 @@ async fn into_a_black_hole_goes_nothing_at_all() {
 
 #[tokio::test]
 async fn a_new_codec_is_in_the_first_packet_after_the_plan() {
+    midcall_proto::covers!("OA-41");
     let (a, b) = (open(Source::Silence).await, open(Source::Silence).await);
     a.apply(plan(&b, Coding::Pcmu)).await;
     until("mu-law", &b, |stats| stats.received_as(0) > 5).await;
@@ -125,6 +126,7 @@ async fn a_new_codec_is_in_the_first_packet_after_the_plan() {
 
 #[tokio::test]
 async fn a_move_to_a_new_port_loses_nothing() {
+    midcall_proto::covers!("OA-40");
     let (a, b) = (open(Source::Silence).await, open(Source::Silence).await);
     let old = b.port();
     a.apply(plan(&b, Coding::Pcmu)).await;

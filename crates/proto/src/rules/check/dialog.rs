@@ -1,5 +1,7 @@
 //! Dialog identity and order: CSeq, tags, ends. RFC 3261 §12.
 
+use std::time::Duration;
+
 use midcall_wire::Method;
 
 use super::{ACK, Check, INVITE, Kinds, View, because, on, plainly};

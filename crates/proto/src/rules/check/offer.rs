@@ -1,12 +1,12 @@
 //! Where offers and answers ride, and what they may say. RFC 3264, RFC 6337.
 
 use midcall_wire::Method;
-use midcall_wire::sdp::Direction;
+use midcall_wire::sdp::{Direction, Sdp};
 
 use super::{ACK, Check, INVITE, Kinds, MethodSet, PRACK, View, because, on};
 use crate::dialog::{Carrier, Dialog, Evidence, Phase, SdpRole, Seen, Way};
 use crate::rules::RuleId;
-use crate::session;
+use crate::session::{self, Fault};
 
 const WITH_ANSWER: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack, Method::Ack]);
 const OFFERING: MethodSet = MethodSet::of(&[Method::Invite, Method::Update, Method::Prack]);
@@ -93,6 +93,46 @@ pub(super) const CHECKS: &[Check] = &[
         look: repeated_answer,
     },
     Check {
+        rule: RuleId::OfferInLateResponse,
+        view: View::Both,
+        kinds: Kinds::RESPONSE,
+        methods: INVITE,
+        reply: None,
+        look: late_offer,
+    },
+    Check {
+        rule: RuleId::OfferlessInviteRefused,
+        view: View::Both,
+        kinds: Kinds::FAILURE,
+        methods: INVITE,
+        reply: None,
+        look: offerless_refused,
+    },
+    Check {
+        rule: RuleId::EarlySessionOutsideEarly,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: INVITE,
+        reply: None,
+        look: early_session,
+    },
+    Check {
+        rule: RuleId::EarlySessionOutsideEarly,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: ACK,
+        reply: None,
+        look: early_session,
+    },
+    Check {
+        rule: RuleId::StuckOnHold,
+        view: View::Both,
+        kinds: Kinds::ANY,
+        methods: OFFERING,
+        reply: None,
+        look: hold_repeated,
+    },
+    Check {
         rule: RuleId::HeldPartyHoldsToo,
         view: View::Both,
         kinds: Kinds::ANY,
@@ -107,6 +147,7 @@ pub(super) const CHECKS: &[Check] = &[
 pub(super) const FAULTS: &[RuleId] = &[
     RuleId::AnswerShape,
     RuleId::MediaLineRemoved,
+    RuleId::MediaLinesReordered,
     RuleId::DeadStreamRevived,
     RuleId::AnswerDirection,
     RuleId::NoCommonFormat,
@@ -114,16 +155,20 @@ pub(super) const FAULTS: &[RuleId] = &[
     RuleId::AnswerFormatOrder,
     RuleId::OriginVersionStep,
     RuleId::SameVersionOtherBody,
+    RuleId::RefusedOfferUsedItsVersion,
     RuleId::OriginNumbersTooLong,
     RuleId::ZeroAddressCopied,
     RuleId::AddressFamilyDiffers,
+    RuleId::NoOverlapWithLastSession,
     RuleId::AnswerEchoesOrigin,
     RuleId::DynamicTypeWithoutRtpmap,
     RuleId::IceHalfRestart,
+    RuleId::IceInLaterOffers,
     RuleId::DtlsSetupInAnswer,
     RuleId::SrtpKeys,
     RuleId::MidChanged,
     RuleId::RtcpMuxAnswer,
+    RuleId::ToneEventsLost,
 ];
 
 /// What is wrong with the description of this message: against the offer that it answers, as both sides can tell, and
@@ -139,15 +184,75 @@ pub(super) fn faults(dialog: &Dialog, seen: &Seen<'_>, mut found: impl FnMut(Rul
             found(fault.rule(), on(offer.on));
         }
     }
-    if seen.way == Way::Sent
-        && matches!(role, SdpRole::Answer | SdpRole::Offer(_))
-        && let Some(last) = dialog.offers.last.by(seen.way).as_ref()
-    {
-        let lines = dialog.offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
-        for fault in session::check_next(last, lines, sdp) {
+    if matches!(role, SdpRole::Answer | SdpRole::Offer(_)) {
+        continued(dialog, seen, role, sdp, found);
+    }
+}
+
+/// What is wrong with a description as the next one of its side. Its receiver can tell as well, except from how far the
+/// version moved: it may not have got every description.
+fn continued(
+    dialog: &Dialog,
+    seen: &Seen<'_>,
+    role: SdpRole,
+    sdp: &Sdp,
+    mut found: impl FnMut(RuleId, Evidence),
+) {
+    let offers = &dialog.offers;
+    let Some(last) = offers.last.by(seen.way).as_ref() else {
+        if let Some(fault) = session::check_origin_numbers(sdp) {
             found(fault.rule(), Evidence::new());
         }
+        return;
+    };
+    let lines = offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
+    let offered = offers.pending.by(seen.way.reversed()).as_ref().and_then(|offer| offer.sdp.as_deref());
+    let mirrored = offered.filter(|_| role == SdpRole::Answer);
+    let mut faults = session::check_next(last, lines, sdp);
+    // An answer has the number of its lines, and best its payload types, from the offer.
+    faults.retain(|fault| match fault {
+        Fault::LinesLost { .. } => mirrored.is_none(),
+        Fault::Renumbered { stream, payload } => mirrored.is_none_or(|offer| {
+            let number = payload.to_string();
+            let map = |sdp: &Sdp| {
+                sdp.media_at(*stream)
+                    .and_then(|media| media.rtpmap(&number).map(|map| map.name.to_ascii_lowercase()))
+            };
+            map(offer) != map(sdp)
+        }),
+        Fault::VersionStep => seen.way == Way::Sent,
+        _ => true,
+    });
+    let asked = matches!(role, SdpRole::Offer(Carrier::Success | Carrier::Reliable(_)));
+    if matches!(role, SdpRole::Offer(_)) {
+        faults.extend(session::check_offer(last, sdp));
     }
+    if let Some(agreed) = &offers.agreed {
+        let (ours, theirs) = (agreed.by(seen.way), agreed.by(seen.way.reversed()));
+        faults.extend(if asked { session::check_overlap(ours, sdp) } else { Vec::new() });
+        faults.extend(session::check_tones(ours, theirs, mirrored, sdp));
+    }
+    for fault in faults {
+        let counted = match fault {
+            Fault::VersionKept => true,
+            Fault::VersionStep => sdp.version() < last.version(),
+            _ => false,
+        };
+        let rule = if counted && last_was_refused(dialog, seen.way) {
+            RuleId::RefusedOfferUsedItsVersion
+        } else {
+            fault.rule()
+        };
+        found(rule, on(*offers.last_on.by(seen.way)));
+    }
+}
+
+/// Whether the last description of a side was an offer that came to nothing.
+fn last_was_refused(dialog: &Dialog, way: Way) -> bool {
+    let offers = &dialog.offers;
+    let open = offers.preview.is_some() || offers.pending.by(way).is_some();
+    let agreed = offers.agreed.as_ref().map(|agreed| agreed.by(way));
+    !open && agreed.zip(offers.last.by(way).as_ref()).is_some_and(|(agreed, last)| agreed != last)
 }
 
 fn two_offers(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -209,7 +314,56 @@ fn sdp_in_ack(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn repeated_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let open =
         dialog.request_of(seen).filter(|open| open.offered && open.exchanged && open.accepted.is_none())?;
-    (seen.has_sdp && open.rseq_on != seen.at.n).then(|| on(open.rseq_on))
+    let other = sdp_differs(dialog, seen).is_some() || late_offer(dialog, seen).is_some();
+    (seen.has_sdp && open.rseq_on != seen.at.n && !other).then(|| on(open.rseq_on))
+}
+
+/// Another description in a response after the exchange of its INVITE: newer than all that its side said, or (where the first
+/// response made the offer) just different.
+fn late_offer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| open.exchanged && open.accepted.is_none())?;
+    let (sdp, last) = (seen.sdp.as_ref()?, dialog.offers.last.by(seen.way).as_ref()?);
+    let first = dialog.offers.exchanges <= 1;
+    if last.same_but_version(sdp) || first && open.offered {
+        return None; // the same, or AnswersDiffer
+    }
+    let newer = last.origin().zip(sdp.origin()).is_some_and(|(last, now)| last.same_session(&now))
+        && sdp.version() > last.version();
+    (newer || first).then(|| on(open.rseq_on))
+}
+
+/// 488 or 606 complains about a description; this INVITE had none. Inside a call that is `OfferlessReInviteRefused`.
+fn offerless_refused(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| open.forms && open.accepted.is_none())?;
+    (matches!(seen.status, Some(488 | 606)) && !open.offered && !open.exchanged).then(|| on(open.on))
+}
+
+/// An early session is agreed on in 1xx, PRACK and UPDATE; it is over with the 2xx.
+fn early_session(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    seen.headers.early_session.then(Evidence::new)
+}
+
+/// An offer repeats the recvonly that its side answered to the peer's hold, in a stream in which it had wanted both ways.
+/// (An inactive one may hide a hold of its own.)
+fn hold_repeated(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let offer = seen.sdp.as_ref().filter(|_| matches!(dialog.role_of_sdp(seen), SdpRole::Offer(_)))?;
+    let offers = &dialog.offers;
+    let agreed = offers.agreed.as_ref().filter(|_| offers.offerer == Some(seen.way.reversed()))?;
+    let (own, peer) = (agreed.by(seen.way), agreed.by(seen.way.reversed()));
+    if own == offer {
+        return None; // a refresh repeats what is agreed (RFC 4028 §7.4)
+    }
+    let two_way = *offers.two_way.by(seen.way);
+    let stuck = offer.media().zip(own.media()).zip(peer.media()).zip(0..u32::BITS).any(
+        |(((offered, answered), held), index)| {
+            let live = !offered.rejected() && !answered.rejected() && !held.rejected();
+            live && two_way & (1 << index) != 0
+                && held.direction() == Direction::SendOnly
+                && answered.direction() == Direction::RecvOnly
+                && offered.direction() == Direction::RecvOnly
+        },
+    );
+    stuck.then(|| on(*offers.last_on.by(seen.way)))
 }
 
 /// A sendonly offer answered inactive by a side that had not put the stream on hold itself.
