@@ -1,9 +1,9 @@
 //! Glare, UPDATE and hold as they broke in the field: each test is named for the symptom that somebody reported.
 
-use midcall_proto::endpoint::{Policy, Prefer};
+use midcall_proto::endpoint::{Modification, Policy, Prefer};
 use midcall_proto::event::{CallEvent, CallId, Ended, Failure};
 use midcall_proto::rules::RuleId;
-use midcall_proto::session::Codec;
+use midcall_proto::session::{Codec, Stream};
 use midcall_testkit::glance::{OTHER, in_band, retry_delays};
 use midcall_testkit::prelude::*;
 
@@ -432,5 +432,29 @@ fn a_peer_with_fixed_delays_is_met() {
         seat.settle();
         assert_eq!(seat.ua.held(call), (true, true));
         assert!(!seat.ua.told(call).any(|event| matches!(event, CallEvent::ChangeFailed { .. })));
+    }
+}
+
+/// A stream was added while another re-INVITE ran, and the two started each other for ever.
+#[test]
+fn a_stream_added_during_a_reinvite_makes_a_loop() {
+    covers!("RI-01");
+    for placed in [true, false] {
+        let (mut seat, call) = seated(13, placed, Prefer::ReInvite);
+        seat.ua.call(call).hold();
+        let hold = seat.expect("INVITE");
+        seat.peer.reply(&hold, 100).send();
+        let video = Stream::video(40_002, [Codec::new("H264", 90_000)]);
+        seat.ua.call(call).modify(Modification::Add(video), None);
+        seat.run_for(secs(1));
+        assert!(seat.peer.take("INVITE").is_none());
+        seat.peer.reply(&hold, 200).answer(&[]).send();
+        let add = seat.expect("INVITE");
+        assert_eq!((add.cseq(), version(&add)), (hold.cseq() + 1, version(&hold) + 1));
+        seat.peer.reply(&add, 200).answer(&[]).send();
+        seat.run_for(secs(60));
+        assert!(seat.peer.take("INVITE").is_none());
+        assert_eq!((seat.ua.held(call), seat.ua.changes(call).len()), ((true, false), 2));
+        assert!(seat.ua.agreed(call).unwrap().streams[1].is_on());
     }
 }
