@@ -81,7 +81,7 @@ fn draft(wanted: &Wanted, local: Local<'_>, overlap: bool) -> Sdp {
     let slots = Slots::new(local);
     let mut draft = Draft::new(wanted, local.last_sent);
     draft.line(format_args!("t=0 0"));
-    for (place, stream) in slots.places(wanted).iter().enumerate() {
+    for (place, stream) in slots.places(wanted, overlap).iter().enumerate() {
         let slot = slots.slots.get(place);
         let mid = slot.and_then(|slot| slot.ours).and_then(|media| media.mid());
         match stream.and_then(|index| wanted.streams.get(index)) {
@@ -173,9 +173,10 @@ impl<'a> Slots<'a> {
     }
 
     /// Which stream goes where. RFC 3264 §8.1: a stream keeps its place, a new one takes a dead place or the end.
-    fn places(&self, wanted: &Wanted) -> Vec<Option<usize>> {
+    fn places(&self, wanted: &Wanted, all: bool) -> Vec<Option<usize>> {
         let mut places: Vec<Option<usize>> = vec![None; self.slots.len()];
-        let live: Vec<_> = wanted.streams.iter().enumerate().filter(|(_, stream)| stream.live()).collect();
+        let offered = |(_, stream): &(usize, &Stream)| stream.live() && (all || !stream.declined);
+        let live: Vec<_> = wanted.streams.iter().enumerate().filter(offered).collect();
         let passes: [Pass<'_>; 5] = [
             &|_, slot, _, stream| {
                 !slot.dead()

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use midcall_wire::sdp::Direction;
+use midcall_wire::sdp::{Direction, Media, Sdp};
 
 use super::Codec;
 
@@ -74,6 +74,9 @@ pub struct Stream {
     pub hold: Hold,
     /// Whether this side wants the stream at all.
     pub enabled: bool,
+    /// Whether the peer declined the stream or took it away. Offers then leave it at port 0 until it is added anew, lest a
+    /// mere hold asks the peer again; only where the peer asks for an offer it is stated (RFC 6337 §5.2.5).
+    pub declined: bool,
     /// Attributes that go with it, without `a=`.
     pub attributes: Vec<String>,
 }
@@ -90,6 +93,7 @@ impl Stream {
             direction: Direction::SendRecv,
             hold: Hold::Off,
             enabled: true,
+            declined: false,
             attributes: Vec::new(),
         }
     }
@@ -231,7 +235,7 @@ impl Wanted {
     ///
     /// The result is its place.
     pub fn add_stream(&mut self, stream: Stream) -> usize {
-        let free = self.streams.iter().position(|stream| !stream.enabled);
+        let free = self.streams.iter().position(|stream| !stream.enabled || stream.declined);
         match free.and_then(|index| Some((index, self.streams.get_mut(index)?))) {
             Some((index, slot)) => {
                 *slot = stream;
@@ -264,6 +268,52 @@ impl Wanted {
             stream.address = (address != session).then_some(address);
             stream.port = port;
         })
+    }
+
+    /// Takes over which streams are held: that is said apart from what they are.
+    pub fn keep_holds(&mut self, of: &Self) {
+        for (stream, other) in
+            self.streams.iter_mut().zip(&of.streams).filter(|(one, two)| one.kind == two.kind)
+        {
+            stream.hold = other.hold;
+        }
+    }
+
+    /// The same session less the streams that an earlier one did not want.
+    #[must_use]
+    pub fn without_streams_since(&self, earlier: &Self) -> Self {
+        let mut session = self.clone();
+        for (index, stream) in session.streams.iter_mut().enumerate() {
+            stream.enabled &=
+                earlier.streams.get(index).is_some_and(|before| before.enabled && !before.declined);
+        }
+        session
+    }
+
+    /// Takes note of what came of an exchange: streams that are on in neither description are declined.
+    pub fn follow(&mut self, ours: &Sdp, theirs: &Sdp) {
+        let on = |(ours, theirs): &(Media<'_>, Media<'_>)| !ours.rejected() && !theirs.rejected();
+        let mut lines: Vec<_> = ours.media().zip(theirs.media()).filter(on).map(|(ours, _)| ours).collect();
+        if lines.is_empty() {
+            return; // nothing is agreed on yet, or nothing any more
+        }
+        // The port tells streams of one kind apart, but one that moves meanwhile is still on.
+        let same_port = |line: &Media<'_>, stream: &Stream| line.port() == stream.port;
+        let any_port = |_: &Media<'_>, _: &Stream| true;
+        let mut found = vec![false; self.streams.len()];
+        for suits in [same_port as fn(&Media<'_>, &Stream) -> bool, any_port] {
+            for (stream, found) in self.streams.iter().zip(&mut found).filter(|(_, found)| !**found) {
+                let own =
+                    |line: &Media<'_>| MediaKind::parse(line.kind()) == stream.kind && suits(line, stream);
+                if let Some(at) = lines.iter().position(own).filter(|_| stream.enabled) {
+                    lines.remove(at);
+                    *found = true;
+                }
+            }
+        }
+        for (stream, found) in self.streams.iter_mut().zip(found) {
+            stream.declined = !found;
+        }
     }
 
     /// Whether this side wants a stream of this kind.
