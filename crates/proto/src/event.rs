@@ -210,6 +210,8 @@ pub enum Failure {
         /// How many attempts were made.
         attempts: u8,
     },
+    /// The peer said yes without the description that it owed: there is nothing to change to.
+    Unanswered,
     /// The call ended first.
     CallEnded,
     /// The application withdrew it (CANCEL of a re-INVITE, or a newer wish).

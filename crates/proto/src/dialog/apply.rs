@@ -74,6 +74,15 @@ impl Dialog {
         noted
     }
 
+    /// Follows the peer to the Contact of a request that we have not answered yet, because a request of ours goes there now
+    /// (RFC 6141 §4.6).
+    pub fn adopt_target(&mut self, method: Method, cseq: u32) {
+        let target = self.find_open_mut(Way::Received, method, cseq).and_then(|open| open.target.take());
+        if let Some(target) = target {
+            self.set_target(Way::Received, &target, &mut Applied::new());
+        }
+    }
+
     /// The BYE transaction is over: the dialog lives on only for its subscriptions.
     pub fn bye_ended(&mut self) {
         self.step(InviteEvent::bye_ended, &mut Applied::new());
@@ -102,6 +111,15 @@ impl Dialog {
         self.step(InviteEvent::ack, &mut noted);
     }
 
+    /// Who sends a new INVITE after its CANCEL does not wait for the 487 any more (RFC 6141 §5.5).
+    fn give_up_cancelled(&mut self, noted: &mut Applied) {
+        let cancelled =
+            |open: &&Open| open.way == Way::Sent && open.invite_in_progress() && open.cancelled.is_some();
+        if let Some(cseq) = self.open.iter().find(cancelled).map(|open| open.cseq) {
+            noted.extend(self.timed_out(Way::Sent, Method::Invite, cseq));
+        }
+    }
+
     fn step(&mut self, event: InviteEvent, noted: &mut Applied) {
         if let Some(next) = self.usage.next(event)
             && next != self.usage
@@ -117,6 +135,16 @@ impl Dialog {
         sender.cseq = Some(sender.cseq.map_or(seen.cseq, |last| last.max(seen.cseq)));
         sender.can.learn(seen);
         let current_uri = sender.uri.clone();
+        if seen.method == Method::Invite && seen.way == Way::Sent {
+            self.give_up_cancelled(noted);
+        }
+        let proposes = |open: &&mut Open| open.way != seen.way && open.target.as_deref() == seen.uri;
+        if seen.uri.is_some()
+            && let Some(target) = self.open.iter_mut().find(proposes).and_then(|open| open.target.take())
+        {
+            // DLG-17: who sends to the new target has adopted it.
+            self.set_target(seen.way.reversed(), &target, noted);
+        }
         let forms =
             seen.method == Method::Invite && self.usage == InviteState::Preparative && self.open.is_empty();
         if matches!(seen.method, Method::Invite | Method::Update) {

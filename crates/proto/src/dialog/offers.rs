@@ -141,7 +141,7 @@ pub struct Offers {
     /// The answer previewed in an unreliable provisional response, and its message.
     pub preview: Option<(u32, Arc<Sdp>)>,
     /// How many exchanges were completed, saturating.
-    pub exchanges: u16,
+    pub exchanges: u32,
     /// Whether an answer that differs from its preview is followed: off by RFC 3261 §13.2.1 (CF-27).
     pub follows_last_answer: bool,
 }

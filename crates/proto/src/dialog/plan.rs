@@ -43,6 +43,11 @@ pub enum Plan {
         /// When to ask again; `None`: when the dialog changes.
         until: Option<Instant>,
     },
+    /// Nothing, now or later: the peer refuses the methods that could carry it.
+    Never {
+        /// The rule that says so.
+        rule: RuleId,
+    },
 }
 
 impl Dialog {
@@ -52,10 +57,14 @@ impl Dialog {
         let update = self.blocked(Method::Update, matches!(wish, Wish::Session { .. }), at);
         let invite = self.blocked(Method::Invite, true, at);
         let early = self.usage.early();
+        let no_invite = self.refuses(Method::Invite);
+        if no_invite && (wish == Wish::Offerless || self.lacks_update()) {
+            return Plan::Never { rule: RuleId::CodesThatEndTheCall };
+        }
         let update_first = match wish {
             Wish::Refresh => true,
             Wish::Offerless => false,
-            Wish::Session { person } => early || (prefer == Prefer::Update && !person),
+            Wish::Session { person } => early || no_invite || (prefer == Prefer::Update && !person),
         };
         let by_update = Plan::Update {
             because: match (early, wish) {
@@ -97,10 +106,15 @@ impl Dialog {
         breaches().find(telling).or_else(|| breaches().next()).map(|breach| breach.rule)
     }
 
+    /// Whether the peer refused this method itself with 405 or 501: it is not sent any more (UP-19, CF-36).
+    #[must_use]
+    pub fn refuses(&self, method: Method) -> bool {
+        self.party.theirs.can.refused.has(method)
+    }
+
     /// A peer that refused the method with 405 or 501 lacks it for another reason than one that never listed it.
     fn why_no_update(&self, rule: RuleId) -> RuleId {
-        let refused = self.party.theirs.can.refused.has(Method::Update);
-        if refused { RuleId::UpdateRefusedAsMethod } else { rule }
+        if self.refuses(Method::Update) { RuleId::UpdateRefusedAsMethod } else { rule }
     }
 
     fn lacks_update(&self) -> bool {

@@ -46,6 +46,8 @@ pub(super) struct Resend {
     pub(super) status: u16,
     /// `Some` for a reliable provisional response.
     pub(super) rseq: Option<u32>,
+    /// A newer INVITE of the peer came meanwhile: it may have moved and never get this one (RFC 6141 §5.4).
+    pub(super) overtaken: bool,
     pub(super) next: Instant,
     pub(super) interval: Duration,
     pub(super) until: Instant,
@@ -95,8 +97,41 @@ pub(super) struct Asked {
     pub(super) replaces: Option<CallId>,
     /// The last provisional response above 100 and when it went out.
     pub(super) progress: Option<(u16, Instant)>,
-    /// Whether a further provisional response waits for the PRACK of the one before (PR-07).
-    pub(super) queued: Vec<u16>,
+    /// Further provisional responses that wait for the PRACK of the one before (PR-07), and whether they describe the session.
+    pub(super) queued: Vec<(u16, bool)>,
+    /// The session as it was wanted before the application described another one in a provisional response.
+    pub(super) before: Option<Box<Wanted>>,
+    /// The INVITE itself sets this end to the waiting (RI-28).
+    pub(super) expires: Option<Instant>,
+    /// Its 2xx waits for a change of ours that takes back what was executed (RI-11).
+    pub(super) after_change: bool,
+}
+
+impl Asked {
+    pub(super) const fn new(server: ServerId, leg: u32, request: Msg, method: Method, cseq: u32) -> Self {
+        Self {
+            server,
+            leg,
+            request,
+            method,
+            cseq,
+            rseq: None,
+            exchanged: false,
+            patience: None,
+            held_success: false,
+            replaces: None,
+            progress: None,
+            queued: Vec::new(),
+            before: None,
+            expires: None,
+            after_change: false,
+        }
+    }
+
+    /// Whether it is an INVITE that forms the dialog.
+    pub(super) fn forms(&self) -> bool {
+        self.method == Method::Invite && self.request.to().is_ok_and(|to| to.tag().is_none())
+    }
 }
 
 /// The INVITE of ours that forms the dialog.
@@ -375,6 +410,7 @@ impl Call {
                 bytes,
                 status,
                 rseq,
+                overtaken: false,
                 next: now + core.config.t1,
                 interval: core.config.t1,
                 until: now + core.patience(),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use midcall_wire::{Method, Name};
 
 use super::call::{Call, Cancel};
+use super::config::Prefer;
 use super::core::Core;
 use super::modify::Modification;
 use crate::Msg;
 use crate::dialog::{OptionSet, SdpRole, Seen, Way};
 use crate::event::{CallEvent, Ended, Failure};
 use crate::rules::RuleId;
+use crate::session::Wanted;
 use crate::time::Instant;
 
 impl Call {
@@ -50,6 +52,11 @@ impl Call {
             .legs
             .get(index)
             .is_some_and(|leg| matches!(leg.dialog.role_of_sdp(&seen), SdpRole::Offer(_)));
+        let asks = |flight: &super::modify::InFlight| {
+            flight.offerless || flight.request.as_ref().is_some_and(|request| request.sdp().is_some())
+        };
+        let asked = self.wishes.flight.as_deref().is_some_and(asks);
+        let before = self.exchanges(index);
         self.apply_received(core, now, index, at, message);
         if (200..300).contains(&status) {
             let mut usable = true;
@@ -65,7 +72,11 @@ impl Call {
             if self.ended {
                 return;
             }
-            self.change_accepted(core, now, usable, index);
+            if asked && !executed && self.exchanges(index) == before {
+                self.change_unanswered(core, now);
+            } else {
+                self.change_accepted(core, now, usable, index);
+            }
         } else {
             self.change_refused(core, now, index, status, Some(message), executed);
         }
@@ -85,6 +96,7 @@ impl Call {
         if !flight.branch || self.main() == Some(index) {
             self.wish = Some(wanted);
         }
+        self.note_declined(index);
         let text = why_text(flight.method, flight.because);
         self.fulfilled(core, Some((flight.method, flight.because)), flight.carries, text);
         if !usable {
@@ -94,6 +106,31 @@ impl Call {
             return;
         }
         self.kick(core, now);
+        self.release_success(core, now);
+    }
+
+    /// How many exchanges a leg has completed.
+    pub(super) fn exchanges(&self, index: usize) -> u32 {
+        self.legs.get(index).map_or(0, |leg| leg.dialog.offers.exchanges)
+    }
+
+    /// A 2xx without the description that it owed: nothing has changed, the call goes on as it was (failure O6).
+    fn change_unanswered(&mut self, core: &mut Core, now: Instant) {
+        let Some(flight) = self.wishes.flight.take() else { return };
+        self.failed(core, flight.carries, &Failure::Unanswered);
+        self.kick(core, now);
+        self.release_success(core, now);
+    }
+
+    /// The session that answers are made from: the one wanted, with a change of ours that is carried out although its
+    /// re-INVITE has no final response yet (RFC 6141 §3.3).
+    pub(super) fn standing(&self, index: usize) -> Option<&Wanted> {
+        let flight = self.wishes.flight.as_deref().filter(|flight| {
+            let dialog = self.legs.get(index).map(|leg| &leg.dialog);
+            let open = dialog.and_then(|dialog| dialog.find_open(Way::Sent, flight.method, flight.cseq));
+            open.is_some_and(|open| open.executed)
+        });
+        flight.map(|flight| &flight.wanted).or_else(|| self.wish_in(index))
     }
 
     /// A final response other than 2xx, or none at all (`message` is `None`).
@@ -112,6 +149,12 @@ impl Call {
         }
         let carries = flight.carries;
         let retry_after = message.and_then(|message| message.retry_after()).and_then(Result::ok);
+        let timed = matches!(status, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603);
+        if let Some(wait) = Self::retry_after(retry_after).filter(|_| timed) {
+            // ER-03: whatever is asked next waits too.
+            self.wishes.not_before = Some(now + wait);
+            self.wishes.held_by = Some(RuleId::RetryAfterIgnored);
+        }
         let tries = self.wishes.queue.front().map_or(0, |asked| asked.attempts);
         let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
         let may_repeat = tries <= core.config.glare_retries;
@@ -153,7 +196,6 @@ impl Call {
                 }
             }
             500 | 503 if retry_after.is_some() && may_repeat => {
-                self.wishes.not_before = Self::retry_after(retry_after).map(|wait| now + wait);
                 self.wishes.held_by = Some(RuleId::OverlapRetryAfter);
             }
             // The peer lacks UPDATE after all: the next plan knows, and a confirmed dialog falls back (UP-19).
@@ -173,9 +215,10 @@ impl Call {
         }
         if executed && !self.ended {
             // RFC 6141 §3.4: part of the refused change was executed; a new exchange brings both sides back in step.
-            self.want_quietly(core, now, Modification::Repeat);
+            self.want_quietly_by(core, now, Modification::Repeat, Some(Prefer::Update));
         }
         self.kick(core, now);
+        self.release_success(core, now);
     }
 
     fn learn_unsupported(&mut self, _core: &Core, message: Option<&Msg>) -> bool {

@@ -43,6 +43,8 @@ pub(super) enum Purpose {
     Setup,
     /// A modification: re-INVITE or UPDATE.
     Change,
+    /// A new Contact, told inside a re-INVITE of ours; whether the old address is lost.
+    Move { lost: bool },
     /// A PRACK for this INVITE, made for a change or not.
     Prack,
     /// The end of the session.

@@ -44,6 +44,7 @@ impl Call {
         let Some(leg) = self.legs.get(index) else { return };
         let early = leg.dialog.usage.early();
         let Some(session) = self.session_in(leg) else { return };
+        self.note_declined(index);
         let by_us = session.streams.iter().any(|stream| stream.held_by_us);
         let by_them = session.streams.iter().any(|stream| stream.held_by_peer);
         core.tell(self.id, CallEvent::Session { agreed: session, early });
@@ -55,6 +56,16 @@ impl Call {
             }
         }
         self.held = (by_us, by_them);
+    }
+
+    /// What came of the streams that are wanted.
+    pub(super) fn note_declined(&mut self, index: usize) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        // While it rings, one branch of a fork does not speak for the call.
+        let common = self.wish.as_deref_mut().filter(|_| self.setup.is_none());
+        if let (Some(agreed), Some(wish)) = (&leg.dialog.offers.agreed, leg.wish.as_deref_mut().or(common)) {
+            wish.follow(&agreed.ours, &agreed.theirs);
+        }
     }
 
     /// The session in force in a leg. Whether we hold is our own knowledge; whether the peer does, the descriptions tell.

@@ -11,7 +11,7 @@ use super::session_timer::{Negotiated, negotiate};
 use super::uas::warning;
 use crate::Msg;
 use crate::dialog::{Noted, OptionSet, OptionTag, Seen, Way};
-use crate::event::{CallEvent, Ended, Side, What};
+use crate::event::{CallEvent, Ended, What};
 use crate::flow::Flow;
 use crate::rules::{Reply, RuleId};
 use crate::time::Instant;
@@ -32,20 +32,7 @@ impl Call {
         let seen = Seen::read(Way::Received, at, &message);
         self.judge_peer(core, index, &seen);
         let Some(leg) = self.legs.get_mut(index) else { return };
-        let asked = Asked {
-            server,
-            leg: leg.id,
-            request: message.clone(),
-            method: seen.method,
-            cseq: seen.cseq,
-            rseq: None,
-            exchanged: false,
-            patience: None,
-            held_success: false,
-            replaces: None,
-            progress: None,
-            queued: Vec::new(),
-        };
+        let asked = Asked::new(server, leg.id, message.clone(), seen.method, seen.cseq);
         let owed = leg.dialog.owed(&seen).into_iter().next();
         if owed.as_ref().is_some_and(|owed| owed.rule == RuleId::CSeqTooLow) {
             // An old request changes nothing (DLG-12): answered without a trace.
@@ -57,6 +44,9 @@ impl Call {
             return;
         }
         leg.flow = flow;
+        if seen.method == Method::Invite {
+            leg.resends.iter_mut().for_each(|resend| resend.overtaken = true);
+        }
         let over = leg.dialog.usage.over();
         let applied = leg.dialog.apply(&seen);
         if seen.method == Method::Bye {
@@ -172,24 +162,14 @@ impl Call {
         self.end(core, now, Ended::PeerHungUp { reason });
     }
 
-    fn reinvite_came(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        index: usize,
-        mut asked: Asked,
-        seen: &Seen<'_>,
-    ) {
+    fn reinvite_came(&mut self, core: &mut Core, now: Instant, index: usize, asked: Asked, seen: &Seen<'_>) {
         let Some(leg) = self.legs.get(index) else { return };
         if let Negotiated::TooSmall { min_se } = negotiate(core, Some(&leg.dialog), &asked.request) {
             self.respond(core, now, &asked, 422, &[(Name::MinSe, min_se.to_string())], None);
             return;
         }
         if self.asks_person(core, index, seen) {
-            let what = self.what_changes(index, seen);
-            asked.patience = Some(now + core.config.offer_patience);
-            self.asked.push(asked);
-            core.tell(self.id, CallEvent::Offered { what });
+            self.ask_person(core, now, index, asked, seen);
             return;
         }
         self.asked.push(asked);
@@ -223,13 +203,14 @@ impl Call {
             Some(offer) => offer.sdp.clone().map(|sdp| self.differences(index, &sdp)).unwrap_or_default(),
             None => Vec::new(),
         };
+        let before = self.exchanges(index);
         if method == Method::Invite {
             self.accept_at(core, now, position);
         } else {
             let asked = self.asked.remove(position);
             self.answer_update(core, now, index, &asked);
         }
-        if !what.is_empty() && !self.ended {
+        if !what.is_empty() && !self.ended && self.exchanges(index) != before {
             core.tell(self.id, CallEvent::PeerChanged { method, what });
         }
         self.kick(core, now);
@@ -242,7 +223,7 @@ impl Call {
             leg.dialog.offers.pending.theirs.as_ref().filter(|offer| offer.cseq == asked.cseq)
         {
             // Before the application gave a session nothing can be answered: the peer may ask again.
-            let Some(wish) = self.wish_in(index) else {
+            let Some(wish) = self.standing(index) else {
                 self.refuse_owed(core, now, asked, Reply::RetryAfter);
                 return;
             };
@@ -270,7 +251,7 @@ impl Call {
 
     fn prack_came(&mut self, core: &mut Core, now: Instant, index: usize, asked: &Asked, seen: &Seen<'_>) {
         let mut body = None;
-        let (Some(leg), Some(wish)) = (self.legs.get(index), self.wish_in(index)) else {
+        let (Some(leg), Some(wish)) = (self.legs.get(index), self.standing(index)) else {
             self.respond(core, now, asked, 200, &[], None);
             return;
         };
@@ -288,6 +269,7 @@ impl Call {
             self.acknowledged(core, now, index, invite);
         }
         self.kick(core, now);
+        self.release_success(core, now);
     }
 
     fn notify_came(
@@ -326,7 +308,7 @@ impl Call {
         })
     }
 
-    fn what_changes(&self, index: usize, seen: &Seen<'_>) -> Vec<What> {
+    pub(super) fn what_changes(&self, index: usize, seen: &Seen<'_>) -> Vec<What> {
         seen.sdp.as_ref().map(|sdp| self.differences(index, sdp)).unwrap_or_default()
     }
 
@@ -336,28 +318,6 @@ impl Call {
             return Vec::new();
         };
         What::between(&agreed.theirs, new)
-    }
-
-    /// The application's word on an offer that needed a person: the session with the new streams, or none.
-    pub(super) fn answer_offer(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        session: Option<crate::session::Wanted>,
-    ) -> bool {
-        let Some(position) =
-            self.asked.iter().position(|asked| asked.patience.is_some() && asked.method == Method::Invite)
-        else {
-            return false;
-        };
-        if let Some(session) = session {
-            self.adopt(session);
-        }
-        if let Some(asked) = self.asked.get_mut(position) {
-            asked.patience = None;
-        }
-        self.take_offer(core, now, position, Method::Invite);
-        true
     }
 
     /// The answer to a request that leaves no trace in the dialog.
@@ -404,25 +364,6 @@ impl Call {
             return;
         }
         self.kick(core, now);
-    }
-
-    /// The dialog's INVITE or re-INVITE of the peer waited too long for the application (RI-28, TX-33).
-    pub(super) fn patience_over(&mut self, core: &mut Core, now: Instant) {
-        let late = |asked: &Asked| asked.patience.is_some_and(|until| until <= now);
-        while let Some(position) = self.asked.iter().position(late) {
-            let forms = self
-                .asked
-                .get(position)
-                .is_some_and(|asked| asked.request.to().is_ok_and(|to| to.tag().is_none()));
-            if forms {
-                let asked = self.asked.remove(position);
-                self.respond(core, now, &asked, 487, &[], None);
-                self.end(core, now, Ended::Cancelled { by: Side::Them });
-            } else {
-                // Nobody decided: the session stays as it is, new streams are declined.
-                self.take_offer(core, now, position, Method::Invite);
-            }
-        }
     }
 }
 

@@ -205,6 +205,25 @@ impl Wishes {
 /// The most wishes that wait in one call.
 const MOST_WISHES: usize = 64;
 
+/// Tells that a wish of the application is in force.
+fn came_true(
+    core: &mut Core,
+    call: crate::event::CallId,
+    asked: &Wanting,
+    method: Option<(Method, RuleId)>,
+    text: &'static str,
+) {
+    let Some(ticket) = asked.ticket else { return };
+    let change = Change {
+        ticket,
+        method: method.map(|(method, _)| method),
+        attempts: asked.attempts,
+        why: Why { rule: method.map(|(_, rule)| rule), text },
+        what: vec![asked.modification.what()],
+    };
+    core.tell(call, CallEvent::Changed(change));
+}
+
 impl Call {
     /// Takes a wish of the application and tries to fulfil it at once.
     pub(super) fn want(
@@ -250,11 +269,22 @@ impl Call {
 
     /// Adds a wish of the endpoint's own.
     pub(super) fn want_quietly(&mut self, core: &mut Core, now: Instant, modification: Modification) {
+        self.want_quietly_by(core, now, modification, None);
+    }
+
+    /// The same, with a word on the method.
+    pub(super) fn want_quietly_by(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        modification: Modification,
+        prefer: Option<Prefer>,
+    ) {
         if !self.ended && self.wishes.queue.len() < MOST_WISHES {
             self.wishes.queue.push_back(Wanting {
                 ticket: None,
                 modification,
-                prefer: None,
+                prefer,
                 attempts: 0,
                 told_waiting: None,
                 branch: None,
@@ -382,7 +412,9 @@ impl Call {
         let at = crate::dialog::At { n: u32::MAX, time: now };
         let plan = match leg.dialog.plan(wish, prefer, at) {
             // A refresh that was asked for as re-INVITE goes out as one.
-            Plan::Update { .. } if explicit && !leg.dialog.usage.early() => {
+            Plan::Update { .. }
+                if explicit && !leg.dialog.usage.early() && !leg.dialog.refuses(Method::Invite) =>
+            {
                 match leg.dialog.blocked(Method::Invite, true, at) {
                     None => Plan::ReInvite { because: RuleId::UpdateOrReInvite },
                     Some(rule) => Plan::Wait { rule, until: None },
@@ -396,6 +428,10 @@ impl Call {
             Plan::Wait { rule, until } => {
                 self.tell_waiting(core, count, rule, until);
                 return false;
+            }
+            Plan::Never { rule } => {
+                self.failed(core, carries, &Failure::Refused { rule });
+                return true;
             }
         };
         let body = match (offerless, bare, method) {
@@ -474,7 +510,7 @@ impl Call {
     }
 
     /// Supported: timer and Session-Expires for a re-INVITE or UPDATE (ST-05, ST-18, ST-19).
-    fn add_timer_headers(&self, core: &Core, index: usize, spec: &mut Spec) {
+    pub(super) fn add_timer_headers(&self, core: &Core, index: usize, spec: &mut Spec) {
         let Some(leg) = self.legs.get(index) else { return };
         if !core.config.timer {
             return;
@@ -514,15 +550,20 @@ impl Call {
         text: &'static str,
     ) {
         for asked in self.wishes.queue.drain(..carries.min(self.wishes.queue.len())) {
-            let Some(ticket) = asked.ticket else { continue };
-            let change = Change {
-                ticket,
-                method: method.map(|(method, _)| method),
-                attempts: asked.attempts,
-                why: Why { rule: method.map(|(_, rule)| rule), text },
-                what: vec![asked.modification.what()],
-            };
-            core.tell(self.id, CallEvent::Changed(change));
+            came_true(core, self.id, &asked, method, text);
+        }
+    }
+
+    /// The wish to tell our Contact came true apart from the request in flight.
+    pub(super) fn fulfil_target(&mut self, core: &mut Core, by: (Method, RuleId)) {
+        let carried = self.wishes.flight.as_ref().map_or(0, |flight| flight.carries);
+        let waits = |(at, asked): &(usize, &Wanting)| {
+            *at >= carried && matches!(asked.modification, Modification::Target)
+        };
+        let at = self.wishes.queue.iter().enumerate().find(waits).map(|(at, _)| at);
+        if let Some(mut asked) = at.and_then(|at| self.wishes.queue.remove(at)) {
+            asked.attempts = 1;
+            came_true(core, self.id, &asked, Some(by), "told inside the re-INVITE that is open");
         }
     }
 

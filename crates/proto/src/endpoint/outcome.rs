@@ -62,7 +62,12 @@ impl Call {
                     self.notify_failed(status, refer);
                 }
             }
-            Purpose::Setup | Purpose::Change | Purpose::Other => {}
+            Purpose::Move { lost } => self.move_answered(core, now, index, status, lost),
+            Purpose::Other => {
+                self.kick(core, now);
+                self.release_success(core, now);
+            }
+            Purpose::Setup | Purpose::Change => {}
         }
     }
 
@@ -137,7 +142,7 @@ impl Call {
             Purpose::Bye => Method::Bye,
             Purpose::Refer => Method::Refer,
             Purpose::Notify { .. } => Method::Notify,
-            Purpose::Setup | Purpose::Change | Purpose::Other => Method::Update,
+            Purpose::Setup | Purpose::Change | Purpose::Move { .. } | Purpose::Other => Method::Update,
         };
         let mut executed = false;
         if let Some(leg) = self.legs.get_mut(index) {
@@ -152,6 +157,7 @@ impl Call {
             Purpose::Change if self.wishes.flies(cseq) => {
                 self.change_refused(core, now, index, status, None, executed);
             }
+            Purpose::Move { lost } => self.move_answered(core, now, index, status, lost),
             Purpose::Bye => self.bye_done(core, now, index, None, None),
             Purpose::Refer => self.refer_answered(core, now, index, status, None, None),
             Purpose::Notify { refer } => self.notify_failed(status, refer),

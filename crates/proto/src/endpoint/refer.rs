@@ -220,20 +220,8 @@ impl Call {
         if core.config.refer == Policy::Accept {
             self.accept_refer(core, now, asked.cseq, Some(asked));
         } else if let Some(referral) = self.referrals.last_mut() {
-            referral.asked = Some(Asked {
-                server: asked.server,
-                leg,
-                request: asked.request.clone(),
-                method: Method::Refer,
-                cseq: asked.cseq,
-                rseq: None,
-                exchanged: false,
-                patience: None,
-                held_success: false,
-                replaces: None,
-                progress: None,
-                queued: Vec::new(),
-            });
+            let request = asked.request.clone();
+            referral.asked = Some(Asked::new(asked.server, leg, request, Method::Refer, asked.cseq));
         }
     }
 

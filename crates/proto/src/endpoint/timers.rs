@@ -1,7 +1,5 @@
 //! What time brings in a call: resends, expiries, refreshes, retries.
 
-use midcall_wire::Method;
-
 use super::call::Call;
 use super::core::{Core, Later};
 use super::modify::Modification;
@@ -81,12 +79,11 @@ impl Call {
     /// RFC 3261 §13.3.1.4: no ACK in 64*T1. The dialog is confirmed; its session ends with BYE.
     fn no_ack(&mut self, core: &mut Core, now: Instant, index: usize, cseq: u32) {
         if let Some(leg) = self.legs.get_mut(index) {
+            let overtaken = leg.resends.iter().any(|resend| resend.cseq == cseq && resend.overtaken);
             leg.resends.retain(|resend| resend.cseq != cseq);
-            let newer = leg.dialog.party.theirs.cseq.is_some_and(|last| last > cseq)
-                && leg.dialog.open.iter().any(|open| open.method == Method::Invite && open.cseq > cseq);
             leg.dialog.ack_missed(Way::Received, cseq);
             // RFC 6141 §5.4: a peer that moved has sent a newer re-INVITE instead of the ACK.
-            if newer {
+            if overtaken {
                 return;
             }
         }
@@ -105,7 +102,7 @@ impl Call {
         };
         let asked = self.asked.remove(position);
         self.respond(core, now, &asked, 504, &[], None);
-        if asked.request.to().is_ok_and(|to| to.tag().is_none()) {
+        if asked.forms() {
             self.end(core, now, Ended::NoPrack);
         }
     }

@@ -337,6 +337,7 @@ impl Call {
             leg.drop_at = None;
         }
         self.branch_chosen(core, index);
+        self.note_declined(index);
         self.confirmed(core, now, index);
         let agreed = self.legs.get(index).is_some_and(|leg| leg.dialog.offers.agreed.is_some());
         if !usable || !agreed {

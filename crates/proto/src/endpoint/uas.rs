@@ -37,18 +37,9 @@ impl Call {
         let Some(leg) = self.legs.get(index) else { return };
         let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
         self.asked.push(Asked {
-            server,
-            leg: leg.id,
-            request: message.clone(),
-            method: Method::Invite,
-            cseq,
-            rseq: None,
-            exchanged: false,
             patience: message.expires().and_then(Result::ok).map(|s| now + Duration::from_secs(u64::from(s))),
-            held_success: false,
             replaces,
-            progress: None,
-            queued: Vec::new(),
+            ..Asked::new(server, leg.id, message.clone(), Method::Invite, cseq)
         });
         if let Negotiated::TooSmall { min_se } = negotiate(core, None, message) {
             self.finish_setup(core, now, 422, &[(Name::MinSe, min_se.to_string())]);
@@ -90,8 +81,22 @@ impl Call {
         };
         let with_session = session.is_some();
         if let Some(session) = session {
-            self.wish = Some(Box::new(session));
+            let before = self.wish.replace(Box::new(session));
+            if let Some(asked) = self.asked.get_mut(position).filter(|asked| !asked.forms()) {
+                asked.before = asked.before.take().or(before);
+            }
         }
+        self.progress_at(core, now, position, status, with_session)
+    }
+
+    fn progress_at(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        position: usize,
+        status: u16,
+        with_session: bool,
+    ) -> Result<(), Refused> {
         let Some(mut asked) = (position < self.asked.len()).then(|| self.asked.remove(position)) else {
             return Ok(());
         };
@@ -110,22 +115,24 @@ impl Call {
         }
         if reliable && self.awaits_prack(&asked) {
             // PR-07: the next one waits for the PRACK of the one before.
-            asked.queued.push(status);
+            asked.queued.push((status, with_session));
             self.asked.insert(position, asked);
             return Ok(());
         }
-        self.send_progress(core, now, &mut asked, status, reliable, with_session || required);
-        self.asked.insert(position.min(self.asked.len()), asked);
+        if self.send_progress(core, now, &mut asked, status, reliable, with_session || required) {
+            self.asked.insert(position.min(self.asked.len()), asked);
+        }
         Ok(())
     }
 
-    fn awaits_prack(&self, asked: &Asked) -> bool {
+    pub(super) fn awaits_prack(&self, asked: &Asked) -> bool {
         self.leg(asked.leg).and_then(|index| self.legs.get(index)).is_some_and(|leg| {
             leg.resends.iter().any(|resend| resend.cseq == asked.cseq && resend.rseq.is_some())
         })
     }
 
-    fn send_progress(
+    /// Sends it; false if it came to a refusal instead, because there is no session to describe.
+    pub(super) fn send_progress(
         &mut self,
         core: &mut Core,
         now: Instant,
@@ -133,7 +140,7 @@ impl Call {
         status: u16,
         reliable: bool,
         with_session: bool,
-    ) {
+    ) -> bool {
         let mut body = None;
         if with_session && !asked.exchanged {
             match self.description_for(asked, reliable) {
@@ -141,9 +148,8 @@ impl Call {
                 Err(why) => {
                     let headers = [(Name::Warning, warning(core, &why))];
                     self.respond(core, now, asked, 488, &headers, None);
-                    self.asked.retain(|other| other.server != asked.server);
-                    self.end(core, now, Ended::Refused { status: 488, by: Side::Us });
-                    return;
+                    self.end_setup(core, now, asked, 488);
+                    return false;
                 }
             }
         }
@@ -160,6 +166,7 @@ impl Call {
         }
         asked.progress = Some((status, now));
         self.respond(core, now, asked, status, &headers, body);
+        true
     }
 
     /// TX-25: who rings long says so each minute, lest a proxy gives up.
@@ -171,7 +178,7 @@ impl Call {
         let mut asked = self.asked.remove(position);
         if let Some((status, _)) = asked.progress {
             let reliable = asked.rseq.is_some();
-            self.send_progress(core, now, &mut asked, status, reliable, false);
+            let _ = self.send_progress(core, now, &mut asked, status, reliable, false);
         }
         self.asked.insert(position, asked);
     }
@@ -207,6 +214,10 @@ impl Call {
         let Some(position) = self.unanswered() else {
             return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
         };
+        if self.asked.get(position).is_some_and(|asked| !asked.forms()) {
+            self.decide(core, now, position, session);
+            return Ok(());
+        }
         if let Some(session) = session {
             self.wish = Some(Box::new(session));
         }
@@ -283,7 +294,7 @@ impl Call {
     }
 
     fn end_setup(&mut self, core: &mut Core, now: Instant, asked: &Asked, status: u16) {
-        if asked.request.to().is_ok_and(|to| to.tag().is_none()) {
+        if asked.forms() {
             self.end(core, now, Ended::Refused { status, by: Side::Us });
         }
     }
@@ -292,14 +303,24 @@ impl Call {
     pub(super) fn cancelled(&mut self, core: &mut Core, now: Instant, server: ServerId) {
         let Some(position) = self.asked.iter().position(|asked| asked.server == server) else { return };
         let Some(asked) = self.asked.get(position) else { return };
-        let forms = asked.request.to().is_ok_and(|to| to.tag().is_none());
-        if asked.exchanged && !forms {
+        if asked.exchanged && !asked.forms() {
             self.accept_at(core, now, position);
             return;
         }
-        let asked = self.asked.remove(position);
+        self.give_up(core, now, position);
+    }
+
+    /// Answers an INVITE that is cancelled or has expired with 487; a call in its beginnings ends with it.
+    pub(super) fn give_up(&mut self, core: &mut Core, now: Instant, position: usize) {
+        if position >= self.asked.len() {
+            return;
+        }
+        let mut asked = self.asked.remove(position);
         self.respond(core, now, &asked, 487, &[], None);
-        if forms {
+        if let (Some(before), Some(wish)) = (asked.before.take(), self.wish.as_deref_mut()) {
+            *wish = wish.without_streams_since(&before);
+        }
+        if asked.forms() {
             self.end(core, now, Ended::Cancelled { by: Side::Them });
         }
     }
@@ -321,8 +342,8 @@ impl Call {
             asked.held_success = false;
             self.accept_at(core, now, position);
         } else if !asked.queued.is_empty() {
-            let status = asked.queued.remove(0);
-            let _ = self.progress(core, now, status, None);
+            let (status, with_session) = asked.queued.remove(0);
+            let _ = self.progress_at(core, now, position, status, with_session);
         }
     }
 }

@@ -155,6 +155,15 @@ impl<'e> CallMut<'e> {
         self.modify(now, Modification::Refresh, None)
     }
 
+    /// Tells the peer our present Contact, after `Endpoint::config_mut` gave us another address. `lost` says that nothing
+    /// arrives at the old one any more: a re-INVITE under way is then cancelled and made anew (RFC 6141 §5.5).
+    ///
+    /// # Errors
+    /// When the call is over.
+    pub fn moved(&mut self, now: Instant, lost: bool) -> Result<Ticket, Refused> {
+        self.turn(now, |call, core| call.moved(core, now, lost))?
+    }
+
     /// Asks the peer to call this URI instead (blind transfer).
     ///
     /// # Errors

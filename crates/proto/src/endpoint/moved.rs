@@ -1,0 +1,81 @@
+//! Our own address moves in mid-call, also while a re-INVITE of ours is under way (RFC 6141 §4.4, §5.5).
+
+use midcall_wire::Method;
+
+use super::call::{Call, Refused, Spec};
+use super::core::{Core, Purpose};
+use super::modify::Modification;
+use crate::dialog::{At, Way};
+use crate::event::{Ended, Ticket};
+use crate::rules::RuleId;
+use crate::time::Instant;
+
+impl Call {
+    /// Tells the peer our present Contact. While a re-INVITE is under way an UPDATE tells it at once; if the old address is
+    /// lost, no response to that re-INVITE can come, so it is cancelled and made anew.
+    pub(super) fn moved(&mut self, core: &mut Core, now: Instant, lost: bool) -> Result<Ticket, Refused> {
+        let inside = self.wishes.flight.as_ref().is_some_and(|flight| flight.method == Method::Invite);
+        let ticket = self.want(core, now, Modification::Target, None, None)?;
+        let Some(index) = self.main().filter(|_| inside) else { return Ok(ticket) };
+        let at = At { n: u32::MAX, time: now };
+        let free =
+            self.legs.get(index).is_some_and(|leg| leg.dialog.blocked(Method::Update, false, at).is_none());
+        if free {
+            let mut spec = Spec::new(Method::Update);
+            self.add_timer_headers(core, index, &mut spec);
+            if self.send(core, now, index, spec, Purpose::Move { lost }).is_ok() {
+                return Ok(ticket);
+            }
+        }
+        if lost {
+            self.start_anew(core, now, index);
+        }
+        Ok(ticket)
+    }
+
+    /// The UPDATE that told our new Contact was answered, or never will be (408 and 503).
+    pub(super) fn move_answered(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        index: usize,
+        status: u16,
+        lost: bool,
+    ) {
+        match status {
+            200..=299 => self.fulfil_target(core, (Method::Update, RuleId::TargetMovedByResponse)),
+            408 | 481 => {
+                self.send_bye(core, now, index, None);
+                self.end(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
+                return;
+            }
+            _ => {}
+        }
+        if lost {
+            self.start_anew(core, now, index);
+        } else {
+            self.kick(core, now);
+        }
+    }
+
+    /// Gives up the re-INVITE under way, whose responses go to an address that is lost, and makes it anew a little later:
+    /// the peer takes it once it has answered the CANCEL (RFC 6141 §5.5).
+    fn start_anew(&mut self, core: &mut Core, now: Instant, index: usize) {
+        let Some(flight) = self.wishes.flight.take_if(|flight| flight.method == Method::Invite) else {
+            return;
+        };
+        if let (true, Some(request), Some(old), Some(client)) =
+            (flight.provisional, flight.request.as_ref(), flight.flow, flight.client)
+        {
+            let flow = core.flow_to(old.transport, old.remote, None).unwrap_or(old);
+            super::uac::cancel(core, now, self.id, flight.leg, request, flow, client);
+        }
+        if let Some(leg) = self.legs.get_mut(index) {
+            leg.dialog.timed_out(Way::Sent, Method::Invite, flight.cseq);
+        }
+        self.wishes.by_invite = true;
+        self.wishes.not_before = Some(now + core.config.t1);
+        self.wishes.held_by = Some(RuleId::TargetMovedInsideReInvite);
+        self.want_quietly(core, now, Modification::Repeat);
+    }
+}
