@@ -357,6 +357,8 @@ impl Hand<'_> {
         resume() -> Ticket;
         /// Refreshes the session timer.
         refresh() -> Ticket;
+        /// Tells the peer our present Contact; says whether the old address is lost.
+        moved(lost: bool) -> Ticket;
         /// Changes the session.
         modify(change: Modification, prefer: Option<Prefer>) -> Ticket;
         /// Asks the peer to call this URI.

@@ -8,13 +8,13 @@ use midcall_proto::event::{CallEvent, CallId, Change, Failure};
 use midcall_proto::rules::RuleId;
 
 use crate::agent::{Agent, Handle};
-use crate::ms;
 use crate::network::{Network, Pick};
 use crate::party::Received;
 use crate::raw::Raw;
 use crate::scene::Scene;
 use crate::seat::Seat;
 use crate::sketch::{Tweak, field};
+use crate::{Seed, ms};
 
 /// Tweaks as a ladder writes them behind `sdp:`.
 ///
@@ -23,6 +23,20 @@ use crate::sketch::{Tweak, field};
 #[track_caller]
 pub fn tweaks(words: &[&str]) -> Vec<Tweak> {
     words.iter().map(|word| Tweak::parse(word).expect("a tweak")).collect()
+}
+
+/// The endpoint as caller and as callee: whether it placed the call.
+pub const SEATS: [bool; 2] = [true, false];
+
+/// What a scripted peer lists in Allow if it takes no UPDATE.
+pub const WITHOUT_UPDATE: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, REFER, NOTIFY, INFO";
+
+/// A confirmed call of an endpoint with default settings, as caller or callee, over a wire with 20 ms latency.
+#[track_caller]
+pub fn up(seed: u64, placed: bool) -> (Seat, CallId) {
+    let mut seat = Seat::new(Seed(seed)).latency(ms(20));
+    let call = seat.call(placed);
+    (seat, call)
 }
 
 /// The o= version of the description in a message.
@@ -125,6 +139,36 @@ impl Agent {
 }
 
 impl Seat {
+    /// A confirmed call that the endpoint placed, or answered.
+    #[track_caller]
+    pub fn call(&mut self, placed: bool) -> CallId {
+        if placed { self.placed_call() } else { self.answered_call() }
+    }
+
+    /// The peer's re-INVITE with this offer, sent.
+    pub fn peer_reinvites(&mut self, offer: &[&str]) -> Raw {
+        self.peer.request("INVITE").offer(&tweaks(offer)).send()
+    }
+
+    /// The peer acknowledges the success that the endpoint gives its re-INVITE.
+    #[track_caller]
+    pub fn peer_acknowledges(&mut self) -> Received {
+        let ok = self.expect(Pick::status(200).of("INVITE"));
+        self.peer.ack(&ok).send();
+        self.settle();
+        ok
+    }
+
+    /// The peer accepts the re-INVITE that comes, with this answer; returns the re-INVITE.
+    #[track_caller]
+    pub fn peer_answers(&mut self, answer: &[&str]) -> Received {
+        let invite = self.expect("INVITE");
+        self.peer.reply(&invite, 200).answer(&tweaks(answer)).send();
+        self.expect("ACK");
+        self.settle();
+        invite
+    }
+
     /// A call that the endpoint placed, in an early dialog with the answer in a reliable 183; and its INVITE.
     #[track_caller]
     pub fn placed_early(&mut self) -> (CallId, Received) {

@@ -43,12 +43,13 @@ pub mod prelude {
     pub use crate::agent::{Agent, Call, Handle};
     pub use crate::assert_ladder;
     pub use crate::assert_state;
-    pub use crate::glance::{count, direction, tweaks, version};
+    pub use crate::glance::{SEATS, WITHOUT_UPDATE, count, direction, tweaks, up, version};
     pub use crate::network::Pick;
     pub use crate::pair::{Pair, Trio, incoming};
     pub use crate::party::{Party, Received};
     pub use crate::scene::Scene;
     pub use crate::seat::Seat;
+    pub use crate::state::idle;
     pub use crate::{Seed, ms, secs};
     pub use midcall_proto::covers;
     pub use midcall_wire::Method;

@@ -39,6 +39,12 @@ impl Agent {
     }
 }
 
+/// The state of a call that is up and at rest, in its dialog with bob of a [`Seat`](crate::seat::Seat): its streams and its
+/// o= versions.
+pub fn idle(streams: &str, versions: &str) -> String {
+    format!("up | {streams} | o= {versions} | to sip:bob@10.0.0.2:5060 | idle")
+}
+
 fn streams(agreed: &Agreed) -> String {
     if agreed.streams.is_empty() {
         return "no stream".to_owned();
