@@ -3,7 +3,7 @@
 use midcall_wire::{Message, Method};
 use smallvec::SmallVec;
 
-use super::capability::MethodSet;
+use super::capability::{MethodSet, OptionTag};
 use super::offers::{Outcome, SdpRole};
 use super::open::{Open, Phase, Unacknowledged};
 use super::seen::{At, Seen, Way};
@@ -132,6 +132,8 @@ impl Dialog {
     fn apply_request(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
         let owed = self.owed(seen);
         let sender = self.party.by_mut(seen.way);
+        // A receiver refuses what comes with an old number, also a BYE (RFC 3261 §12.2.2).
+        let old = seen.way == Way::Received && sender.cseq.is_some_and(|last| seen.cseq < last);
         sender.cseq = Some(sender.cseq.map_or(seen.cseq, |last| last.max(seen.cseq)));
         sender.can.learn(seen);
         let current_uri = sender.uri.clone();
@@ -148,7 +150,9 @@ impl Dialog {
         let forms =
             seen.method == Method::Invite && self.usage == InviteState::Preparative && self.open.is_empty();
         if matches!(seen.method, Method::Invite | Method::Update) {
-            self.timer.saw_min_se(if forms { None } else { seen.min_se });
+            if !forms {
+                self.timer.saw_min_se(seen);
+            }
         }
         let role = self.role_of_sdp(seen);
         let offered = matches!(role, SdpRole::Offer(_));
@@ -157,12 +161,16 @@ impl Dialog {
         }
         match seen.method {
             Method::Prack => self.acknowledge(seen, noted),
-            Method::Bye => {
+            Method::Bye if !old => {
                 self.party.by_mut(seen.way).bye.get_or_insert(seen.at.n);
                 self.step(InviteEvent::bye, noted);
             }
             Method::Refer => self.subscribe(seen),
             Method::Notify => self.notify(seen, noted),
+            Method::Subscribe if seen.headers.event_refer => {
+                let own = self.subscriptions.iter_mut().filter(|s| s.refer == seen.way);
+                own.for_each(|subscription| subscription.renewed = true);
+            }
             _ => {}
         }
         if self.open.len() >= MOST_OPEN {
@@ -194,7 +202,6 @@ impl Dialog {
             min_se: seen.min_se,
             refer_sub: !seen.headers.refer_sub_false,
             owed,
-            branch: seen.branch_hash(),
             forms,
             rack: seen.rack.map(|(rseq, invite, _)| (rseq, invite)),
         });
@@ -233,6 +240,7 @@ impl Dialog {
             status: None,
             notified_on: None,
             notified_at: None,
+            renewed: false,
         });
     }
 
@@ -337,6 +345,8 @@ impl Dialog {
         let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());
         let rack = open.rack;
         let exchanged = open.exchanged;
+        let subscribes_elsewhere =
+            open.require.has(OptionTag::NoSub) || open.require.has(OptionTag::ExplicitSub);
         self.party.by_mut(request).answered = self
             .party
             .by(request)
@@ -387,7 +397,8 @@ impl Dialog {
                 }
             }
             Method::Refer => {
-                let granted = seen.headers.refer_sub_false;
+                // RFC 4488 §4 and RFC 7614 §5: granted, or never to be made.
+                let granted = seen.headers.refer_sub_false || subscribes_elsewhere;
                 if let Some(s) =
                     self.subscriptions.iter_mut().find(|s| s.refer == request && s.cseq == seen.cseq)
                 {
@@ -395,7 +406,11 @@ impl Dialog {
                     s.step(if granted { SubscriptionEvent::terminated } else { SubscriptionEvent::accepted });
                 }
             }
-            Method::Bye => self.step(InviteEvent::bye_ended, noted),
+            Method::Bye => {
+                self.party.by_mut(request).bye.get_or_insert(seen.at.n);
+                self.step(InviteEvent::bye, noted);
+                self.step(InviteEvent::bye_ended, noted);
+            }
             _ => {}
         }
         if invite || seen.method == Method::Update {
@@ -434,7 +449,7 @@ impl Dialog {
                 self.party.by_mut(seen.way).can.refused.add(MethodSet::of(&[method]));
                 noted.push(Noted::Lacks(seen.way, method));
             }
-            (Some(422), _) => self.timer.saw_min_se(if forms { None } else { seen.min_se }),
+            (Some(422), _) if !forms => self.timer.saw_min_se(seen),
             _ => {}
         }
         match seen.method {

@@ -31,10 +31,13 @@ impl Verdict {
         self.breaches.is_empty()
     }
 
-    /// The first breach of a rule that binds (severity error).
+    /// The first breach of a rule that binds (severity error). Being late does not: a late refresh is better than none.
     #[must_use]
     pub fn worst(&self) -> Option<&Breach> {
-        self.breaches.iter().find(|breach| breach.rule.rule().severity == crate::rules::Severity::Error)
+        let binds = |breach: &&Breach| {
+            breach.rule.rule().severity == crate::rules::Severity::Error && breach.rule != RuleId::RefreshLate
+        };
+        self.breaches.iter().find(binds)
     }
 }
 

@@ -96,8 +96,6 @@ pub struct Open {
     pub refer_sub: bool,
     /// Refusals that its receiver owes.
     pub owed: SmallVec<[Owed; 1]>,
-    /// A hash of its branch.
-    pub branch: u64,
     /// Whether this is the INVITE that forms the dialog.
     pub forms: bool,
     /// What this INVITE's RAck or event said, for PRACK: the RSeq and INVITE CSeq it names.

@@ -120,12 +120,18 @@ pub struct HeaderFacts {
     pub subscription_reason: bool,
     /// The reason is noresource.
     pub reason_noresource: bool,
+    /// The reason is timeout.
+    pub reason_timeout: bool,
     /// The body is a sipfrag; its status if it starts with a status line.
     pub sipfrag: Option<Option<u16>>,
     /// The sipfrag says more than its status line.
     pub sipfrag_more: bool,
     /// Refer-Sub: false.
     pub refer_sub_false: bool,
+    /// Refer-Events-At is there.
+    pub refer_events_at: bool,
+    /// Replaces in Refer-To has characters that cut a URI header short.
+    pub replaces_unescaped: bool,
     /// Replaces values.
     pub replaces: u8,
     /// Authorization or Proxy-Authorization is there.
@@ -205,7 +211,11 @@ impl<'a> Seen<'a> {
             Name::MaxForwards => facts.max_forwards = true,
             Name::Unsupported => facts.unsupported = true,
             Name::Accept | Name::AcceptEncoding | Name::AcceptLanguage => facts.accept = true,
-            Name::ReferTo => facts.refer_to = small(message.values(Name::ReferTo).count()),
+            Name::ReferTo => {
+                facts.refer_to = small(message.values(Name::ReferTo).count());
+                facts.replaces_unescaped = replaces_unescaped(text);
+            }
+            _ if header.raw_name.eq_ignore_ascii_case("Refer-Events-At") => facts.refer_events_at = true,
             Name::Event => {
                 let event = message.event();
                 facts.event_refer =
@@ -218,6 +228,8 @@ impl<'a> Seen<'a> {
                         if state.state.eq_ignore_ascii_case("terminated") { 2 } else { 1 };
                     facts.subscription_expires = state.expires;
                     facts.subscription_reason = state.reason.is_some();
+                    facts.reason_timeout =
+                        state.reason.is_some_and(|reason| reason.eq_ignore_ascii_case("timeout"));
                     facts.reason_noresource =
                         state.reason.is_some_and(|reason| reason.eq_ignore_ascii_case("noresource"));
                 }
@@ -273,13 +285,6 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// A hash of the branch, to compare with an earlier one; 0 without a branch.
-    #[must_use]
-    pub fn branch_hash(&self) -> u64 {
-        let bytes = self.branch.unwrap_or_default().bytes();
-        bytes.fold(0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    }
-
     /// Whether it is a request.
     #[must_use]
     pub const fn is_request(&self) -> bool {
@@ -317,6 +322,18 @@ impl<'a> Seen<'a> {
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         )
     }
+}
+
+/// Whether Replaces stands raw in this Refer-To: what the URI escapes may stay, and nothing that ends a header of it
+/// (RFC 3261 §19.1.2).
+fn replaces_unescaped(refer_to: &str) -> bool {
+    let Some((_, rest)) = refer_to.split_once('?') else { return false };
+    let uri = rest.split('>').next().unwrap_or_default();
+    let value = uri.split('&').find_map(|header| {
+        let (name, value) = header.split_once('=')?;
+        name.eq_ignore_ascii_case("Replaces").then_some(value)
+    });
+    value.is_some_and(|value| value.contains([';', '=', '@', ',', '"']))
 }
 
 /// The status of a sipfrag body that starts with a status line (RFC 3515 §2.4.5).

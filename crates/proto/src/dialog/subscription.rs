@@ -42,6 +42,8 @@ pub struct Subscription {
     pub notified_on: Option<u32>,
     /// When the last NOTIFY passed.
     pub notified_at: Option<Instant>,
+    /// Whether a SUBSCRIBE of its subscriber renewed or ended it.
+    pub renewed: bool,
 }
 
 impl Subscription {

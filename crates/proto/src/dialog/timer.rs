@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midcall_wire::Refresher;
 
+use super::offers::Sided;
 use super::seen::{Seen, Way};
 use crate::time::Instant;
 
@@ -48,6 +49,10 @@ pub struct SessionTimer {
     pub running: Option<Running>,
     /// The largest Min-SE seen in requests and 422 of this dialog (ST-08).
     pub min_se: Option<u32>,
+    /// The largest Min-SE that each side was told in this dialog, by a request or a 422, and by which message.
+    pub told: Sided<Option<(u32, u32)>>,
+    /// The message that set the timer before the running one, if the roles changed between them.
+    pub flipped: Option<u32>,
     /// The message that switched a running timer off, if one did.
     pub off_by: Option<u32>,
 }
@@ -63,6 +68,8 @@ impl SessionTimer {
                     Some(Refresher::Uac) => request,
                     Some(Refresher::Uas) | None => request.reversed(),
                 };
+                self.flipped =
+                    self.running.filter(|before| before.refresher != refresher).map(|before| before.set_by);
                 self.running = Some(Running {
                     interval,
                     refresher,
@@ -79,10 +86,14 @@ impl SessionTimer {
         }
     }
 
-    /// A request or 422 of the dialog named a Min-SE.
-    pub fn saw_min_se(&mut self, min_se: Option<u32>) {
-        if let Some(min_se) = min_se {
+    /// A request or 422 of the dialog may name a Min-SE.
+    pub fn saw_min_se(&mut self, seen: &Seen<'_>) {
+        if let Some(min_se) = seen.min_se {
             self.min_se = Some(self.min_se.map_or(min_se, |seen| seen.max(min_se)));
+            let told = self.told.by_mut(seen.way.reversed());
+            if told.is_none_or(|(least, _)| min_se > least) {
+                *told = Some((min_se, seen.at.n));
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Draw a fresh random delay of 0 to 2.0 seconds for every 491.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::CallIdOwner,
@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Rule] = &[
             version.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::modify"),
     },
     Rule {
         id: RuleId::IntentCheckedAfterGlare,
@@ -74,7 +74,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Compare the waiting change with the new session; drop or adapt it, and tell the application.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Machine("endpoint::modify"),
     },
     Rule {
         id: RuleId::GlareStorm,

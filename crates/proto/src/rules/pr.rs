@@ -70,7 +70,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Find out why PRACK is missing: Contact and Record-Route of the 1xx, or a UAC that lost it.",
         reply: Some(Reply::Status(504)),
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::timers"),
     },
     Rule {
         id: RuleId::PrackMatchesNothing,
@@ -84,7 +84,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Copy RSeq and CSeq of the 1xx into RAck.",
         reply: Some(Reply::Status(481)),
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::inbound"),
     },
     Rule {
         id: RuleId::SecondReliableTooEarly,
@@ -140,7 +140,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Remember the RSeq acknowledged; resend the old PRACK transaction if needed.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::RSeqPerFork,
@@ -250,7 +250,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Add Require: precondition; mirror the status lines in the answer.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Policy("no preconditions are offered; Require: precondition gets 420"),
     },
     Rule {
         id: RuleId::AlertedBeforePreconditions,
@@ -270,7 +270,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send UPDATE with the new status first, then 180.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Policy("no preconditions are offered; Require: precondition gets 420"),
     },
     Rule {
         id: RuleId::PreconditionsInCall,

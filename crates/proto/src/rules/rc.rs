@@ -154,7 +154,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Retry after the delay if the change is still wanted.",
         reply: Some(Reply::Status(491)),
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::RaceUpdateReInvite,
@@ -236,7 +236,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send BYE again with credentials and the next CSeq; media stays off.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::call"),
     },
     Rule {
         id: RuleId::RaceForks,

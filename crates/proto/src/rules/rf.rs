@@ -352,7 +352,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Resume the old call after a failing NOTIFY.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ReferLeavesMedia,

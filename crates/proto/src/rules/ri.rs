@@ -127,7 +127,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer address, hold and codec changes from policy without asking.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::inbound"),
     },
     Rule {
         id: RuleId::FailedReInviteFollowed,
@@ -141,7 +141,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Roll back to the last agreed session on any refusal.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog::offers"),
     },
     Rule {
         id: RuleId::ErrorAfterExecutedChange,
@@ -183,7 +183,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send re-INVITE or UPDATE with the old session right after the error.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::CallDroppedOnRefusal,
@@ -197,7 +197,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the session on 488, 491, 500, 503 and the rest; BYE only after 408, 481 or a timeout.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::CancelledReInvite,
@@ -211,7 +211,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Go on with the old session after 487.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::uas"),
     },
     Rule {
         id: RuleId::ByeDuringReInvite,
@@ -225,7 +225,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer 200 to BYE and 487 to the pending INVITE; the other side ACKs.",
         reply: Some(Reply::Status(487)),
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::inbound"),
     },
     Rule {
         id: RuleId::OfferlessReInviteExchange,
@@ -239,7 +239,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Offer in the response as for a new call; answer in the ACK.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::uas"),
     },
     Rule {
         id: RuleId::OfferlessReInviteRefused,
@@ -310,7 +310,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Check user, password and realm; do not repeat the same credentials.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::TargetMovedInsideReInvite,
@@ -381,7 +381,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer with a reliable 1xx, or send UPDATE to the new Contact, while the user decides.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::inbound"),
     },
     Rule {
         id: RuleId::ExpiresInReInvite,

@@ -169,7 +169,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start the timer from the 2xx, asked for or not.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog::timer"),
     },
     Rule {
         id: RuleId::TimerSwitchedOff,
@@ -183,7 +183,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send Session-Expires in every 2xx while a timer runs.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog::timer"),
     },
     Rule {
         id: RuleId::ExpiryClock,
@@ -239,7 +239,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Retry within the interval after the code's own delay.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::TimerLostByOtherChange,
@@ -352,7 +352,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Use a longer interval and let one side refresh.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog::offers"),
     },
     Rule {
         id: RuleId::IntervalRefusedInDialog,
@@ -422,7 +422,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Copy the timer tag into every refresh.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::modify"),
     },
     Rule {
         id: RuleId::TimerPerDialog,

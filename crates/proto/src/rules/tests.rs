@@ -176,6 +176,7 @@ fn no_explanation_is_wider_than_a_terminal() {
 
 /// `MIDCALL_BLESS=1 cargo test -p midcall-proto` writes the page anew.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test compares a page of the docs with the table")]
 fn the_page_equals_the_table() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
     if std::env::var_os("MIDCALL_BLESS").is_some() {

@@ -219,7 +219,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep media and SDP memory as before; send BYE only after 481, 408 or a timeout.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::UpdateRetryAfter491,
@@ -262,7 +262,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send no 18x to UPDATE and no CANCEL for it; wait for the final response.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Machine("endpoint::verbs"),
     },
     Rule {
         id: RuleId::UpdateRefusedAsMethod,
@@ -282,7 +282,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Forget UPDATE for this peer; use re-INVITE once confirmed, else wait for the 2xx.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Machine("dialog::plan"),
     },
     Rule {
         id: RuleId::UpdateInOneFork,

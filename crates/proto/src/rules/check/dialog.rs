@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midcall_wire::Method;
 
-use super::{ACK, Check, INVITE, Kinds, View, because, on, plainly};
+use super::{ACK, Check, Kinds, View, because, on, plainly};
 use crate::dialog::{Dialog, Evidence, InviteState, MethodSet, Seen, Way};
 use crate::rules::{Reply, RuleId};
 
@@ -125,22 +125,6 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: not_allowed,
     },
-    Check {
-        rule: RuleId::AckForSuccessMisbuilt,
-        view: View::Both,
-        kinds: Kinds::REQUEST,
-        methods: ACK,
-        reply: None,
-        look: ack_with_old_branch,
-    },
-    Check {
-        rule: RuleId::TwoFinals,
-        view: View::Both,
-        kinds: Kinds::FAILURE,
-        methods: INVITE,
-        reply: None,
-        look: failure_after_success,
-    },
 ];
 
 fn method_mismatch(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -231,16 +215,4 @@ fn notify_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn not_allowed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let allow = dialog.party.by(seen.way.reversed()).can.allow?;
     (!allow.has(seen.method)).then(Evidence::new)
-}
-
-fn ack_with_old_branch(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let open = dialog.find_open(seen.way, Method::Invite, seen.cseq)?;
-    let (success, _) = open.accepted?;
-    (seen.branch_hash() != 0 && seen.branch_hash() == open.branch)
-        .then(|| because(&[open.on, success]).unwrap_or_default())
-}
-
-fn failure_after_success(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let (success, _) = dialog.request_of(seen)?.accepted?;
-    Some(on(success))
 }

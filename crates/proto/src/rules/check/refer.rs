@@ -108,6 +108,30 @@ pub(super) const CHECKS: &[Check] = &[
         reply: None,
         look: notify_unlisted,
     },
+    Check {
+        rule: RuleId::ExplicitSubscription,
+        view: View::Both,
+        kinds: Kinds::SUCCESS,
+        methods: REFER,
+        reply: None,
+        look: nowhere_to_subscribe,
+    },
+    Check {
+        rule: RuleId::ReplacesNotEscaped,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: REFER,
+        reply: None,
+        look: replaces_raw,
+    },
+    Check {
+        rule: RuleId::SubscriptionTooShort,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: NOTIFY,
+        reply: None,
+        look: ran_out,
+    },
 ];
 
 fn refer_to_count(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -187,4 +211,24 @@ fn fragment_tells_more(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn notify_unlisted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let allow = seen.allow.or(dialog.party.by(seen.way).can.allow)?;
     (!allow.has(Method::Notify)).then(Evidence::new)
+}
+
+fn nowhere_to_subscribe(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| open.require.has(OptionTag::ExplicitSub))?;
+    (!seen.headers.refer_events_at).then(|| on(open.on))
+}
+
+fn replaces_raw(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    seen.headers.replaces_unescaped.then(Evidence::new)
+}
+
+/// It ran out, though the referrer did not end it, and the outcome was not told.
+fn ran_out(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let headers = seen.headers;
+    let subscription = dialog.subscriptions.iter().rev().find(|s| s.takes(seen) && !s.renewed)?;
+    let early = headers.subscription_state == 2
+        && headers.reason_timeout
+        && headers.sipfrag.flatten().is_none_or(|status| status < 200)
+        && subscription.status.is_none_or(|status| status < 200);
+    (headers.event_refer && early).then(|| on(subscription.on))
 }

@@ -2,13 +2,21 @@
 
 use midcall_wire::{Method, Refresher};
 
-use super::{Check, Kinds, MethodSet, View, on, plainly};
+use super::{Check, Kinds, MethodSet, View, because, on, plainly};
 use crate::dialog::{Dialog, Evidence, OptionTag, Seen};
 use crate::rules::RuleId;
 
 const TIMED: MethodSet = MethodSet::of(&[Method::Invite, Method::Update]);
 
 pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: RuleId::TimerNotListed,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: timer_unlisted,
+    },
     Check {
         rule: RuleId::TimerHeaderMisplaced,
         view: View::Both,
@@ -34,12 +42,28 @@ pub(super) const CHECKS: &[Check] = &[
         look: below_own_min,
     },
     Check {
+        rule: RuleId::RefresherPingPong,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: flips_again,
+    },
+    Check {
         rule: RuleId::IntervalRefusedWrongly,
         view: View::Both,
         kinds: Kinds::FAILURE,
         methods: TIMED,
         reply: None,
         look: bad_422,
+    },
+    Check {
+        rule: RuleId::MinimumForgotten,
+        view: View::Sender,
+        kinds: Kinds::REQUEST,
+        methods: TIMED,
+        reply: None,
+        look: minimum_forgotten,
     },
     Check {
         rule: RuleId::IntervalRaised,
@@ -132,8 +156,36 @@ fn below_own_min(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     (seen.session_expires?.0 < seen.min_se?).then(Evidence::new)
 }
 
-fn bad_422(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    (seen.status == Some(422) && seen.min_se.is_none_or(|min| min < 90)).then(Evidence::new)
+/// A 422 without a usable Min-SE, or to a requester that never heard of timers.
+fn bad_422(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen);
+    let unasked = open.is_some_and(|open| !open.supported.has(OptionTag::Timer));
+    let wrong = seen.status == Some(422) && (unasked || seen.min_se.is_none_or(|min| min < 90));
+    wrong.then(|| open.map(|open| on(open.on)).unwrap_or_default())
+}
+
+/// What listed timer before lists it no longer.
+fn timer_unlisted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let listed = dialog.party.by(seen.way).can.supported.has(OptionTag::Timer);
+    (seen.headers.real && listed && !seen.supported.has(OptionTag::Timer)).then(Evidence::new)
+}
+
+/// The roles changed with the last refresh, and this one names the other side again. To change them once is legal.
+fn flips_again(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let running = dialog.timer.running?;
+    let named = match seen.session_expires?.1? {
+        Refresher::Uac => seen.way,
+        Refresher::Uas => seen.way.reversed(),
+    };
+    let before = dialog.timer.flipped?;
+    (seen.headers.real && named != running.refresher).then(|| because(&[before, running.set_by])).flatten()
+}
+
+/// RFC 4028 §7.4: the largest Min-SE of the 422 and the requests that this side got in the dialog. Without one it is 90.
+fn minimum_forgotten(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let (least, told) = (*dialog.timer.told.by(seen.way))?;
+    let timed = seen.supported.has(OptionTag::Timer);
+    (seen.headers.real && timed && seen.min_se.unwrap_or(90) < least).then(|| on(told))
 }
 
 fn raised(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -175,7 +227,9 @@ fn interval_still_small(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn refreshed_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let running = dialog.timer.running.filter(|running| running.refresher == seen.way)?;
     let late = running.start() + running.interval / 3 * 2;
-    (seen.headers.real && seen.at.time > late).then(|| on(running.set_by))
+    // Whoever tried in time and was refused tries again.
+    let tried = dialog.party.by(seen.way).refused.is_some_and(|refusal| refusal.time > running.start());
+    (seen.headers.real && seen.at.time > late && !tried).then(|| on(running.set_by))
 }
 
 fn interval_forgotten(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {

@@ -310,6 +310,9 @@ fn any_offer_open(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     if !seen.has_sdp {
         return own_update_open(dialog, seen);
     }
+    if dialog.usage.early() {
+        return own_update_open(dialog, seen); // whose offer may go out then is UP-05 to UP-08
+    }
     let pending = &dialog.offers.pending;
     let open: Evidence =
         [&pending.ours, &pending.theirs].into_iter().flatten().map(|offer| offer.on).collect();
