@@ -7,7 +7,7 @@ use midcall_wire::{Method, Name};
 use super::call::{Call, Cancel};
 use super::config::Prefer;
 use super::core::Core;
-use super::modify::Modification;
+use super::modify::{Modification, Wanting};
 use crate::Msg;
 use crate::dialog::{OptionSet, SdpRole, Seen, Way};
 use crate::event::{CallEvent, Ended, Failure};
@@ -158,6 +158,8 @@ impl Call {
         let tries = self.wishes.queue.front().map_or(0, |asked| asked.attempts);
         let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
         let may_repeat = tries <= core.config.glare_retries;
+        let refresh = |asked: &Wanting| matches!(asked.modification, Modification::Refresh);
+        let refreshed = self.wishes.queue.iter().take(carries).any(refresh);
         match status {
             408 | 481 if flight.branch && self.main() != Some(index) => {
                 // That branch of the fork is gone; the others may still answer.
@@ -212,6 +214,9 @@ impl Call {
                 self.suspected(core, now, index, status);
             }
             _ => self.failed(core, carries, &Failure::Rejected { status }),
+        }
+        if refreshed && !self.wishes.refreshing() {
+            self.refresh_refused(now, index);
         }
         if executed && !self.ended {
             // RFC 6141 §3.4: part of the refused change was executed; a new exchange brings both sides back in step.

@@ -16,6 +16,10 @@ impl Call {
         let Some(leg) = self.legs.get(index) else { return };
         let main = !leg.surplus && leg.drop_at.is_none();
         for noted in applied {
+            // RFC 5407 §3.1.6: what comes late changes no session that is over.
+            if self.ended && !matches!(noted, Noted::Notified { .. }) {
+                continue;
+            }
             match *noted {
                 Noted::Exchange(Outcome::Agreed { .. }) if main => self.session_changed(core, index),
                 Noted::Target(Way::Received) if main => core.tell(self.id, CallEvent::PeerMoved),
@@ -33,6 +37,7 @@ impl Call {
     fn timer_moved(&mut self, core: &mut Core, index: usize, by: Way) {
         let Some(leg) = self.legs.get(index) else { return };
         let interval = leg.dialog.timer.running.map(|running| running.interval);
+        self.wishes.refresh_after = None;
         if self.established {
             let by = if by == Way::Sent { Side::Us } else { Side::Them };
             core.tell(self.id, CallEvent::Refreshed { by, interval });

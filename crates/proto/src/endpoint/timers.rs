@@ -1,11 +1,16 @@
 //! What time brings in a call: resends, expiries, refreshes, retries.
 
+use std::time::Duration;
+
 use super::call::Call;
 use super::core::{Core, Later};
 use super::modify::Modification;
-use crate::dialog::Way;
+use crate::dialog::{Running, Way};
 use crate::event::Ended;
 use crate::time::Instant;
+
+/// The least time between two refreshes of which the first was refused.
+const REFRESH_PAUSE: Duration = Duration::from_secs(10);
 
 impl Call {
     /// When this call next wants to be woken.
@@ -19,7 +24,7 @@ impl Call {
                 let running = dialog.timer.running?;
                 match running.refresher {
                     Way::Sent if self.wishes.refreshing() => Some(running.expires),
-                    Way::Sent => Some(running.refresh_at()),
+                    Way::Sent => Some(self.refresh_at(&running).min(running.expires)),
                     Way::Received => Some(running.give_up_at()),
                 }
             });
@@ -142,12 +147,27 @@ impl Call {
         };
         match running.refresher {
             Way::Sent if now >= running.expires => self.expire(core, now, index),
-            Way::Sent if now >= running.refresh_at() && !self.wishes.refreshing() => {
+            Way::Sent if now >= self.refresh_at(&running) && !self.wishes.refreshing() => {
                 self.want_quietly(core, now, Modification::Refresh);
             }
             Way::Received if now >= running.give_up_at() => self.expire(core, now, index),
             _ => {}
         }
+    }
+
+    fn refresh_at(&self, running: &Running) -> Instant {
+        let refused = self.wishes.refresh_after.unwrap_or(Instant::ZERO);
+        running.refresh_at().max(refused)
+    }
+
+    /// A refresh was refused for good. It is tried again half-way to the end of the session, while that is far enough
+    /// (RFC 4028 §10; ST-17).
+    pub(super) fn refresh_refused(&mut self, now: Instant, index: usize) {
+        let running = self.legs.get(index).and_then(|leg| leg.dialog.timer.running);
+        let Some(running) = running.filter(|running| running.refresher == Way::Sent) else { return };
+        let wait = running.expires.since(now) / 2;
+        let next = if wait >= REFRESH_PAUSE { now + wait } else { running.expires };
+        self.wishes.refresh_after = Some(next);
     }
 
     fn expire(&mut self, core: &mut Core, now: Instant, index: usize) {
