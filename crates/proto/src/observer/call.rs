@@ -321,8 +321,10 @@ impl ObservedCall {
                 attempt.over.get_or_insert(facts.at);
             }
             for dialog in &mut self.dialogs {
-                let early = dialog.side(Party::Callee).base.usage.early();
-                if dialog.invite == n && early && facts.method != Method::Ack {
+                // Also one that a BYE ended while it was early: its INVITE has its final response yet to come.
+                let mut open = dialog.side(Party::Callee).base.open.iter();
+                let unanswered = open.any(|open| open.forms && open.accepted.is_none());
+                if dialog.invite == n && unanswered && facts.method != Method::Ack {
                     dialog.catch_up(facts.at, patience);
                     dialog.note(by, seen, None);
                 }

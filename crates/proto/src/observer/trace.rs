@@ -384,7 +384,12 @@ impl Transactions {
 
     /// Forgets what is over since `before` and takes no more room than needed.
     pub(super) fn prune(&mut self, before: Instant) {
-        self.list.retain(|one| one.last.max(one.responses.last().map_or(one.last, |r| r.last)) > before);
+        self.list.retain(|one| {
+            let last = one.last.max(one.responses.last().map_or(one.last, |r| r.last));
+            // What rings may ring for minutes.
+            let rings = one.method == Method::Invite && !one.responses.is_empty() && one.last_word().is_none();
+            last > before || rings
+        });
         self.list.shrink_to_fit();
     }
 
