@@ -132,7 +132,7 @@ fn b03_the_callee_answers_once() {
 /// B04: no offer in the INVITE and 100rel required: the reliable 183 offers, the PRACK answers.
 #[test]
 fn b04_the_caller_answers_in_the_prack() {
-    covers!("OA-48");
+    covers!("OA-48", "PR-14");
     let mut seat = Seat::with(Seed(4), |config| config.reliable = Reliable::Required).latency(ms(20));
     let call = late(&mut seat);
     let invite = seat.expect("INVITE");

@@ -365,7 +365,7 @@ fn c06_we_ask_for_an_offer() {
 /// C06 mirrored: asked for an offer, we say all that we want: every codec, two-way, not what was last agreed.
 #[test]
 fn c06_we_are_asked_for_an_offer() {
-    covers!("OA-37");
+    covers!("OA-37", "RI-17");
     for placed in SEATS {
         let (mut seat, call) = up(6, placed);
         seat.peer_reinvites(&["codecs=0", "sendonly"]);

@@ -275,7 +275,7 @@ fn c11_an_update_overtakes_the_refusal() {
 /// C12: a re-INVITE of which nothing was carried out is cancelled: 487, and everything is as before.
 #[test]
 fn c12_a_cancelled_reinvite_changes_nothing() {
-    covers!("RI-10");
+    covers!("RI-10", "RI-15");
     for placed in SEATS {
         let (mut seat, call) = up(12, placed);
         let before = seat.ua.state(call);
@@ -392,6 +392,7 @@ fn c14_we_hang_up_during_our_reinvite() {
 /// C14 as the one who is asked: 200 to the BYE, and the re-INVITE gets its final as well.
 #[test]
 fn c14_the_peer_hangs_up_during_its_reinvite() {
+    covers!("RI-16");
     for placed in SEATS {
         let (mut seat, call) = up(14, placed);
         let invite = seat.peer_reinvites(&["+video"]);

@@ -139,6 +139,7 @@ fn c16_we_are_reached_at_the_new_address() {
 /// C17: a challenge is no refusal: the same offer goes again with credentials and the next CSeq.
 #[test]
 fn c17_a_challenge_is_answered() {
+    covers!("RI-22");
     for placed in SEATS {
         let mut seat = Seat::with(Seed(17), |config| {
             config.credentials = Some(Credentials { user: "alice".into(), password: "secret".into() });

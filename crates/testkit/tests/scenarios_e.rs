@@ -241,7 +241,7 @@ fn e06_an_offerless_reinvite_crosses_a_reinvite() {
 /// E07: hold crosses hold, and during the wait the user takes the call back: nothing more is sent for it.
 #[test]
 fn e07_a_wish_that_was_taken_back_is_not_sent() {
-    covers!("GL-04");
+    covers!("GL-04", "GL-05");
     let mut pair = Pair::new(Seed(7)).latency(ms(20));
     let call = pair.call();
     pair.a.call(call).hold();

@@ -210,6 +210,7 @@ impl Dialog {
     /// PRACK: the reliable response that it names is acknowledged (RFC 3262 §3).
     fn acknowledge(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
         let Some((rseq, invite, Method::Invite)) = seen.rack else { return };
+        self.unpracked.take_if(|late| *late == (rseq, invite));
         let answered = !self.offers.open();
         if let Some(open) = self.find_open_mut(seen.way, Method::Invite, invite) {
             if open.unacknowledged.is_some_and(|response| response.rseq == rseq) {
@@ -334,10 +335,11 @@ impl Dialog {
         if open.accepted.is_some() {
             return; // a resent 2xx
         }
+        let mut unpracked = None;
         open.accepted = Some((seen.at.n, seen.at.time));
         if invite {
             open.phase = Phase::Accepted;
-            open.unacknowledged = None;
+            unpracked = open.unacknowledged.take().map(|response| (response.rseq, seen.cseq));
         }
         if role == SdpRole::Answer || matches!(role, SdpRole::Offer(_)) {
             open.exchanged = true;
@@ -347,6 +349,7 @@ impl Dialog {
         let exchanged = open.exchanged;
         let subscribes_elsewhere =
             open.require.has(OptionTag::NoSub) || open.require.has(OptionTag::ExplicitSub);
+        self.unpracked = unpracked.or(self.unpracked);
         self.party.by_mut(request).answered = self
             .party
             .by(request)
@@ -429,6 +432,7 @@ impl Dialog {
             return; // a failure after a 2xx is stray
         }
         let (forms, rack) = (open.forms, open.rack);
+        self.unpracked = open.unacknowledged.map(|response| (response.rseq, seen.cseq)).or(self.unpracked);
         self.close(request, seen.method, seen.cseq);
         noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
         if matches!(seen.method, Method::Invite | Method::Update) && !forms {

@@ -98,6 +98,8 @@ pub struct Dialog {
     pub timer: SessionTimer,
     /// Subscriptions of REFERs.
     pub subscriptions: Vec<Subscription>,
+    /// A reliable provisional response whose INVITE got its final without a PRACK: a late one still gets 2xx (PR-09).
+    pub unpracked: Option<(RSeq, u32)>,
     /// Open requests that had to be forgotten because too many piled up.
     pub forgotten: u32,
 }
@@ -136,6 +138,7 @@ impl Dialog {
             open: Vec::new(),
             timer: SessionTimer::default(),
             subscriptions: Vec::new(),
+            unpracked: None,
             forgotten: 0,
         };
         dialog.party.by_mut(way).target = contact.into();

@@ -356,6 +356,10 @@ fn question(host: &str, port: Option<u16>, transport: Option<Transport>) -> Stri
 
 /// An address value with angle brackets, so that URI parameters cannot be taken for header parameters.
 pub(super) fn address(value: &str) -> String {
+    if !value.contains('<') {
+        // What a person writes without brackets is a URI with its parameters, not a header value with some.
+        return format!("<{}>", value.trim());
+    }
     match NameAddr::parse(value) {
         Ok(address) => match address.display {
             Some(display) => format!("{display} <{}>", address.uri),

@@ -53,10 +53,7 @@ impl Call {
             self.bye_came(core, now, index, &asked);
             return;
         }
-        let of_usage = matches!(
-            seen.method,
-            Method::Invite | Method::Update | Method::Prack | Method::Info | Method::Refer
-        );
+        let of_usage = matches!(seen.method, Method::Invite | Method::Update | Method::Info | Method::Refer);
         if over && of_usage {
             self.respond(core, now, &asked, 481, &[], None);
             return;

@@ -6,7 +6,7 @@ use midcall_wire::{Method, Name, NameAddr, Uri, escape_header};
 
 use super::call::{Asked, Call, Refused, Spec};
 use super::config::Policy;
-use super::core::{Core, Purpose};
+use super::core::{Core, Purpose, address};
 use super::inbound::uri_of;
 use super::modify::Modification;
 use super::uas::callable;
@@ -20,6 +20,8 @@ use crate::time::Instant;
 const SUBSCRIPTION: Duration = Duration::from_secs(180);
 /// The least time between two NOTIFYs (RF-10).
 const NOTIFY_GAP: Duration = Duration::from_secs(1);
+/// How long a REFER waits for the application before it is answered all the same, undecided (RF-04).
+const DECISION: Duration = Duration::from_secs(3);
 
 /// A REFER that we accepted, with the subscription it made.
 pub(super) struct Referral {
@@ -31,8 +33,12 @@ pub(super) struct Referral {
     replaces: Option<String>,
     required: bool,
     referred_by: Option<String>,
-    /// The REFER, while the application has not decided.
+    /// The REFER, while it is not answered.
     asked: Option<Asked>,
+    /// Whether the application has yet to decide.
+    undecided: bool,
+    /// When the REFER is answered though nobody decided.
+    answer_by: Instant,
     /// The status to report next.
     news: Option<u16>,
     told: u16,
@@ -72,7 +78,8 @@ impl Call {
     ) -> Result<(), Refused> {
         let refused = Refused { rule: RuleId::SessionOverAtBye, because: Default::default() };
         let Some(index) = self.main().filter(|_| !self.ended) else { return Err(refused) };
-        let uri = uri_of(target).unwrap_or_else(|| target.to_owned());
+        let target = address(target);
+        let uri = uri_of(&target).unwrap_or(target);
         let refer_to = match replaces {
             Some(dialog) => {
                 // From the target's point of view: to-tag is its own tag, from-tag ours (RF-16).
@@ -201,6 +208,8 @@ impl Call {
                 .is_some_and(|value| value.trim().eq_ignore_ascii_case("replaces")),
             referred_by: asked.request.header(Name::ReferredBy).map(str::to_owned),
             asked: None,
+            undecided: core.config.refer == Policy::Ask,
+            answer_by: now + DECISION,
             news: None,
             told: 0,
             last: None,
@@ -227,8 +236,11 @@ impl Call {
 
     /// Accepts a REFER: 200, and the first NOTIFY at once (RF-03, RF-05).
     pub(super) fn accept_refer(&mut self, core: &mut Core, now: Instant, refer: u32, asked: Option<&Asked>) {
-        let kept =
-            self.referrals.iter_mut().find(|referral| referral.refer == refer).and_then(|r| r.asked.take());
+        let mut kept = None;
+        if let Some(referral) = self.referrals.iter_mut().find(|referral| referral.refer == refer) {
+            referral.undecided = false;
+            kept = referral.asked.take();
+        }
         let Some(asked) = asked.or(kept.as_ref()) else { return };
         // RFC 4488 §4: the referrer wants no subscription, and we grant that.
         let unsubscribed =
@@ -243,21 +255,42 @@ impl Call {
         self.notify_referrers(core, now);
     }
 
-    /// Declines a REFER that waits for the application.
+    /// Declines a REFER that waits for the application: by 603, or by NOTIFY once it is answered (RFC 3515 §2.4.2).
     pub(super) fn decline_refer(&mut self, core: &mut Core, now: Instant, refer: u32) {
-        let Some(position) = self.referrals.iter().position(|r| r.refer == refer && r.asked.is_some()) else {
+        let Some(position) = self.referrals.iter().position(|r| r.refer == refer && r.undecided) else {
             return;
         };
-        let referral = self.referrals.remove(position);
-        if let Some(asked) = referral.asked {
+        let Some(referral) = self.referrals.get_mut(position) else { return };
+        if let Some(asked) = referral.asked.take() {
+            self.referrals.remove(position);
             self.respond(core, now, &asked, 603, &[], None);
+            return;
+        }
+        referral.undecided = false;
+        referral.news = Some(603);
+        self.notify_referrers(core, now);
+    }
+
+    /// Answers what waited too long for the application: the outcome comes by NOTIFY. A REFER cannot be left without a
+    /// final response until a person has made up their mind (RFC 3515 §2.4.2; RF-04).
+    pub(super) fn answer_undecided(&mut self, core: &mut Core, now: Instant) {
+        for position in 0..self.referrals.len() {
+            let Some(referral) = self.referrals.get_mut(position).filter(|r| r.answer_by <= now) else {
+                continue;
+            };
+            let Some(asked) = referral.asked.take() else { continue };
+            referral.news = Some(100);
+            // RI-16: the session ended meanwhile.
+            let status = if self.ended { 487 } else { 200 };
+            referral.done = self.ended;
+            self.respond(core, now, &asked, status, &[], None);
         }
     }
 
     /// What an accepted REFER asks for; once.
     pub(super) fn take_referred(&mut self, refer: u32) -> Option<Referred> {
         let referral =
-            self.referrals.iter_mut().find(|r| r.refer == refer && !r.placed && r.asked.is_none())?;
+            self.referrals.iter_mut().find(|r| r.refer == refer && !r.placed && !r.undecided)?;
         referral.placed = true;
         Some(Referred {
             target: referral.target.clone(),
@@ -300,7 +333,10 @@ impl Call {
             let state = match (status >= 200, last) {
                 (true, _) => "terminated;reason=noresource".to_owned(),
                 (false, true) => "terminated;reason=timeout".to_owned(),
-                (false, false) => format!("active;expires={}", referral.expires.since(now).as_secs().max(1)),
+                (false, false) => {
+                    let word = if referral.undecided { "pending" } else { "active" };
+                    format!("{word};expires={}", referral.expires.since(now).as_secs().max(1))
+                }
             };
             let event = if referral.id { format!("refer;id={}", referral.refer) } else { "refer".to_owned() };
             let (leg, refer) = (referral.leg, referral.refer);
@@ -327,8 +363,9 @@ impl Call {
     pub(super) fn notify_at(&self) -> Option<Instant> {
         self.referrals
             .iter()
-            .filter(|referral| !referral.done && referral.asked.is_none())
+            .filter(|referral| !referral.done)
             .map(|referral| match (referral.news, referral.last) {
+                _ if referral.asked.is_some() => referral.answer_by,
                 (Some(_), Some(last)) => last + NOTIFY_GAP,
                 (Some(_), None) => Instant::ZERO,
                 (None, _) => referral.expires,

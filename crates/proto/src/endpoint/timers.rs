@@ -47,6 +47,7 @@ impl Call {
         self.patience_over(core, now);
         self.ring_on(core, now);
         self.session_timer_due(core, now);
+        self.answer_undecided(core, now);
         self.notify_referrers(core, now);
         if self.wishes.wake_at().is_some_and(|at| at <= now) {
             self.kick(core, now);

@@ -74,7 +74,9 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Compare the waiting change with the new session; drop or adapt it, and tell the application.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint::modify"),
+        held: Held::Policy(
+            "the application hears of the peer's change before its own is retried, and may take that back",
+        ),
     },
     Rule {
         id: RuleId::GlareStorm,

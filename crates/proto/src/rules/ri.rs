@@ -381,7 +381,9 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer with a reliable 1xx, or send UPDATE to the new Contact, while the user decides.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint::inbound"),
+        held: Held::Open(
+            "a re-INVITE that waits for a person gets no reliable response yet, nor the moved peer a request",
+        ),
     },
     Rule {
         id: RuleId::ExpiresInReInvite,

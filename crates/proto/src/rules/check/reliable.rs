@@ -114,6 +114,9 @@ fn rseq_wrong(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn rack_unknown(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let Some((rseq, invite, method)) = seen.rack else { return plainly() };
     let open = dialog.find_open(seen.way, Method::Invite, invite);
+    if dialog.unpracked == Some((rseq, invite)) && method == Method::Invite {
+        return None; // late, for an INVITE that has its final response already (PR-09)
+    }
     let matches = method == Method::Invite
         && open.is_some_and(|open| open.unacknowledged.is_some_and(|r| r.rseq == rseq));
     (!matches).then(Evidence::new)
