@@ -1,6 +1,6 @@
 //! Transfer: scenarios J01, J04 and J05.
 
-use midcall_proto::endpoint::Policy;
+use midcall_proto::endpoint::{Invite, Policy};
 use midcall_proto::event::{CallEvent, CallId, Ended, Event, Side};
 use midcall_testkit::prelude::*;
 
@@ -176,6 +176,54 @@ fn j01_a_refer_that_is_not_granted() {
         seat.settle();
         assert!(seat.ua.is_up(call));
         assert_eq!((count(&seat.wire, "NOTIFY"), seat.other.inbox().len()), (0, 0));
+    }
+}
+
+/// J01 where a person decides late: the REFER is answered all the same, and the decision comes by NOTIFY.
+#[test]
+fn j01_a_refer_that_waits_for_a_person() {
+    covers!("RF-02");
+    for granted in [true, false] {
+        let mut seat = Seat::with(Seed(1), |config| config.refer = Policy::Ask).latency(ms(20));
+        let call = seat.placed_call();
+        refer(&mut seat, "<sip:carol@10.0.0.3:5060>");
+        let asked = seat.now();
+        let ok = seat.expect(Pick::status(200).of("REFER"));
+        assert!(ok.at - asked < ms(3_500));
+        let pending = seat.expect("NOTIFY");
+        assert!(
+            pending.header("Subscription-State").is_some_and(|state| state.starts_with("pending;expires="))
+        );
+        assert_eq!(pending.body(), b"SIP/2.0 100 Trying\r\n");
+        seat.peer.reply(&pending, 200).send();
+        seat.run_for(secs(20));
+        let number = ok.cseq();
+        let place = |seat: &mut Seat| {
+            let session = seat.ua.session.clone();
+            let placed = seat
+                .ua
+                .call(call)
+                .attempt(|call, now| Ok(call.place_referred(now, number, Invite::new("", session))));
+            placed.unwrap()
+        };
+        assert_eq!(place(&mut seat), None);
+        if granted {
+            seat.ua.call(call).accept_refer(number);
+            assert!(place(&mut seat).is_some());
+            let invite = seat.expect_other("INVITE");
+            seat.other.reply(&invite, 200).answer(&[]).send();
+            seat.expect_other("ACK");
+        } else {
+            seat.ua.call(call).decline_refer(number);
+        }
+        let last = seat.expect("NOTIFY");
+        seat.peer.reply(&last, 200).send();
+        seat.settle();
+        let line: &[u8] = if granted { b"SIP/2.0 200 OK\r\n" } else { b"SIP/2.0 603 Decline\r\n" };
+        assert_eq!(last.body(), line);
+        assert_eq!(last.header("Subscription-State"), Some("terminated;reason=noresource"));
+        assert_eq!(seat.other.inbox().is_empty(), !granted);
+        assert!(seat.ua.is_up(call));
     }
 }
 

@@ -289,8 +289,7 @@ impl Call {
 
     /// What an accepted REFER asks for; once.
     pub(super) fn take_referred(&mut self, refer: u32) -> Option<Referred> {
-        let referral =
-            self.referrals.iter_mut().find(|r| r.refer == refer && !r.placed && !r.undecided)?;
+        let referral = self.referrals.iter_mut().find(|r| r.refer == refer && !r.placed && !r.undecided)?;
         referral.placed = true;
         Some(Referred {
             target: referral.target.clone(),
