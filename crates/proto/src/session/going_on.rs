@@ -41,18 +41,19 @@ pub fn check_offer(previous: &Sdp, new: &Sdp) -> Vec<Fault> {
 
 /// Says which streams of an offer made on request have nothing in common with what was in use. RFC 3261 §14.2.
 ///
-/// `previous` is the description of the same side in the last exchange that was completed.
-pub fn check_overlap(previous: &Sdp, new: &Sdp) -> Vec<Fault> {
-    let alien = |(before, after): (Media<'_>, Media<'_>)| {
+/// `ours` and `theirs` are the last exchange that was completed, `ours` of the side that now offers.
+pub fn check_overlap(ours: &Sdp, theirs: &Sdp, new: &Sdp) -> Vec<Fault> {
+    let alien = |((before, peer), after): ((Media<'_>, Media<'_>), Media<'_>)| {
+        let streams = [&before, &peer, &after];
         let goes_on = before.kind().eq_ignore_ascii_case(after.kind());
-        if !goes_on || before.rejected() || after.rejected() || !before.is_rtp() || !after.is_rtp() {
+        if !goes_on || streams.iter().any(|media| media.rejected() || !media.is_rtp()) {
             return None;
         }
         let (known, now) = (codecs(&before), codecs(&after));
         let shared = known.iter().any(|format| now.iter().any(|other| other.alike(format)));
         (!shared && !known.is_empty()).then(|| Fault::NoOverlap { stream: after.index() })
     };
-    previous.media().zip(new.media()).filter_map(alien).collect()
+    ours.media().zip(theirs.media()).zip(new.media()).filter_map(alien).collect()
 }
 
 /// The real codecs of a stream.

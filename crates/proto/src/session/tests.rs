@@ -13,7 +13,7 @@ use midcall_wire::sdp::{Direction, Sdp};
 
 use super::{
     Codec, Local, Offerer, Stream, Unacceptable, Wanted, agreed_by, answer, check_answer, check_next,
-    full_offer, offer,
+    check_offer, check_overlap, full_offer, offer,
 };
 
 /// One side of a session and what it remembers of it.
@@ -56,12 +56,23 @@ impl Party {
 
     fn offer(&mut self) -> Sdp {
         let sdp = offer(&self.wanted, self.local());
+        self.look(&sdp);
         self.send(sdp)
     }
 
     fn full_offer(&mut self) -> Sdp {
         let sdp = full_offer(&self.wanted, self.local());
+        self.look(&sdp);
+        if let Some((ours, theirs)) = &self.agreed {
+            assert_eq!(check_overlap(ours, theirs, &sdp), [], "after\n{ours}\ncame\n{sdp}");
+        }
         self.send(sdp)
+    }
+
+    /// Looks at an offer after the last description.
+    fn look(&self, sdp: &Sdp) {
+        let faults = self.last_sent.as_ref().map(|last| check_offer(last, sdp)).unwrap_or_default();
+        assert_eq!(faults, [], "came\n{sdp}");
     }
 
     /// Answers an offer and takes the session as agreed.

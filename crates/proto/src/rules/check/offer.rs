@@ -229,7 +229,7 @@ fn continued(
     }
     if let Some(agreed) = &offers.agreed {
         let (ours, theirs) = (agreed.by(seen.way), agreed.by(seen.way.reversed()));
-        faults.extend(if asked { session::check_overlap(ours, sdp) } else { Vec::new() });
+        faults.extend(if asked { session::check_overlap(ours, theirs, sdp) } else { Vec::new() });
         faults.extend(session::check_tones(ours, theirs, mirrored, sdp));
     }
     for fault in faults {

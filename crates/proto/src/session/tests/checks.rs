@@ -2,7 +2,7 @@
 
 use midcall_wire::sdp::Direction::{SendOnly, SendRecv};
 
-use super::super::Fault;
+use super::super::{Fault, check_tones};
 use super::*;
 
 const OFFER: &str = "m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 opus/48000/2\na=mid:a\nm=video 0 RTP/AVP 31\n";
@@ -144,6 +144,52 @@ fn a_key_that_outlives_its_port_is_noticed() {
 }
 
 #[test]
+fn streams_that_change_places_are_noticed() {
+    crate::covers!("OA-19", "OA-42");
+    let offered = |before: &str, after: &str| check_offer(&peer(before), &peer(after));
+    let (audio, video) = ("m=audio 4000 RTP/AVP 8\n", "m=video 4002 RTP/AVP 31\n");
+    let swapped = offered(&format!("{audio}{video}"), &format!("{video}{audio}"));
+    assert_eq!(swapped, [Fault::Reordered { stream: 0 }]);
+    assert_eq!(offered(&format!("{audio}{video}"), &format!("{audio}m=image 4002 udptl t38\n")), []);
+    assert_eq!(offered("m=audio 0 RTP/AVP 8\nm=video 4002 RTP/AVP 31\n", &format!("{video}{audio}")), []);
+}
+
+#[test]
+fn candidates_of_a_removed_stream_are_noticed() {
+    crate::covers!("OA-52");
+    let candidate = "a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\n";
+    let live = peer(&format!("m=audio 4000 RTP/AVP 8\n{candidate}"));
+    let gone = peer(&format!("m=audio 0 RTP/AVP 8\n{candidate}"));
+    assert_eq!(check_offer(&live, &gone), [Fault::DeadCandidates { stream: 0 }]);
+    assert_eq!(check_offer(&gone, &live), []);
+}
+
+#[test]
+fn an_offer_without_what_is_in_use_is_noticed() {
+    crate::covers!("OA-43");
+    let overlap = |before: &str, after: &str| check_overlap(&peer(before), &peer(before), &peer(after));
+    assert_eq!(overlap("m=audio 1 RTP/AVP 8\n", "m=audio 1 RTP/AVP 9\n"), [Fault::NoOverlap { stream: 0 }]);
+    assert_eq!(overlap("m=audio 1 RTP/AVP 8 0\n", "m=audio 1 RTP/AVP 9 0\n"), []);
+    assert_eq!(overlap("m=audio 1 RTP/AVP 8\n", "m=image 1 udptl t38\n"), []);
+    assert_eq!(overlap("m=audio 0 RTP/AVP 8\n", "m=audio 1 RTP/AVP 9\n"), []);
+    let (pcma, g722, refused) = ("m=audio 1 RTP/AVP 8\n", "m=audio 1 RTP/AVP 9\n", "m=audio 0 RTP/AVP 8\n");
+    assert_eq!(check_overlap(&peer(pcma), &peer(refused), &peer(g722)), [], "the peer had refused it");
+}
+
+#[test]
+fn tones_that_are_lost_alone_are_noticed() {
+    crate::covers!("OA-57");
+    let tones = "a=rtpmap:101 telephone-event/8000\n";
+    let with = peer(&format!("m=audio 1 RTP/AVP 8 0 101\n{tones}"));
+    let (without, narrowed) = (peer("m=audio 1 RTP/AVP 8 0\n"), peer("m=audio 1 RTP/AVP 8\n"));
+    assert_eq!(check_tones(&with, &with, None, &without), [Fault::EventsLost { stream: 0 }]);
+    assert_eq!(check_tones(&with, &with, None, &narrowed), [], "codecs were chosen");
+    assert_eq!(check_tones(&with, &without, None, &without), [], "they were never agreed");
+    assert_eq!(check_tones(&with, &with, Some(&without), &without), [], "the offer has none");
+    assert_eq!(check_tones(&with, &with, Some(&with), &without), [Fault::EventsLost { stream: 0 }]);
+}
+
+#[test]
 fn numbers_beyond_63_bits_are_noticed() {
     crate::covers!("OA-33");
     let with = |digits: &str| {
@@ -175,6 +221,10 @@ fn faults_speak_for_themselves() {
         Fault::MidChanged { stream: 0 },
         Fault::MuxOnlyAnswered { stream: 0 },
         Fault::LinesLost { before: 2, now: 1 },
+        Fault::Reordered { stream: 0 },
+        Fault::DeadCandidates { stream: 0 },
+        Fault::NoOverlap { stream: 0 },
+        Fault::EventsLost { stream: 0 },
         Fault::Renumbered { stream: 0, payload: 96 },
         Fault::IceHalfRestart { stream: 0 },
         Fault::KeyKept { stream: 0 },
