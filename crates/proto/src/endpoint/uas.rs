@@ -275,6 +275,10 @@ impl Call {
         if self.unanswered().is_none() || self.established {
             return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
         }
+        if status == 422 {
+            // RFC 4028 §9: only an interval is refused so, and that is not the application's to weigh.
+            return Err(Refused { rule: RuleId::IntervalRefusedWrongly, because: Default::default() });
+        }
         self.finish_setup(core, now, status, &[]);
         self.end(core, now, Ended::Refused { status, by: Side::Us });
         Ok(())

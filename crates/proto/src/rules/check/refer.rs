@@ -102,7 +102,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::ReferNotInAllow,
-        view: View::Sender,
+        view: View::Both,
         kinds: Kinds::REQUEST,
         methods: REFER,
         reply: None,
@@ -126,7 +126,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::SubscriptionTooShort,
-        view: View::Sender,
+        view: View::Both,
         kinds: Kinds::REQUEST,
         methods: NOTIFY,
         reply: None,
