@@ -10,7 +10,7 @@ use super::dialog::{Claim, ObservedDialog};
 use super::finding::{Certainty, Party};
 use super::side::Patience;
 use super::trace::Transactions;
-use super::weigh::{against, in_doubt};
+use super::weigh::against;
 use crate::dialog::{Due, DueKind, Evidence, Phase, SubscriptionState, Way};
 use crate::rules::{RuleId, Severity};
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl ObservedDialog {
             return None;
         }
         if self.unsure {
-            (claim.certainty, claim.severity) = (Certainty::CaptureGap, in_doubt(claim.severity));
+            claim.doubt(Certainty::CaptureGap);
         }
         Some(claim)
     }

@@ -11,7 +11,7 @@ use super::dialog::{Claim, ObservedDialog, Passing};
 use super::finding::{Certainty, Finding, Party};
 use super::side::Patience;
 use super::trace::{Facts, Repeat, Taken, Transactions};
-use super::weigh::{against, in_doubt};
+use super::weigh::against;
 use crate::dialog::{At, Dialog, Evidence, Seen, Way};
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -481,7 +481,7 @@ impl ObservedCall {
         let rests = |finding: &&mut Finding| finding.because.iter().any(|n| lost.contains(n));
         for finding in self.findings.iter_mut().filter(rests) {
             if finding.rule.rule().loss && finding.certainty == Certainty::Certain {
-                (finding.certainty, finding.severity) = (Certainty::CaptureGap, in_doubt(finding.severity));
+                finding.doubt(Certainty::CaptureGap);
                 self.revised.push((finding.rule, finding.at));
             }
         }

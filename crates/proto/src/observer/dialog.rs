@@ -1,6 +1,7 @@
 //! One dialog of a trace: both parties' views, fed from the same wire.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use midcall_wire::Method;
 use midcall_wire::sdp::Sdp;
@@ -8,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::finding::{Certainty, Party};
 use super::side::{Patience, Side};
-use super::trace::{Facts, Transactions};
+use super::trace::{Facts, Transaction, Transactions};
 use super::{signs, weigh};
 use crate::dialog::{Dialog, DueKind, Evidence, InviteState, Noted, Outcome, RSeq, Seen, Way};
 use crate::rules::{RuleId, Severity};
@@ -51,6 +52,13 @@ pub(super) struct Claim {
     pub(super) by: Party,
     pub(super) at: u32,
     pub(super) because: Evidence,
+}
+
+impl Claim {
+    /// It is not sure: then it is no more than a fact worth a line.
+    pub(super) fn doubt(&mut self, certainty: Certainty) {
+        (self.certainty, self.severity) = (certainty, self.severity.min(Severity::Info));
+    }
 }
 
 impl ObservedDialog {
@@ -176,16 +184,28 @@ impl ObservedDialog {
             let answer = passing.trace.numbered(*n);
             answer.is_some_and(|one| one.answer_unseen(passing.facts.at, passing.patience.t1))
         };
-        if claim.certainty == Certainty::Crossed {
-            claim.severity = claim.severity.min(Severity::Info);
+        if claim.certainty == Certainty::Crossed || swapped(&claim, passing) {
+            claim.doubt(Certainty::Crossed);
         } else if !rule.loss || weigh::needs_no_history(claim.rule, claim.severity) {
             return Some(claim);
         } else if !self.whole {
             return None;
-        } else if self.unsure || claim.because.iter().any(explained) {
-            (claim.certainty, claim.severity) = (Certainty::CaptureGap, weigh::in_doubt(claim.severity));
+        } else if self.unsure
+            || claim.because.iter().any(explained)
+            || answered_before(&claim, passing)
+            || claim.rule == RuleId::OriginVersionStep && self.answer_missing(passing)
+        {
+            claim.doubt(Certainty::CaptureGap);
         }
         Some(claim)
+    }
+
+    /// Whether the version of this description only seems to jump: the sender owes an answer that the trace may lack, or this
+    /// answer is older than the offer that was seen before it.
+    fn answer_missing(&self, passing: &Passing<'_>) -> bool {
+        let (side, seen) = (self.side(passing.by), passing.seen);
+        let owes = seen.is_request() && side.ahead().offers.pending.theirs.is_some();
+        owes || side.base.offers.last.ours.as_ref().is_some_and(|before| overtaken(before, seen))
     }
 
     fn record(&mut self, passing: Passing<'_>) {
@@ -202,7 +222,7 @@ impl ObservedDialog {
     /// Records a message without judging it.
     pub(super) fn note(&mut self, by: Party, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
         let before = self.side(by).base.offers.last.ours.clone();
-        let applied = self.side_mut(by).apply(seen);
+        let applied = self.side_mut(by).sent(seen);
         let agreed = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));
         if agreed {
             (self.whole, self.unsure) = (true, false);
@@ -301,6 +321,27 @@ impl ObservedDialog {
     }
 }
 
+/// Whether a response and a request of the same side, which stands in evidence against it, passed so close to each other that
+/// they may have been captured in the wrong order.
+fn swapped(claim: &Claim, passing: &Passing<'_>) -> bool {
+    own_since(claim, passing).any(|own| passing.facts.at.since(own.first) < SWAPPED)
+}
+
+/// Whether a response, the first one in the trace, may only repeat one that was sent before the request of the same side that
+/// stands in evidence against it: what it answers was sent again in between.
+fn answered_before(claim: &Claim, passing: &Passing<'_>) -> bool {
+    let again = passing.trace.answered_by(passing.facts).filter(|_| !passing.facts.is_request());
+    again.is_some_and(|one| own_since(claim, passing).any(|own| one.copies > 0 && one.last > own.first))
+}
+
+/// The requests in evidence that the sender of a response sent after what it answers had passed.
+fn own_since<'p>(claim: &'p Claim, passing: &'p Passing<'_>) -> impl Iterator<Item = &'p Transaction> {
+    let (facts, trace) = (passing.facts, passing.trace);
+    let answered = trace.answered_by(facts).filter(|_| !facts.is_request()).map_or(u32::MAX, |one| one.n);
+    let later = claim.because.iter().filter(move |n| **n > answered);
+    later.filter_map(|n| trace.numbered(*n)).filter(|own| own.sent_by(facts.to_tag))
+}
+
 /// Whether the answer of a message is older than this description of the same side: an offer that was sent after it had
 /// overtaken it. Versions go on from the later one.
 fn overtaken(before: &Sdp, answer: &Seen<'_>) -> bool {
@@ -310,5 +351,7 @@ fn overtaken(before: &Sdp, answer: &Seen<'_>) -> bool {
         && sdp.version() < before.version()
 }
 
+/// Up to how far apart captures swap packets.
+const SWAPPED: Duration = Duration::from_millis(10);
 /// The most reliable responses that are remembered of a dialog.
 const MOST_RELIABLE: usize = 16;

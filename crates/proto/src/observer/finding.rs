@@ -81,7 +81,8 @@ pub struct Finding {
     pub call_id: Arc<str>,
     /// The rule.
     pub rule: RuleId,
-    /// How bad it is: at most what the rule's row says, often less where the wire cannot prove it.
+    /// How bad it is: at most what the rule's row says, less where the wire cannot prove as much, and no more than
+    /// [`Severity::Info`] unless it is certain.
     pub severity: Severity,
     /// How sure it is.
     pub certainty: Certainty,
@@ -91,6 +92,13 @@ pub struct Finding {
     pub at: u32,
     /// The earlier messages that make it so.
     pub because: Evidence,
+}
+
+impl Finding {
+    /// It is not sure: then it is no more than a fact worth a line.
+    pub(super) fn doubt(&mut self, certainty: Certainty) {
+        (self.certainty, self.severity) = (certainty, self.severity.min(Severity::Info));
+    }
 }
 
 impl fmt::Display for Finding {

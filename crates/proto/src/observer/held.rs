@@ -20,6 +20,20 @@ pub(super) enum Cause {
     Final(RequestKey),
     /// The ACK of this INVITE, which its sender sent before.
     Ack(RequestKey),
+    /// The messages that already wait.
+    Others,
+}
+
+impl Cause {
+    /// Whether this message is what is waited for.
+    fn is(self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Request(key) => facts.is_request() && facts.request_key() == key,
+            Self::Final(key) => facts.status >= Some(200) && facts.request_key() == key,
+            Self::Ack(key) => facts.method == Method::Ack && facts.is_request() && facts.invite_key() == key,
+            Self::Others => false,
+        }
+    }
 }
 
 /// A message that waits.
@@ -38,8 +52,8 @@ pub(super) struct HeldMessage {
 pub(super) enum Release {
     /// Those that came before this time.
     Before(Instant),
-    /// ACKs of this sender, who has gone on: what they acknowledge is not in the trace.
-    AcksOf(u64),
+    /// Requests of this sender and all before them: it has gone on, so what they wait for is not in the trace.
+    RequestsOf(u64),
     /// All.
     All,
 }
@@ -51,14 +65,13 @@ pub(super) struct Held(Vec<HeldMessage>);
 impl Held {
     /// What this message has to wait for, if it has to.
     pub(super) fn cause(&self, trace: &Transactions, facts: &Facts<'_>) -> Option<Cause> {
-        if self.0.len() >= MOST_HELD {
-            return None;
-        }
         let response = Cause::Request(facts.invite_key());
         if facts.method == Method::Ack && self.0.iter().any(|held| held.cause == response) {
             return Some(Cause::Final(facts.invite_key()));
         }
-        trace.lacking_cause(facts)
+        let awaited = self.0.iter().any(|held| held.cause.is(facts));
+        let behind = (!self.0.is_empty() && !awaited).then_some(Cause::Others);
+        trace.lacking_cause(facts).or(behind)
     }
 
     /// Lets a message wait.
@@ -75,16 +88,25 @@ impl Held {
 
     /// The first message whose cause has come or that need not wait.
     pub(super) fn pop(&mut self, trace: &Transactions, release: Release) -> Option<HeldMessage> {
-        let index = self.0.iter().position(|held| {
-            let anyway = match (release, held.cause) {
-                (Release::All, _) => true,
-                (Release::Before(time), _) => held.at <= time,
-                (Release::AcksOf(sender), Cause::Final((tag, ..))) => sender == tag,
-                (Release::AcksOf(_), _) => false,
+        let of = |held: &HeldMessage, sender: u64| matches!(held.cause, Cause::Final((tag, ..)) | Cause::Ack((tag, ..)) if tag == sender);
+        let gone_on = match release {
+            Release::RequestsOf(sender) => self.0.iter().rposition(|held| of(held, sender)),
+            _ => None,
+        };
+        let index = self.0.iter().enumerate().position(|(index, held)| {
+            let anyway = match release {
+                Release::All => true,
+                Release::Before(time) => held.at <= time,
+                Release::RequestsOf(_) => gone_on.is_some_and(|last| index <= last),
             };
-            anyway || trace.has_come(held.cause)
+            anyway || index == 0 && held.cause == Cause::Others || trace.has_come(held.cause)
         })?;
         Some(self.0.remove(index))
+    }
+
+    /// Whether no more can wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MOST_HELD
     }
 
     /// Whether nothing waits.
@@ -99,4 +121,4 @@ impl Held {
 }
 
 /// The most messages of one call that wait at once.
-const MOST_HELD: usize = 8;
+const MOST_HELD: usize = 16;

@@ -251,7 +251,10 @@ impl Observer {
         let deadline = facts.at + self.config.hold_back;
         if facts.is_request() && facts.method != Method::Ack {
             let (sender, ..) = facts.request_key();
-            self.release(slot, Release::AcksOf(sender));
+            self.release(slot, Release::RequestsOf(sender));
+        }
+        if self.table.get(slot).is_some_and(|entry| entry.held.is_full()) {
+            self.release(slot, Release::All);
         }
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.touched = true;
@@ -296,7 +299,7 @@ impl Observer {
             let same =
                 |known: &&mut Finding| known.at == at && known.rule == rule && known.call_id == call_id;
             if let Some(known) = self.findings.iter_mut().rfind(same) {
-                (known.certainty, known.severity) = (Certainty::CaptureGap, weigh::in_doubt(known.severity));
+                known.doubt(Certainty::CaptureGap);
             }
         }
         self.report(slot, claims);

@@ -161,12 +161,18 @@ impl Side {
         })
     }
 
-    /// Records a message that it sent, or that is known to have reached it.
-    pub(super) fn apply(&mut self, seen: &Seen<'_>) -> Applied {
-        if let Some(dialog) = &mut self.in_order {
-            dialog.apply(seen);
+    /// Records a message that it sent.
+    pub(super) fn sent(&mut self, seen: &Seen<'_>) -> Applied {
+        // A new offer takes the place of one whose answer is still on its way.
+        if !self.flight.is_empty() && (seen.has_sdp || seen.is_request()) {
+            self.keep_order();
         }
-        self.base.apply(seen)
+        self.apply(seen)
+    }
+
+    fn apply(&mut self, seen: &Seen<'_>) -> Applied {
+        let applied = self.base.apply(seen);
+        self.in_order.as_mut().map(|dialog| dialog.apply(seen)).unwrap_or(applied)
     }
 
     /// Records something else that happened to it.
@@ -245,34 +251,33 @@ impl Side {
         index.is_some()
     }
 
-    /// It answered the request at this place with this status, while messages that passed before the request's last copy
-    /// may still be on their way: the request came after them, or it overtook them.
+    /// It answered the request at this place with this status, while other messages may still be on their way: the request
+    /// came after those that passed before its last copy, or overtook them, or was overtaken by all.
     fn answered(&mut self, index: usize, status: u16) {
         let Some(request) = self.flight.get(index) else { return };
         let session = matches!(request.seen.method, Method::Invite | Method::Update) || request.seen.has_sdp;
+        if !session || self.flight.len() == 1 {
+            self.deliver(index);
+            return;
+        }
         let (n, last) = (request.seen.at.n, request.last);
-        let ahead = |flying: &Flying| flying.seen.at.n != n && flying.seen.at.time <= last;
-        if !session || !self.flight.iter().any(ahead) {
-            self.deliver(index);
-            return;
-        }
+        let before = |flying: &Flying| flying.seen.at.n != n && flying.seen.at.time <= last;
         let seen = request.seen();
-        let overtaking = self.base.owed(&seen);
-        let mut world = self.base.clone();
-        for flying in self.flight.iter().filter(|flying| ahead(flying)) {
-            flying.apply(&mut world);
-        }
-        let in_order = world.owed(&seen);
+        let owed = |came: &dyn Fn(&Flying) -> bool| {
+            let mut world = self.base.clone();
+            self.flight.iter().filter(|flying| came(flying)).for_each(|flying| flying.apply(&mut world));
+            world.owed(&seen)
+        };
+        let (first, in_order, late) =
+            (owed(&|_| false), owed(&before), owed(&|flying| flying.seen.at.n != n));
         let refuses = |owed: &[Owed]| owed.iter().any(|owed| owed.reply.status() == Some(status));
-        if refuses(&overtaking) && !refuses(&in_order) {
-            self.deliver(index);
-            return;
-        }
-        while let Some(earlier) = self.flight.iter().position(ahead) {
-            self.deliver(earlier);
+        if !refuses(&first) || refuses(&in_order) {
+            while let Some(earlier) = self.flight.iter().position(before) {
+                self.deliver(earlier);
+            }
         }
         self.prove_first(|came| came.at.n == n);
-        // What is owed for a crossing is owed for sure only if it is owed either way.
+        // A refusal for a crossing is owed for sure only if it is owed whatever came first.
         if let Some(open) = self.base.open.iter_mut().find(|open| open.on == n) {
             open.owed.retain(|one| {
                 let overlap = matches!(
@@ -281,7 +286,8 @@ impl Side {
                         | RuleId::SecondUpdateWhileFirstOpen
                         | RuleId::UpdateBeforeWeAnswered
                 );
-                overlap || overtaking.iter().any(|other| other.rule == one.rule)
+                let owes = |owed: &[Owed]| owed.iter().any(|other| other.rule == one.rule);
+                owes(&late) && (overlap || owes(&first))
             });
         }
     }
@@ -290,11 +296,18 @@ impl Side {
         if index >= self.flight.len() {
             return;
         }
-        if index > 0 && self.in_order.is_none() {
-            self.in_order = Some(Box::new(self.ahead().into_owned()));
+        if index > 0 {
+            self.keep_order();
         }
         self.flight.remove(index).apply(&mut self.base);
         self.settle();
+    }
+
+    /// From here on `base` takes things in another order than they passed.
+    fn keep_order(&mut self) {
+        if self.in_order.is_none() {
+            self.in_order = Some(Box::new(self.ahead().into_owned()));
+        }
     }
 
     /// Once nothing is on its way, the order in which things passed stands; what it owes stays as it came to owe it.

@@ -157,6 +157,11 @@ impl Transaction {
         self.to_tag != 0
     }
 
+    /// Whether the party with this tag sent its request.
+    pub(super) fn sent_by(&self, tag: &str) -> bool {
+        self.from_tag == hash(&[tag.as_bytes()])
+    }
+
     /// Whether an answer must have been sent that the trace lacks: over UDP a request without response is resent after T1
     /// (RFC 3261 §17.1), and this one was not.
     pub(super) fn answer_unseen(&self, now: Instant, t1: Duration) -> bool {
@@ -287,6 +292,7 @@ impl Transactions {
             Cause::Request(key) => seen(key, key.1).is_some(),
             Cause::Final(key) => seen(key, Method::Invite).is_some_and(|one| one.last_word().is_some()),
             Cause::Ack(key) => seen(key, Method::Ack).is_some(),
+            Cause::Others => false,
         }
     }
 
@@ -387,7 +393,8 @@ impl Transactions {
         self.list.retain(|one| {
             let last = one.last.max(one.responses.last().map_or(one.last, |r| r.last));
             // What rings may ring for minutes.
-            let rings = one.method == Method::Invite && !one.responses.is_empty() && one.last_word().is_none();
+            let rings =
+                one.method == Method::Invite && !one.responses.is_empty() && one.last_word().is_none();
             last > before || rings
         });
         self.list.shrink_to_fit();

@@ -72,15 +72,6 @@ pub(super) const fn needs_no_history(rule: RuleId, severity: Severity) -> bool {
     }
 }
 
-/// The severity of a breach that a missing message could explain: one grade less.
-pub(super) const fn in_doubt(severity: Severity) -> Severity {
-    match severity {
-        Severity::Error => Severity::Warning,
-        Severity::Warning | Severity::Info => Severity::Info,
-        Severity::None => Severity::None,
-    }
-}
-
 /// A CSeq number seen before is used again for sure; a lower one may only have been overtaken.
 fn reused(passing: &Passing<'_>, because: &mut Evidence) -> Severity {
     let facts = passing.facts;

@@ -5,7 +5,7 @@ use midcall_proto::rng::Rng;
 use midcall_proto::session::Codec;
 use midcall_testkit::prelude::*;
 
-use crate::tap::{PLACES, faults, same, tap, told};
+use crate::tap::{PLACES, Place, faults, same, tap, told};
 
 fn run(seed: u64) {
     let mut dice = Rng::new(seed.wrapping_mul(77));
@@ -19,10 +19,12 @@ fn run(seed: u64) {
     })
     .latency(ms(1 + pick(60)));
     let call = pair.call();
+    let mut in_order = true;
     if pick(2) == 0 {
         let weather = pair.wire.weather();
-        (weather.loss, weather.duplication, weather.reordering) = (pick(80), pick(60), pick(100));
-        weather.jitter = ms(pick(30));
+        (weather.loss, weather.duplication, weather.reordering) = (pick(80), pick(60), pick(2) * 80);
+        weather.jitter = ms(pick(2) * 30);
+        in_order = weather.reordering == 0 && weather.jitter.is_zero();
     }
     for _ in 0..4 + pick(24) {
         let change = match pick(12) {
@@ -49,17 +51,18 @@ fn run(seed: u64) {
     let weather = pair.wire.weather();
     (weather.loss, weather.duplication, weather.reordering) = (0, 0, 0);
     pair.run_for(secs(75));
-    check(&pair, seed);
+    check(&pair, seed, in_order);
     if pair.a.is_up(call) {
         pair.a.call(call).hang_up();
     }
     pair.run_for(secs(20));
-    check(&pair, seed);
+    check(&pair, seed, in_order);
 }
 
 #[track_caller]
-fn check(pair: &Pair, seed: u64) {
-    for place in PLACES {
+fn check(pair: &Pair, seed: u64, in_order: bool) {
+    // A tap behind a wire that swaps packets cannot know what was sent first.
+    for place in PLACES.into_iter().filter(|place| in_order || *place == Place::Sender) {
         let mut observer = tap(pair.packets(), place);
         observer.tick(pair.now());
         let found = faults(&observer);
