@@ -356,6 +356,31 @@ fn a_refresh_changes_the_session() {
     seat.settle();
 }
 
+/// T14 with a hold of the peer: the refresh states what we want, else the peer could not tell its own hold from ours, and the
+/// answer brings the hold again. From then on it is the same text.
+#[test]
+fn a_refresh_touches_the_hold_of_the_peer() {
+    covers!("ST-21");
+    let mut seat = Seat::with(Seed(14), asks).latency(ms(20));
+    seat.peer.allow = WITHOUT_UPDATE.to_owned();
+    let call = refreshed_by_us(&mut seat);
+    let hold = seat.peer.request("INVITE").offer(&tweaks(&["sendonly"]));
+    hold.header("Session-Expires", "90;refresher=uas").send();
+    let ok = seat.expect(Pick::status(200).of("INVITE"));
+    seat.peer.ack(&ok).send();
+    seat.settle();
+    assert_eq!(direction(&ok), "recvonly");
+    for _ in 0..2 {
+        let refresh = seat.expect("INVITE");
+        assert_eq!((direction(&refresh), version(&refresh)), ("sendrecv", version(&ok) + 1));
+        let answer = seat.peer.reply(&refresh, 200).same().unwrap();
+        answer.header("Session-Expires", OURS).add("Require", "timer").send();
+        seat.expect("ACK");
+        seat.settle();
+        assert_eq!(seat.ua.held(call), (false, true));
+    }
+}
+
 /// T15: a stream that was given up stays given up in a refresh, at its place.
 #[test]
 fn a_refresh_revives_a_dropped_stream() {

@@ -12,7 +12,7 @@ use super::call::{Call, Refused, Spec, local};
 use super::config::Prefer;
 use super::core::{Core, Purpose};
 use crate::Msg;
-use crate::dialog::{Dialog, OptionSet, OptionTag, Plan, Way, Wish};
+use crate::dialog::{OptionSet, OptionTag, Plan, Way, Wish};
 use crate::event::{CallEvent, Change, Failure, Ticket, What, Why};
 use crate::rules::RuleId;
 use crate::session::{Codec, Stream, Wanted};
@@ -439,7 +439,7 @@ impl Call {
         let body = match (offerless, bare, method) {
             (true, ..) | (_, true, Method::Update) => None,
             // RFC 4028 §7.4: a refreshing re-INVITE changes nothing of the session.
-            (_, true, _) => unchanged(&leg.dialog),
+            (_, true, _) => super::timers::unchanged(&leg.dialog, self.wish_in(index)),
             _ => Some(crate::session::offer(&wanted, local(&leg.dialog)).to_bytes()),
         };
         self.fire(
@@ -588,18 +588,4 @@ impl Call {
     pub(super) fn adopt(&mut self, wish: Wanted) {
         self.wish = Some(Box::new(wish));
     }
-}
-
-/// Our description in force, for a re-INVITE that is to change nothing: byte for byte if it was also the last one sent, else
-/// with the version after that one (RFC 3264 §8; OA-31).
-fn unchanged(dialog: &Dialog) -> Option<Vec<u8>> {
-    let last = dialog.offers.last.ours.as_ref()?;
-    let Some(agreed) = dialog.offers.agreed.as_ref().filter(|agreed| !agreed.ours.same_but_version(last))
-    else {
-        return Some(last.to_bytes());
-    };
-    let mut sdp = agreed.ours.as_ref().clone();
-    let version = last.version().map(|version| version.plus_one().to_string());
-    sdp.set_origin_version(&version.unwrap_or_default());
-    Some(sdp.to_bytes())
 }

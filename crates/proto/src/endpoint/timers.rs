@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::call::Call;
 use super::core::{Core, Later};
 use super::modify::Modification;
-use crate::dialog::{Running, Way};
+use crate::dialog::{Dialog, Running, Way};
 use crate::event::Ended;
+use crate::session::Wanted;
 use crate::time::Instant;
 
 /// The least time between two refreshes of which the first was refused.
@@ -175,4 +176,26 @@ impl Call {
         self.send_bye(core, now, index, Some("SIP;cause=408;text=\"Session timer expired\""));
         self.end(core, now, Ended::SessionExpired);
     }
+}
+
+/// Our description in force, for a re-INVITE that is to change nothing: byte for byte if it was also the last one sent, else
+/// with the version after that one (RFC 3264 §8; OA-31). Each stream states what this side wants, whatever the peer's last offer
+/// made us answer (RFC 6337 §5.3; OA-36).
+pub(super) fn unchanged(dialog: &Dialog, wish: Option<&Wanted>) -> Option<Vec<u8>> {
+    let last = dialog.offers.last.ours.as_ref()?;
+    let mut sdp = dialog.offers.agreed.as_ref().map_or(last, |agreed| &agreed.ours).as_ref().clone();
+    for (line, stream) in wish.iter().flat_map(|wish| &wish.streams).enumerate() {
+        let differs = sdp
+            .media_at(line)
+            .is_some_and(|media| !media.rejected() && stream.enabled && media.direction() != stream.wish());
+        if let Some(mut media) = sdp.media_mut(line).filter(|_| differs) {
+            media.set_direction(stream.wish());
+        }
+    }
+    if sdp.same_but_version(last) {
+        return Some(last.to_bytes());
+    }
+    let version = last.version().map(|version| version.plus_one().to_string());
+    sdp.set_origin_version(&version.unwrap_or_default());
+    Some(sdp.to_bytes())
 }
