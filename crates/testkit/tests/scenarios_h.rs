@@ -59,7 +59,7 @@ fn answered(seat: &mut Seat, timer: Option<&str>) -> (CallId, Received) {
 fn h01_what_the_callee_answers() {
     covers!("ST-10", "ST-11", "ST-29");
     // Peer lists timer, its Session-Expires, our own wish, we support timers: Session-Expires, Require: timer.
-    let rows: [(bool, Option<&str>, Option<u32>, bool, Option<&str>, bool); 14] = [
+    let rows = [
         (false, None, None, true, None, false),
         (false, Some("1800"), None, false, None, false),
         (false, Some("1800"), None, true, Some("1800;refresher=uas"), false),
@@ -96,7 +96,7 @@ fn h01_what_the_callee_answers() {
 #[test]
 fn h01_what_the_caller_makes_of_the_success() {
     covers!("ST-01", "ST-05", "ST-12", "ST-13");
-    let rows: [(Option<u32>, Option<&str>, Option<(u64, bool)>); 7] = [
+    let rows = [
         (None, None, None),
         (None, Some("1800;refresher=uac"), Some((1800, true))),
         (None, Some("1800;refresher=uas"), Some((1800, false))),
