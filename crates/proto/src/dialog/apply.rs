@@ -149,10 +149,8 @@ impl Dialog {
         }
         let forms =
             seen.method == Method::Invite && self.usage == InviteState::Preparative && self.open.is_empty();
-        if matches!(seen.method, Method::Invite | Method::Update) {
-            if !forms {
-                self.timer.saw_min_se(seen);
-            }
+        if matches!(seen.method, Method::Invite | Method::Update) && !forms {
+            self.timer.saw_min_se(seen);
         }
         let role = self.role_of_sdp(seen);
         let offered = matches!(role, SdpRole::Offer(_));
