@@ -206,6 +206,7 @@ fn a07_a_resent_invite_makes_no_second_call() {
 /// A08: two early dialogs, one 2xx: the other one is gone 64*T1 later.
 #[test]
 fn a08_a_fork_is_confirmed_by_one_branch() {
+    covers!("DLG-25");
     let mut seat = Seat::new(Seed(8)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");

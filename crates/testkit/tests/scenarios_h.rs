@@ -1,4 +1,4 @@
-//! Session timers: scenarios H01 to H05, H07 and H14.
+//! Session timers: scenarios H01 to H05, H07, H12 and H14.
 
 use midcall_proto::dialog::Way;
 use midcall_proto::endpoint::Config;
@@ -119,7 +119,7 @@ fn h01_what_the_caller_makes_of_the_success() {
 /// H02: at half the interval an UPDATE without description goes out; its 2xx moves the expiry.
 #[test]
 fn h02_the_caller_refreshes_by_update() {
-    covers!("ST-14", "ST-15", "ST-20");
+    covers!("ST-14", "ST-15", "ST-20", "ST-30");
     let mut seat = Seat::with(Seed(2), asks(90)).latency(ms(20));
     let (call, _) = placed(&mut seat, Some("90;refresher=uac"));
     let mut last = seat.now();
@@ -328,6 +328,32 @@ fn h07_a_refresh_is_too_short_for_us() {
         assert_eq!(timer(&seat), before);
         assert!(seat.ua.is_up(call));
     }
+}
+
+/// H12: both sides refresh by re-INVITE at once: glare like any other, resolved long before the session ends.
+#[test]
+fn h12_refreshes_collide() {
+    covers!("ST-25", "ST-14");
+    let mut pair = Pair::with(Seed(12), |a, b| {
+        (a.session_expires, a.update, b.update) = (Some(90), false, false);
+    })
+    .latency(ms(20));
+    let call = pair.call();
+    let expires = |agent: &Agent| agent.look(call).unwrap().dialog().unwrap().timer.running.unwrap().expires;
+    pair.run_for(secs(20));
+    let before = (expires(&pair.a), expires(&pair.b));
+    pair.a.call(call).refresh();
+    pair.b.call(call).refresh();
+    pair.run_for(ms(100));
+    assert_eq!(count(&pair.wire, Pick::status(491)), 2);
+    // Refused refreshes move nothing.
+    assert_eq!((expires(&pair.a), expires(&pair.b)), before);
+    pair.settle();
+    assert!(expires(&pair.a) > before.0 + secs(20) && expires(&pair.b) > before.1 + secs(20));
+    assert_eq!((pair.a.changes(call).len(), pair.b.changes(call).len()), (1, 1));
+    pair.run_for(secs(300));
+    assert!(pair.a.is_up(call) && pair.b.is_up(call));
+    assert_eq!((pair.a.peers_broke(), pair.b.peers_broke()), (vec![], vec![]));
 }
 
 /// H14: a proxy put an interval below our minimum on the INVITE of a UAC without timers: no 422, which it could not

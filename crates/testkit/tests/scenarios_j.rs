@@ -230,6 +230,7 @@ fn j01_a_refer_that_waits_for_a_person() {
 /// J04: carol is busy, declines, or does not answer: bob hears it and takes the call off hold.
 #[test]
 fn j04_the_target_cannot_be_had() {
+    covers!("RF-25");
     for status in [486, 603, 480] {
         let mut trio = Trio::new(Seed(4)).latency(ms(20));
         let call = trio.call();
