@@ -9,7 +9,7 @@ use super::open::{Open, Phase, Unacknowledged};
 use super::seen::{At, Seen, Way};
 use super::subscription::{Subscription, SubscriptionEvent, SubscriptionState};
 use super::usage::InviteEvent;
-use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS, Refusal};
+use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS, Party, Refusal, Stale, StaleTarget};
 
 /// Something that a message changed in a dialog.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,6 +131,12 @@ impl Dialog {
 
     fn apply_request(&mut self, seen: &Seen<'_>, noted: &mut Applied) {
         let owed = self.owed(seen);
+        let other = |told: Option<&str>, party: &Party| {
+            told.is_some_and(|told| !told.is_empty() && told != &*party.tag)
+        };
+        let misnamed = other(seen.from_tag, self.party.by(seen.way))
+            || other(seen.to_tag, self.party.by(seen.way.reversed()));
+        self.note_followed(seen);
         let sender = self.party.by_mut(seen.way);
         // A receiver refuses what comes with an old number, also a BYE (RFC 3261 §12.2.2).
         let old = seen.way == Way::Received && sender.cseq.is_some_and(|last| seen.cseq < last);
@@ -192,6 +198,8 @@ impl Dialog {
             acknowledging: None,
             cancelled: None,
             target: seen.contact.filter(|_| seen.refreshes_target() && !forms).map(Into::into),
+            followed: false,
+            replaced: None,
             identity: seen.from_uri.filter(|uri| **uri != *current_uri).map(Into::into),
             executed: false,
             supported: seen.supported,
@@ -200,6 +208,9 @@ impl Dialog {
             min_se: seen.min_se,
             refer_sub: !seen.headers.refer_sub_false,
             owed,
+            credentials: seen.headers.credentials,
+            misnamed,
+            record_routes: seen.headers.record_routes,
             forms,
             rack: seen.rack.map(|(rseq, invite, _)| (rseq, invite)),
         });
@@ -249,9 +260,12 @@ impl Dialog {
         }
         let Some(subscription) = self.subscriptions.iter_mut().rev().find(|s| s.takes(seen)) else { return };
         let done = seen.headers.subscription_state == 2;
+        let live = subscription.live();
         subscription.step(if done { SubscriptionEvent::terminated } else { SubscriptionEvent::notified });
-        subscription.notified_on = Some(seen.at.n);
-        subscription.notified_at = Some(seen.at.time);
+        if live {
+            subscription.notified_on = Some(seen.at.n);
+            subscription.notified_at = Some(seen.at.time);
+        }
         if let Some(seconds) = seen.headers.subscription_expires {
             subscription.expires = Some(seen.at.time + std::time::Duration::from_secs(u64::from(seconds)));
         }
@@ -306,13 +320,18 @@ impl Dialog {
             noted.extend(self.offers.record(seen, role, request).map(Noted::Exchange));
         }
         if let Some(target) = adopted {
-            self.set_target(request, &target, noted);
+            let before = self.set_target(request, &target, noted);
+            if let Some(open) = self.find_open_mut(request, seen.method, seen.cseq) {
+                open.replaced = before;
+            }
         }
         let first = forms && self.usage == InviteState::Preparative;
-        if let Some(contact) = seen.contact
-            && (first && seen.status != Some(100) || reliable.is_some())
-        {
-            self.set_target(seen.way, contact, noted);
+        if let Some(contact) = seen.contact.filter(|_| seen.status != Some(100)) {
+            if first || reliable.is_some() {
+                self.set_target(seen.way, contact, noted);
+            } else {
+                self.leave_stale(seen.way, contact, Stale::Unreliable, seen.at.n);
+            }
         }
         if forms && seen.status != Some(100) && seen.to_tag.is_some() {
             self.step(InviteEvent::tagged_provisional, noted);
@@ -369,7 +388,10 @@ impl Dialog {
         let refreshes =
             matches!(seen.method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer);
         if let Some(contact) = seen.contact.filter(|_| refreshes) {
-            self.set_target(seen.way, contact, noted);
+            let before = self.set_target(seen.way, contact, noted);
+            if let Some(before) = before.filter(|_| forms) {
+                self.leave_stale(seen.way, &before, Stale::Early, seen.at.n);
+            }
         }
         if let Some(identity) = identity {
             let both = seen.method == Method::Invite || seen.method == Method::Update;
@@ -431,7 +453,9 @@ impl Dialog {
         }
         let (forms, rack) = (open.forms, open.rack);
         self.unpracked = open.unacknowledged.map(|response| (response.rseq, seen.cseq)).or(self.unpracked);
-        self.close(request, seen.method, seen.cseq);
+        if let Some(open) = self.close(request, seen.method, seen.cseq) {
+            self.note_refused(seen, &open);
+        }
         noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
         if matches!(seen.method, Method::Invite | Method::Update) && !forms {
             let asker = self.party.by_mut(request);
@@ -477,14 +501,46 @@ impl Dialog {
         }
     }
 
-    fn set_target(&mut self, side: Way, target: &str, noted: &mut Applied) {
+    /// Sets where requests to this side go; gives the target before, if that was another.
+    fn set_target(&mut self, side: Way, target: &str, noted: &mut Applied) -> Option<Box<str>> {
         let party = self.party.by_mut(side);
-        if *party.target != *target {
-            let known = !party.target.is_empty();
-            party.target = target.into();
-            if known {
-                noted.push(Noted::Target(side));
-            }
+        if *party.target == *target {
+            return None;
+        }
+        party.stale = None;
+        let before = std::mem::replace(&mut party.target, target.into());
+        if before.is_empty() {
+            return None;
+        }
+        noted.push(Noted::Target(side));
+        Some(before)
+    }
+
+    /// Remembers a Contact of this side that is not its target.
+    fn leave_stale(&mut self, side: Way, uri: &str, why: Stale, on: u32) {
+        let party = self.party.by_mut(side);
+        if *party.target != *uri {
+            party.stale = Some(Box::new(StaleTarget { uri: uri.into(), why, on }));
+        }
+    }
+
+    /// A request to a Contact that is still only proposed takes it (RFC 6141 §4.6).
+    fn note_followed(&mut self, seen: &Seen<'_>) {
+        let proposing = self.open.iter_mut().filter(|open| open.way != seen.way);
+        for open in proposing.filter(|open| open.target.is_some() && open.target.as_deref() == seen.uri) {
+            open.followed = true;
+        }
+    }
+
+    /// What a refusal says of the request's Contact and credentials.
+    fn note_refused(&mut self, seen: &Seen<'_>, open: &Open) {
+        if let Some(before) = &open.replaced {
+            self.leave_stale(open.way, before, Stale::Replaced, seen.at.n);
+        } else if let Some(target) = open.target.as_deref().filter(|_| !open.followed) {
+            self.leave_stale(open.way, target, Stale::Refused, seen.at.n);
+        }
+        if matches!(seen.status, Some(401 | 407)) && open.credentials != 0 {
+            self.party.by_mut(open.way).challenged = Some(Box::new((open.credentials, seen.at.n)));
         }
     }
 }

@@ -56,6 +56,34 @@ pub struct Party {
     pub bye: Option<u32>,
     /// The last refusal of an INVITE or UPDATE of its own.
     pub refused: Option<Refusal>,
+    /// The newest Contact of its own that is not its target.
+    pub stale: Option<Box<StaleTarget>>,
+    /// The credentials of its last request that was challenged in spite of them: their hash, and the response.
+    pub challenged: Option<Box<(u64, u32)>>,
+}
+
+/// A Contact that a party named and that is not, or is no longer, its target: a request that goes there shows a mistake.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaleTarget {
+    /// The URI.
+    pub uri: Box<str>,
+    /// Why it is not the target.
+    pub why: Stale,
+    /// The message that makes it so.
+    pub on: u32,
+}
+
+/// Why a Contact is not the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stale {
+    /// A 1xx named it, and the 2xx that confirmed the dialog another one (RFC 3261 §13.2.2.4).
+    Early,
+    /// It stood in a request that was refused (RFC 6141 §4.6).
+    Refused,
+    /// It stood in an unreliable 1xx of a dialog that existed (RFC 6141 §4.7).
+    Unreliable,
+    /// A reliable 1xx had replaced it before the request was refused (RFC 6141 §4.4).
+    Replaced,
 }
 
 /// A refused INVITE or UPDATE: what the next attempt of its sender is measured against.

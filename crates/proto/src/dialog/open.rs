@@ -80,6 +80,10 @@ pub struct Open {
     pub cancelled: Option<u32>,
     /// The Contact it proposes, if it refreshes the target.
     pub target: Option<Box<str>>,
+    /// Whether its receiver sent a request there before it answered, and so took it (RFC 6141 §4.6).
+    pub followed: bool,
+    /// The target that a reliable provisional response to it replaced.
+    pub replaced: Option<Box<str>>,
     /// The From URI it came with, if that differs from the one in use (RFC 4916).
     pub identity: Option<Box<str>>,
     /// Whether an exchange inside it was completed: its changes count as executed (RFC 6141 §3.3).
@@ -96,6 +100,12 @@ pub struct Open {
     pub refer_sub: bool,
     /// Refusals that its receiver owes.
     pub owed: SmallVec<[Owed; 1]>,
+    /// A hash of its credentials, 0 without any.
+    pub credentials: u64,
+    /// Whether its tags are not quite those of the dialog (DLG-02).
+    pub misnamed: bool,
+    /// How many Record-Route values it came with.
+    pub record_routes: u8,
     /// Whether this is the INVITE that forms the dialog.
     pub forms: bool,
     /// What this INVITE's RAck or event said, for PRACK: the RSeq and INVITE CSeq it names.

@@ -89,6 +89,8 @@ pub struct Seen<'a> {
     pub branch: Option<&'a str>,
     /// The Request-URI of a request.
     pub uri: Option<&'a str>,
+    /// The first Route value.
+    pub route: Option<&'a str>,
     /// Counts and presence of further headers that a rule asks for.
     pub headers: HeaderFacts,
 }
@@ -134,8 +136,10 @@ pub struct HeaderFacts {
     pub replaces_unescaped: bool,
     /// Replaces values.
     pub replaces: u8,
-    /// Authorization or Proxy-Authorization is there.
-    pub credentials: bool,
+    /// A hash of Authorization and Proxy-Authorization, 0 without either.
+    pub credentials: u64,
+    /// Route values.
+    pub routes: u8,
     /// Record-Route values.
     pub record_routes: u8,
     /// The CSeq method differs from the request method.
@@ -244,8 +248,14 @@ impl<'a> Seen<'a> {
                 facts.refer_sub_false = value.trim().eq_ignore_ascii_case("false");
             }
             Name::Replaces => facts.replaces = small(message.values(Name::Replaces).count()),
-            Name::Authorization | Name::ProxyAuthorization => facts.credentials = true,
-            Name::RecordRoute => facts.record_routes = facts.record_routes.saturating_add(1),
+            Name::Authorization | Name::ProxyAuthorization => {
+                facts.credentials = facts.credentials.rotate_left(1) ^ hash(text).max(1);
+            }
+            Name::RecordRoute => facts.record_routes = small(message.values(Name::RecordRoute).count()),
+            Name::Route => {
+                facts.routes = small(message.values(Name::Route).count());
+                self.route = message.values(Name::Route).next();
+            }
             _ => {}
         }
     }
@@ -281,6 +291,7 @@ impl<'a> Seen<'a> {
             to_tag: None,
             branch: None,
             uri: None,
+            route: None,
             headers: HeaderFacts::default(),
         }
     }
@@ -343,6 +354,11 @@ pub fn sipfrag_status(body: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"SIP/2.0 ")?;
     let digits = rest.get(..3)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// A hash to compare texts by; 0 for an empty one.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn small(n: usize) -> u8 {

@@ -11,7 +11,7 @@ use super::inbound::uri_of;
 use super::modify::Modification;
 use super::uas::callable;
 use crate::Msg;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Seen};
 use crate::event::{CallEvent, Ended};
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -78,6 +78,14 @@ impl Call {
     ) -> Result<(), Refused> {
         let refused = Refused { rule: RuleId::SessionOverAtBye, because: Default::default() };
         let Some(index) = self.main().filter(|_| !self.ended) else { return Err(refused) };
+        if let Some(leg) = self.legs.get(index) {
+            let asked = leg.dialog.judge(&Seen::planned(Method::Refer, false, core.at(now)));
+            let unlisted =
+                asked.breaches.into_iter().find(|breach| breach.rule == RuleId::LatestAllowIgnored);
+            if let Some(breach) = unlisted {
+                return Err(Refused { rule: breach.rule, because: breach.because });
+            }
+        }
         let target = address(target);
         let uri = uri_of(&target).unwrap_or(target);
         let refer_to = match replaces {

@@ -202,6 +202,7 @@ impl ObservedCall {
                 (known.map(|(_, by)| by), Kind::Orphan)
             }
             Taken::Copy(of, how) => {
+                self.trace.relayed |= how == Repeat::Hop;
                 let known = self.dialog_of(facts);
                 if let Some((dialog, by)) = known
                     && let Some(dialog) = self.dialogs.get_mut(dialog)
@@ -244,8 +245,11 @@ impl ObservedCall {
         }
         let (index, by) = match self.dialog_of(facts) {
             Some(known) => known,
-            None if facts.is_request() => self.join(facts, message, bounds)?,
-            None => return None,
+            None => match self.dialog_meant(facts) {
+                Some(meant) => meant,
+                None if facts.is_request() => self.join(facts, message, bounds)?,
+                None => return None,
+            },
         };
         self.changes.before(by, &seen, self.dialogs.get(index)?, bounds.changes);
         let dialog = self.dialogs.get_mut(index)?;
@@ -371,6 +375,19 @@ impl ObservedCall {
         self.dialogs.iter().enumerate().rev().find_map(|(index, dialog)| {
             let by = dialog.sender(facts.from_tag, facts.to_tag, facts.is_request())?;
             Some((index, by))
+        })
+    }
+
+    /// The dialog that a message was meant for though its tags are not those of it: a request whose tags differ in case
+    /// only, a response to a request of that dialog.
+    fn dialog_meant(&self, facts: &Facts<'_>) -> Option<(usize, Party)> {
+        let answered = self.trace.answered_by(facts).filter(|one| !facts.is_request() && one.in_dialog());
+        self.dialogs.iter().enumerate().rev().find_map(|(index, dialog)| match answered {
+            Some(one) => dialog.asker(one.n).map(|by| (index, by.other())),
+            None if facts.is_request() => {
+                dialog.sender_in_any_case(facts.from_tag, facts.to_tag).map(|by| (index, by))
+            }
+            None => None,
         })
     }
 

@@ -138,6 +138,24 @@ impl ObservedDialog {
         Some(if request { requester } else { requester.other() })
     }
 
+    /// Who sends a request with these tags if only their case was changed.
+    pub(super) fn sender_in_any_case(&self, from_tag: &str, to_tag: &str) -> Option<Party> {
+        let alike = |from: &str, to: &str| {
+            !from.is_empty() && from.eq_ignore_ascii_case(from_tag) && to.eq_ignore_ascii_case(to_tag)
+        };
+        if alike(self.caller_tag(), self.callee_tag()) {
+            return Some(Party::Caller);
+        }
+        alike(self.callee_tag(), self.caller_tag()).then_some(Party::Callee)
+    }
+
+    /// Who sent the open request with this number.
+    pub(super) fn asker(&self, n: u32) -> Option<Party> {
+        [Party::Caller, Party::Callee].into_iter().find(|party| {
+            self.side(*party).base.open.iter().any(|open| open.on == n && open.way == Way::Sent)
+        })
+    }
+
     pub(super) const fn side(&self, party: Party) -> &Side {
         match party {
             Party::Caller | Party::Network => &self.caller,

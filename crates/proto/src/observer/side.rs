@@ -218,6 +218,13 @@ impl Side {
             }
             (None, Method::Cancel) => {}
             (None, method) => {
+                // It knows a Contact that only something on its way names.
+                let named = |flying: &Flying| seen.uri.is_some() && flying.contact.as_deref() == seen.uri;
+                if seen.uri != Some(&*self.base.party.theirs.target)
+                    && let Some(index) = self.flight.iter().position(named)
+                {
+                    self.deliver(index);
+                }
                 if self.base.usage == InviteState::Preparative {
                     // It knows the To tag, so a response that forms the dialog has come.
                     self.prove_first(|came| came.method == Method::Invite && came.status > Some(100));
@@ -405,6 +412,7 @@ fn detached(seen: &Seen<'_>) -> Seen<'static> {
         to_tag: None,
         branch: None,
         uri: None,
+        route: None,
         headers: seen.headers,
     }
 }

@@ -37,7 +37,10 @@ fn acknowledgement(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<C
         let elsewhere = dialog.route.is_empty()
             && facts.vias == 1
             && seen.uri.is_some_and(|uri| !same_uri(uri, &dialog.party.theirs.target));
-        return if elsewhere { misbuilt(smallvec![success]) } else { None };
+        // Where it went instead, that rule tells.
+        let old = dialog.party.theirs.stale.as_deref().zip(seen.uri);
+        let told = old.is_some_and(|(stale, uri)| same_uri(uri, &stale.uri));
+        return if elsewhere && !told { misbuilt(smallvec![success]) } else { None };
     }
     let failure = invite.last_word().filter(|response| response.status >= 300)?;
     let wrong = !same_branch && facts.vias == 1;

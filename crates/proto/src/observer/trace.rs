@@ -189,6 +189,8 @@ pub(super) enum Taken {
 pub(super) struct Transactions {
     list: Vec<Transaction>,
     pub(super) forgotten: u32,
+    /// Whether messages were seen at several hops, so that none shows for sure what its sender wrote.
+    pub(super) relayed: bool,
 }
 
 impl Transactions {

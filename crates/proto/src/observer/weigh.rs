@@ -38,6 +38,17 @@ pub(super) fn breach(
         RuleId::UpdateCrossesOurOffer => crossed_offer(dialog),
         // A proxy on the way may have added the Require.
         RuleId::ExtensionUnasked if !dialog.route.is_empty() || passing.facts.vias > 1 => Severity::Warning,
+        // Beyond its first hop a request shows what proxies made of it, and a trace of several hops mixes them.
+        RuleId::RouteSetNotReversed
+        | RuleId::RequestUriAndRoute
+        | RuleId::AckToOldContact
+        | RuleId::TargetAdoptedOnError
+        | RuleId::TargetFromUnreliableProvisional
+        | RuleId::TargetRolledBack
+            if passing.trace.relayed || passing.facts.vias > 1 =>
+        {
+            return None;
+        }
         // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
         RuleId::PrackMatchesNothing if seen.is_success() => return None,
         _ => rule.rule().severity,

@@ -154,7 +154,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep the route set of the setup and ignore later Record-Route.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog"),
     },
     Rule {
         id: RuleId::CSeqNotIncremented,
@@ -212,7 +212,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Refuse the request with 400; start numbers well below 2^31.",
         reply: Some(Reply::Status(400)),
         loss: false,
-        held: Held::Check,
+        held: Held::Wire("wire::message"),
     },
     Rule {
         id: RuleId::AckOutsideCSeqOrder,
@@ -227,7 +227,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Match the ACK to its INVITE by number and leave it out of the CSeq order check.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("dialog::apply"),
     },
     Rule {
         id: RuleId::WhatRefreshesTheTarget,
@@ -303,7 +303,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Send UPDATE without SDP or re-INVITE at once after the address change.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::modify"),
     },
     Rule {
         id: RuleId::TargetRefreshMixedWithChange,
@@ -421,7 +421,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "ACK every 2xx, then send BYE in the dialogs that are not wanted.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::uac"),
     },
     Rule {
         id: RuleId::EarlyDialogTerminated,

@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "End the invite usage on these only; keep the call on all other codes.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::change"),
     },
     Rule {
         id: RuleId::WhatFiveHundredMeans,

@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Accept the INVITE's credentials in ACK; exempt CANCEL.",
         reply: None,
         loss: false,
-        held: Held::Check,
+        held: Held::Machine("endpoint::call"),
     },
     Rule {
         id: RuleId::CredentialsRepeated,

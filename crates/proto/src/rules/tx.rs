@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Check Contact, Route, NAT and message size; treat the timeout as 408.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("transaction::client"),
     },
     Rule {
         id: RuleId::InviteResentAfterProvisional,
@@ -109,7 +109,7 @@ pub(super) const TABLE: &[Rule] = &[
             where it went.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("endpoint::call"),
     },
     Rule {
         id: RuleId::NoAckThenBye,
@@ -195,7 +195,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Check the ACK's branch and Via, and whether the response reaches the sender.",
         reply: None,
         loss: true,
-        held: Held::Check,
+        held: Held::Machine("transaction::server"),
     },
     Rule {
         id: RuleId::TryingInTime,
@@ -464,7 +464,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start a new transaction for the next target; expect 482 or 500 if both copies arrived.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint"),
+        held: Held::Open("a request goes to one address of a name, and is not sent to the next"),
     },
     Rule {
         id: RuleId::ExpiresInInvite,

@@ -30,12 +30,28 @@ pub(super) const CHECKS: &[Check] = &[
         look: method_mismatch,
     },
     Check {
-        rule: RuleId::CSeqOutOfRange,
+        rule: RuleId::TagCaseChanged,
         view: View::Both,
         kinds: Kinds::REQUEST,
         methods: MethodSet::ALL,
         reply: None,
-        look: cseq_too_large,
+        look: tag_case_changed,
+    },
+    Check {
+        rule: RuleId::ResponseHeadersWrong,
+        view: View::Both,
+        kinds: Kinds::RESPONSE,
+        methods: MethodSet::ALL,
+        reply: None,
+        look: other_to_tag,
+    },
+    Check {
+        rule: RuleId::CredentialsRepeated,
+        view: View::Both,
+        kinds: Kinds::REQUEST,
+        methods: NUMBERED,
+        reply: None,
+        look: credentials_repeated,
     },
     Check {
         rule: RuleId::MandatoryHeaderMissing,
@@ -111,7 +127,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::DialogOutlivesUsage,
-        view: View::Sender,
+        view: View::Both,
         kinds: Kinds::FAILURE,
         methods: MethodSet::of(&[Method::Notify]),
         reply: None,
@@ -131,8 +147,25 @@ fn method_mismatch(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     seen.headers.cseq_mismatch.then(Evidence::new)
 }
 
-fn cseq_too_large(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    (seen.headers.real && seen.cseq >= 1 << 31).then(Evidence::new)
+fn tag_case_changed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let changed = |told: Option<&str>, side: Way| {
+        let tag = &*dialog.party.by(side).tag;
+        told.is_some_and(|told| told != tag && told.eq_ignore_ascii_case(tag))
+    };
+    (changed(seen.from_tag, seen.way) || changed(seen.to_tag, seen.way.reversed())).then(Evidence::new)
+}
+
+/// A response in a dialog has the To tag of its request (RFC 3261 §8.2.6.2).
+fn other_to_tag(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let open = dialog.request_of(seen).filter(|open| !open.forms && seen.headers.real)?;
+    let tag = &*dialog.party.by(seen.way).tag;
+    let told = seen.to_tag.unwrap_or_default();
+    (!tag.is_empty() && !told.eq_ignore_ascii_case(tag)).then(|| on(open.on))
+}
+
+fn credentials_repeated(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let (refused, challenge) = **dialog.party.by(seen.way).challenged.as_ref()?;
+    (seen.headers.credentials == refused).then(|| on(challenge))
 }
 
 fn no_max_forwards(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -200,7 +233,7 @@ fn bye_refused_for_glare(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 fn live_dialog_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let open = dialog.request_of(seen).filter(|_| seen.status == Some(481) && dialog.usage.confirmed())?;
-    Some(on(open.on))
+    (!open.misnamed).then(|| on(open.on))
 }
 
 fn ack_answered(_: &Dialog, _: &Seen<'_>) -> Option<Evidence> {
@@ -208,8 +241,11 @@ fn ack_answered(_: &Dialog, _: &Seen<'_>) -> Option<Evidence> {
 }
 
 fn notify_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let subscription = dialog.subscriptions.iter().find(|s| s.refer == seen.way && s.live())?;
-    (seen.status == Some(481) && dialog.party.by(seen.way).bye.is_some()).then(|| on(subscription.on))
+    let notify = dialog.request_of(seen).filter(|_| seen.status == Some(481))?;
+    let own =
+        dialog.subscriptions.iter().find(|s| s.refer == seen.way && s.notified_on == Some(notify.on))?;
+    let by_now = dialog.party.ours.bye.or(dialog.party.theirs.bye)?;
+    because(&[own.on, by_now])
 }
 
 fn not_allowed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
