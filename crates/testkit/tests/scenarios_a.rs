@@ -45,6 +45,7 @@ fn a01_the_callee_hangs_up() {
 /// A02 as caller: the route set is the Record-Route of the 2xx in reverse, and stays so.
 #[test]
 fn a02_the_caller_follows_the_route_set() {
+    covers!("DLG-07", "DLG-09", "DLG-10");
     let mut seat = Seat::new(Seed(2)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -70,6 +71,7 @@ fn a02_the_caller_follows_the_route_set() {
 /// A02 as callee: the route set is the Record-Route of the INVITE, which its responses mirror.
 #[test]
 fn a02_the_callee_follows_the_route_set() {
+    covers!("DLG-06", "DLG-09");
     let mut seat = Seat::new(Seed(2)).latency(ms(20));
     let (to, recorded) = (seat.ua.uri(), "<sip:10.0.0.2;lr;n=2>, <sip:10.0.0.2;lr;n=1>;x=\"y\"");
     seat.peer.invite(&to).offer(&[]).header("Record-Route", recorded).send();
@@ -92,6 +94,7 @@ fn a02_the_callee_follows_the_route_set() {
 /// A03: a strict router takes the Request-URI, the remote target goes last.
 #[test]
 fn a03_a_strict_router_gets_the_request_uri() {
+    covers!("DLG-09");
     let mut seat = Seat::new(Seed(3)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -113,6 +116,7 @@ fn a03_a_strict_router_gets_the_request_uri() {
 /// A04: the 2xx brings another Contact and route than the 180; the ACK follows the 2xx, CSeq goes on.
 #[test]
 fn a04_the_success_overrides_what_the_ringing_said() {
+    covers!("DLG-08");
     let mut seat = Seat::new(Seed(4)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -152,6 +156,7 @@ fn a05_a_lost_ack_is_sent_again() {
 /// A06: without any ACK the callee resends its 2xx up to 64*T1 and then ends the session with BYE.
 #[test]
 fn a06_no_ack_ends_in_bye() {
+    covers!("TX-07", "TX-08", "DLG-26");
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
     let to = seat.ua.uri();
     seat.peer.invite(&to).offer(&[]).send();
@@ -184,6 +189,7 @@ fn a06_no_ack_ends_in_bye() {
 /// A07: the same INVITE comes again after the 2xx: no second call, no second ring.
 #[test]
 fn a07_a_resent_invite_makes_no_second_call() {
+    covers!("TX-06", "DLG-05");
     let mut seat = Seat::new(Seed(7)).latency(ms(20));
     let to = seat.ua.uri();
     let invite = seat.peer.invite(&to).offer(&[]).send();
@@ -205,7 +211,7 @@ fn a07_a_resent_invite_makes_no_second_call() {
 /// A08: two early dialogs, one 2xx: the other one is gone 64*T1 later.
 #[test]
 fn a08_a_fork_is_confirmed_by_one_branch() {
-    covers!("DLG-25");
+    covers!("DLG-05", "DLG-25", "SV-17");
     let mut seat = Seat::new(Seed(8)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -224,6 +230,7 @@ fn a08_a_fork_is_confirmed_by_one_branch() {
 /// A09: two branches answer: both are acknowledged, the second is ended at once.
 #[test]
 fn a09_the_second_answer_of_a_fork_is_ended() {
+    covers!("DLG-28");
     let mut seat = Seat::new(Seed(9)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -251,6 +258,7 @@ fn a09_the_second_answer_of_a_fork_is_ended() {
 /// A10: the peer lost the dialog: 481 to a re-INVITE is acknowledged, a BYE follows, the call is over.
 #[test]
 fn a10_a_restarted_peer_ends_the_call() {
+    covers!("DLG-01", "ER-01");
     let mut seat = Seat::new(Seed(10)).latency(ms(20));
     seat.expect_findings(&["DLG-01"]);
     let call = seat.placed_call();

@@ -181,6 +181,8 @@ pub(super) struct Call {
     pub(super) wish: Option<Box<Wanted>>,
     pub(super) wishes: Wishes,
     pub(super) digest: Option<Box<DigestClient>>,
+    /// The credentials of INVITEs of ours by CSeq number, for their ACKs.
+    pub(super) invited: Vec<(u32, Vec<(Name, String)>)>,
     pub(super) held: (bool, bool),
     pub(super) suspect: bool,
     /// We want to end the call, but may not yet (DLG-26); the reason to report.
@@ -245,6 +247,7 @@ impl Call {
             wish: wish.map(Box::new),
             wishes: Wishes::default(),
             digest: core.digest(),
+            invited: Vec::new(),
             held: (false, false),
             suspect: false,
             ending: None,
@@ -345,6 +348,9 @@ impl Call {
         }
         leg.dialog.apply(&seen);
         let leg = leg.id;
+        if spec.method == Method::Invite {
+            self.keep_credentials(cseq, &message);
+        }
         if spec.method == Method::Ack {
             core.transmit(flow, Bytes::copy_from_slice(message.bytes()));
             return Ok(None);
@@ -352,6 +358,20 @@ impl Call {
         let client = core.layer.request(now, flow, message);
         core.clients.insert(client, User::Call { call: self.id, leg, purpose, cseq });
         Ok(Some(client))
+    }
+
+    /// Keeps the credentials of an INVITE: its ACK repeats them (RFC 3261 §22.1).
+    pub(super) fn keep_credentials(&mut self, cseq: u32, invite: &Msg) {
+        let names = [Name::Authorization, Name::ProxyAuthorization];
+        let lines = invite.headers().filter(|line| names.contains(&line.name));
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let own: Vec<(Name, String)> = lines.map(|line| (line.name, text(line.value))).collect();
+        if self.invited.len() > 1 {
+            self.invited.remove(0);
+        }
+        if !own.is_empty() {
+            self.invited.push((cseq, own));
+        }
     }
 
     /// Sends the ACK for a 2xx, with an answer if the 2xx carried the offer, and keeps it for resent 2xx.
@@ -371,8 +391,13 @@ impl Call {
         };
         let mut spec = Spec::new(Method::Ack).sdp(answer);
         spec.cseq = Some(cseq);
-        let bytes =
-            Bytes::from(request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut()));
+        spec.credentials = self
+            .invited
+            .iter()
+            .find(|(number, _)| *number == cseq)
+            .map(|(_, own)| own.clone())
+            .unwrap_or_default();
+        let bytes = Bytes::from(request_in(core, &leg.dialog, &flow, cseq, &spec, None));
         if let Ok(message) = Msg::parse(bytes.clone()) {
             let at = core.at(now);
             let applied = leg.dialog.apply_message(Way::Sent, at, &message);
@@ -462,6 +487,7 @@ impl Call {
     pub(super) fn trim(&mut self) {
         free(&mut self.asked);
         free(&mut self.unsent);
+        free(&mut self.invited);
         free(&mut self.referrals);
         self.wishes.trim();
         self.legs.shrink_to_fit();

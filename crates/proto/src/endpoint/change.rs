@@ -211,7 +211,7 @@ impl Call {
             }
             404 | 410 | 416 | 480 | 482..=485 | 502 | 604 => {
                 self.failed(core, carries, &Failure::Rejected { status });
-                self.suspected(core, now, index, status);
+                self.suspected(core, now, status);
             }
             _ => self.failed(core, carries, &Failure::Rejected { status }),
         }
@@ -245,10 +245,10 @@ impl Call {
     }
 
     /// A code of RFC 5057's list: the first marks the call, the second ends it (CF-36).
-    fn suspected(&mut self, core: &mut Core, now: Instant, index: usize, status: u16) {
+    fn suspected(&mut self, core: &mut Core, now: Instant, status: u16) {
         if self.suspect || core.config.strict_5057 {
-            self.send_bye(core, now, index, None);
-            self.end(core, now, Ended::Lost { status });
+            self.ending = Some(Ended::Lost { status });
+            self.finish_ending(core, now);
         } else {
             self.suspect = true;
             core.tell(self.id, CallEvent::Suspect { status });

@@ -58,7 +58,8 @@ impl Call {
         if waits {
             return;
         }
-        self.send_bye(core, now, index, None);
+        let reason = self.ending.as_ref().and_then(reason_of);
+        self.send_bye(core, now, index, reason.as_deref());
         if let Some(why) = self.ending.take() {
             self.end(core, now, why);
         }
@@ -123,4 +124,14 @@ impl Call {
             self.end(core, now, Ended::Replaced);
         }
     }
+}
+
+/// The Reason of a BYE that follows from an error (RFC 3326 §2; ER-08).
+fn reason_of(why: &Ended) -> Option<String> {
+    let status = match why {
+        Ended::Lost { status } => *status,
+        Ended::Timeout => 408,
+        _ => return None,
+    };
+    Some(format!("SIP;cause={status};text=\"{}\"", midcall_wire::reason_phrase(status)))
 }

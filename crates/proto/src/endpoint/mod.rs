@@ -350,9 +350,21 @@ impl Endpoint {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return; // keep-alive
         }
-        let Ok(message) = Msg::parse(Bytes::copy_from_slice(bytes)) else {
-            self.core.drop_input("messages that are not SIP");
-            return;
+        let bytes = Bytes::copy_from_slice(bytes);
+        let message = match Msg::parse(bytes.clone()) {
+            Ok(message) => message,
+            Err(error) => {
+                // RFC 3261 §18.3: a request that can be read as far as its Via is told what is wrong with it.
+                let request = Msg::salvage(bytes).filter(|request| {
+                    request.is_request() && request.method() != Method::Ack && request.top_via().is_ok()
+                });
+                if let Some(request) = request {
+                    let reply = midcall_wire::Builder::reply(&request, error.status(), None).finish();
+                    self.core.transmit(flow, reply.into());
+                }
+                self.core.drop_input("messages that are not SIP");
+                return;
+            }
         };
         match self.core.layer.receive(now, flow, message) {
             Received::Absorbed => {}

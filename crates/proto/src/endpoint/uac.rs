@@ -123,6 +123,7 @@ impl Call {
         setup.flow = Some(flow);
         setup.provisional = false;
         let cseq = setup.cseq;
+        self.keep_credentials(cseq, &message);
         let client = core.layer.request(now, flow, message);
         if let Some(setup) = self.setup.as_mut() {
             setup.client = Some(client);

@@ -464,7 +464,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start a new transaction for the next target; expect 482 or 500 if both copies arrived.",
         reply: None,
         loss: true,
-        held: Held::Open("a request goes to one address of a name, and is not sent to the next"),
+        held: Held::Machine("endpoint"),
     },
     Rule {
         id: RuleId::ExpiresInInvite,
