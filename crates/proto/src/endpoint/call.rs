@@ -154,6 +154,8 @@ pub(super) struct Setup {
     /// Option tags that a 420 took away.
     pub(super) without: OptionSet,
     pub(super) started: Instant,
+    /// An Expires of the application's limits how long it may ring (TX-33).
+    pub(super) expires: Option<Instant>,
     /// The session that the INVITE offered.
     pub(super) offered: Option<Box<Wanted>>,
 }

@@ -19,6 +19,7 @@ mod person;
 mod refer;
 mod register;
 mod session_timer;
+mod tickets;
 mod timers;
 mod uac;
 mod uas;

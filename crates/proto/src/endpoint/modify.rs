@@ -13,7 +13,7 @@ use super::config::Prefer;
 use super::core::{Core, Purpose};
 use crate::Msg;
 use crate::dialog::{OptionSet, OptionTag, Plan, Way, Wish};
-use crate::event::{CallEvent, Change, Failure, Ticket, What, Why};
+use crate::event::{CallEvent, Failure, Ticket, What};
 use crate::rules::RuleId;
 use crate::session::{Codec, Stream, Wanted};
 use crate::time::Instant;
@@ -90,7 +90,7 @@ impl Modification {
         }
     }
 
-    fn what(&self) -> What {
+    pub(super) fn what(&self) -> What {
         match self {
             Self::Hold(_) => What::Hold,
             Self::Resume(_) => What::Resume,
@@ -127,6 +127,13 @@ pub(super) struct Wanting {
     pub(super) told_waiting: Option<RuleId>,
     /// Only for this leg: one branch of a fork that rings.
     pub(super) branch: Option<u32>,
+}
+
+impl Wanting {
+    /// A wish of the endpoint's own.
+    pub(super) const fn quiet(modification: Modification, prefer: Option<Prefer>) -> Self {
+        Self { ticket: None, modification, prefer, attempts: 0, told_waiting: None, branch: None }
+    }
 }
 
 /// The request in flight.
@@ -207,25 +214,6 @@ impl Wishes {
 /// The most wishes that wait in one call.
 const MOST_WISHES: usize = 64;
 
-/// Tells that a wish of the application is in force.
-fn came_true(
-    core: &mut Core,
-    call: crate::event::CallId,
-    asked: &Wanting,
-    method: Option<(Method, RuleId)>,
-    text: &'static str,
-) {
-    let Some(ticket) = asked.ticket else { return };
-    let change = Change {
-        ticket,
-        method: method.map(|(method, _)| method),
-        attempts: asked.attempts,
-        why: Why { rule: method.map(|(_, rule)| rule), text },
-        what: vec![asked.modification.what()],
-    };
-    core.tell(call, CallEvent::Changed(change));
-}
-
 impl Call {
     /// Takes a wish of the application and tries to fulfil it at once.
     pub(super) fn want(
@@ -283,14 +271,7 @@ impl Call {
         prefer: Option<Prefer>,
     ) {
         if !self.ended && self.wishes.queue.len() < MOST_WISHES {
-            self.wishes.queue.push_back(Wanting {
-                ticket: None,
-                modification,
-                prefer,
-                attempts: 0,
-                told_waiting: None,
-                branch: None,
-            });
+            self.wishes.queue.push_back(Wanting::quiet(modification, prefer));
             self.kick(core, now);
         }
     }
@@ -382,6 +363,9 @@ impl Call {
                 return;
             }
             self.wishes.not_before = None;
+            let first = self.move_comes_first(core, index, count);
+            let (count, wanted) =
+                if first { (1, self.target(index, 1).unwrap_or(wanted)) } else { (count, wanted) };
             if !self.launch(core, now, index, wanted, count) {
                 return;
             }
@@ -520,7 +504,10 @@ impl Call {
         let timer = &leg.dialog.timer;
         let running = timer.running;
         let asked = running.map(|running| u32::try_from(running.interval.as_secs()).unwrap_or(u32::MAX));
-        let Some(interval) = asked.or(core.config.session_expires) else { return };
+        // RFC 4028 §7.3: a 422 asks for an interval also where we had asked for none (failure H9).
+        let too_short = leg.dialog.party.ours.refused.is_some_and(|refusal| refusal.status == 422);
+        let demanded = timer.min_se.filter(|_| too_short);
+        let Some(interval) = asked.or(core.config.session_expires).or(demanded) else { return };
         let interval = interval.max(timer.min_se.unwrap_or(0));
         let peer_can = leg.dialog.party.theirs.can.supported.has(OptionTag::Timer);
         let refresher = match running.map(|running| running.refresher) {
@@ -532,56 +519,6 @@ impl Call {
         if let Some(min_se) = timer.min_se {
             spec.headers.push((Name::MinSe, min_se.to_string()));
         }
-    }
-
-    fn tell_waiting(&mut self, core: &mut Core, count: usize, rule: RuleId, until: Option<Instant>) {
-        for asked in self.wishes.queue.iter_mut().take(count) {
-            if let Some(ticket) = asked.ticket.filter(|_| asked.told_waiting != Some(rule)) {
-                asked.told_waiting = Some(rule);
-                core.tell(self.id, CallEvent::ChangeWaiting { ticket, rule, until });
-            }
-        }
-    }
-
-    /// The wishes that a request carried (or that needed none) are in force.
-    pub(super) fn fulfilled(
-        &mut self,
-        core: &mut Core,
-        method: Option<(Method, RuleId)>,
-        carries: usize,
-        text: &'static str,
-    ) {
-        for asked in self.wishes.queue.drain(..carries.min(self.wishes.queue.len())) {
-            came_true(core, self.id, &asked, method, text);
-        }
-    }
-
-    /// The wish to tell our Contact came true apart from the request in flight.
-    pub(super) fn fulfil_target(&mut self, core: &mut Core, by: (Method, RuleId)) {
-        let carried = self.wishes.flight.as_ref().map_or(0, |flight| flight.carries);
-        let waits = |(at, asked): &(usize, &Wanting)| {
-            *at >= carried && matches!(asked.modification, Modification::Target)
-        };
-        let at = self.wishes.queue.iter().enumerate().find(waits).map(|(at, _)| at);
-        if let Some(mut asked) = at.and_then(|at| self.wishes.queue.remove(at)) {
-            asked.attempts = 1;
-            came_true(core, self.id, &asked, Some(by), "told inside the re-INVITE that is open");
-        }
-    }
-
-    /// The wishes that a request carried will not come true.
-    pub(super) fn failed(&mut self, core: &mut Core, carries: usize, failure: &Failure) {
-        for asked in self.wishes.queue.drain(..carries.min(self.wishes.queue.len())) {
-            if let Some(ticket) = asked.ticket {
-                core.tell(self.id, CallEvent::ChangeFailed { ticket, failure: failure.clone() });
-            }
-        }
-    }
-
-    /// All wishes end: the call does.
-    pub(super) fn fail_wishes(&mut self, core: &mut Core, failure: &Failure) {
-        self.wishes.flight = None;
-        self.failed(core, usize::MAX, failure);
     }
 
     /// The peer offers while wishes wait: what they ask for may already be so.

@@ -4,8 +4,8 @@ use midcall_wire::Method;
 
 use super::call::{Call, Refused, Spec};
 use super::core::{Core, Purpose};
-use super::modify::Modification;
-use crate::dialog::{At, Way};
+use super::modify::{Modification, Wanting};
+use crate::dialog::{At, OptionTag, Way};
 use crate::event::{Ended, Ticket};
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -31,6 +31,25 @@ impl Call {
             self.start_anew(core, now, index);
         }
         Ok(ticket)
+    }
+
+    /// A peer that can neither answer reliably nor take UPDATE could not follow our move without a person's word on a new
+    /// stream in the same request: the move is told apart, before it (RFC 6141 §4.4; DLG-21). True if it was put in front.
+    pub(super) fn move_comes_first(&mut self, core: &Core, index: usize, count: usize) -> bool {
+        let Some(leg) = self.legs.get(index).filter(|leg| leg.dialog.usage.confirmed()) else { return false };
+        let dialog = &leg.dialog;
+        let asks = |asked: &Wanting| matches!(asked.modification, Modification::Add(_));
+        let contact = core.contact(&leg.flow, dialog.secure);
+        let known = &*dialog.party.ours.target;
+        let moved = !known.is_empty() && contact.get(1..contact.len() - 1) != Some(known);
+        let can = &dialog.party.theirs.can;
+        let follows = can.supported.has(OptionTag::Rel100) || can.takes(Method::Update);
+        let refused = dialog.party.ours.refused.is_some();
+        if !moved || follows || refused || !self.wishes.queue.iter().take(count).any(asks) {
+            return false;
+        }
+        self.wishes.queue.push_front(Wanting::quiet(Modification::Target, None));
+        true
     }
 
     /// The UPDATE that told our new Contact was answered, or never will be (408 and 503).

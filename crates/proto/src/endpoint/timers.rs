@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::call::Call;
+use super::call::{Call, Cancel};
 use super::core::{Core, Later};
 use super::modify::Modification;
 use crate::dialog::{Dialog, Running, Way};
-use crate::event::Ended;
+use crate::event::{Ended, Side};
 use crate::session::Wanted;
 use crate::time::Instant;
 
@@ -34,6 +34,7 @@ impl Call {
             .chain(self.asked.iter().filter_map(|asked| asked.patience))
             .chain(self.asked.iter().filter_map(|asked| asked.rings_at()))
             .chain(self.notify_at())
+            .chain(self.rings_until())
             .chain(self.linger)
             .min()
     }
@@ -46,6 +47,9 @@ impl Call {
         self.resend_due(core, now);
         self.drop_early(core, now);
         self.patience_over(core, now);
+        if self.rings_until().is_some_and(|until| until <= now) {
+            self.hang_up(core, now, Ended::Cancelled { by: Side::Us });
+        }
         self.ring_on(core, now);
         self.session_timer_due(core, now);
         self.answer_undecided(core, now);
@@ -56,6 +60,11 @@ impl Call {
         if self.linger.is_some_and(|linger| linger <= now) && !self.is_done(now) {
             self.linger = Some(now + core.patience());
         }
+    }
+
+    /// How long our INVITE may go without a final response, if its Expires says so (TX-33).
+    fn rings_until(&self) -> Option<Instant> {
+        self.setup.as_ref().filter(|setup| setup.cancel == Cancel::No)?.expires
     }
 
     fn resend_due(&mut self, core: &mut Core, now: Instant) {

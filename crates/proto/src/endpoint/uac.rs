@@ -1,5 +1,7 @@
 //! Placing a call: the INVITE that forms dialogs, its forks, its end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use midcall_wire::{Builder, Method, Name, NameAddr, Uri};
 
@@ -45,6 +47,9 @@ impl Call {
         let uri = NameAddr::parse(&to).map_or_else(|_| invite.to.clone(), |to| to.uri.to_owned());
         let tag = core.rng.token(64);
         let cseq = u32::try_from(core.rng.below(1 << 16)).unwrap_or(0) + 1;
+        let expires = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
+        let expires = expires.and_then(|(_, value)| value.trim().parse().ok());
+        let expires = expires.map(|seconds: u32| now + Duration::from_secs(u64::from(seconds)));
         self.setup = Some(Box::new(Setup {
             uri,
             to,
@@ -63,6 +68,7 @@ impl Call {
             session_expires: core.config.session_expires.filter(|_| core.config.timer),
             without: OptionSet::default(),
             started: now,
+            expires,
             offered: self.wish.clone(),
         }));
         self.send_invite(core, now, Vec::new());
