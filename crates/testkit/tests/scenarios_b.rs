@@ -263,6 +263,7 @@ fn b05_the_caller_changes_by_update_after_the_prack() {
 /// B06: the 2xx says something else than the unreliable 183 did: the first description is the answer.
 #[test]
 fn b06_the_first_description_is_the_answer() {
+    covers!("CF-27");
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
     seat.expect_findings(&["OA-04"]);
     let call = seat.ua.invite(&seat.peer.uri());
@@ -281,6 +282,7 @@ fn b06_the_first_description_is_the_answer() {
 /// B06 with the policy that follows the last description, for peers behind early-media boxes.
 #[test]
 fn b06_the_last_description_may_be_followed() {
+    covers!("CF-27");
     let mut seat = Seat::with(Seed(6), |config| config.follow_last_answer = true).latency(ms(20));
     seat.unobserved("the endpoint follows the last description, the observer the first");
     let call = seat.ua.invite(&seat.peer.uri());
@@ -502,4 +504,49 @@ fn b11_the_answer_is_one_part_of_several() {
     seat.expect("ACK");
     seat.settle();
     assert_state!(seat.ua, call, @"up | audio <-> 10.0.0.2:41960 8 0 101 | o= 1/1 | to sip:bob@10.0.0.2:5060 | idle");
+}
+
+/// Expires in an INVITE limits how long it may ring: the caller cancels.
+#[test]
+fn an_invite_that_expires_is_cancelled() {
+    covers!("TX-33");
+    let mut seat = Seat::new(Seed(12)).latency(ms(20));
+    let mut invite = Invite::new(&seat.peer.uri(), seat.ua.session.clone());
+    invite.headers.push(("Expires".to_owned(), "20".to_owned()));
+    let call = seat.ua.invite_with(invite);
+    let invite = seat.expect("INVITE");
+    assert_eq!(invite.header("Expires"), Some("20"));
+    seat.peer.reply(&invite, 180).send();
+    let cancel = seat.expect("CANCEL");
+    assert!(cancel.at >= invite.at + secs(19) && cancel.at < invite.at + secs(21));
+    seat.peer.reply(&cancel, 200).send();
+    seat.peer.reply(&invite, 487).send();
+    seat.settle();
+    assert_eq!(seat.ua.ended(call), Some(&Ended::Cancelled { by: Side::Us }));
+}
+
+/// Expires in an INVITE limits how long it may ring: the callee answers 487; answered in time, the call goes on for ever.
+#[test]
+fn an_invite_that_expires_gets_487() {
+    covers!("TX-33");
+    for answered in [true, false] {
+        let mut seat = Seat::new(Seed(12)).latency(ms(20));
+        let to = seat.ua.uri();
+        let invite = seat.peer.invite(&to).offer(&[]).header("Expires", 20).send();
+        seat.settle_briefly();
+        let call = seat.ua.last_call();
+        seat.ua.call(call).ring();
+        if answered {
+            seat.ua.call(call).accept();
+            let ok = seat.expect(200);
+            seat.peer.ack(&ok).send();
+            seat.run_for(secs(60));
+            assert!(seat.ua.is_up(call));
+        } else {
+            let ended = seat.expect(487);
+            assert_eq!((ended.cseq(), ended.at.as_micros() / 1_000_000), (invite.cseq(), 20));
+            seat.settle();
+            assert_eq!(seat.ua.ended(call), Some(&Ended::Cancelled { by: Side::Them }));
+        }
+    }
 }

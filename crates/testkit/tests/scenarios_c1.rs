@@ -399,6 +399,7 @@ fn c07_an_unusable_offer_is_answered_before_the_call_ends() {
         seat.settle();
         assert_eq!(seat.ua.ended(call), Some(&Ended::NoSession));
         assert_eq!(seat.packets().len(), 8);
+        seat.expect_findings(&["OA-43"]);
     }
 }
 

@@ -1,11 +1,11 @@
 //! re-INVITE and moving targets, challenges, early dialogs: scenarios C15 to C19.
 
 use midcall_proto::auth::Credentials;
-use midcall_proto::endpoint::{Config, LocalAddr};
+use midcall_proto::endpoint::{Config, LocalAddr, Modification};
 use midcall_proto::event::{CallEvent, Ended, Failure};
 use midcall_proto::flow::Transport;
-use midcall_proto::session::Codec;
-use midcall_testkit::network::Packet;
+use midcall_proto::session::{Codec, Stream};
+use midcall_testkit::network::{Fate, Packet};
 use midcall_testkit::prelude::*;
 
 const AUDIO: &str = "audio <-> 10.0.0.2:41960 8 0 101";
@@ -335,6 +335,62 @@ fn c19_the_peer_loses_its_address_during_its_reinvite() {
             assert_eq!(count(&seat.wire, "BYE"), 0);
             // Nobody acknowledged the first final response.
             seat.expect_findings(&[if success { "TX-08" } else { "TX-13" }]);
+        }
+    }
+}
+
+/// C19 at the side that refuses: the peer moved inside our re-INVITE, so our ACK for its refusal goes to an address that is
+/// gone. That ends nothing.
+#[test]
+fn c19_the_ack_of_a_refusal_goes_nowhere() {
+    covers!("RI-23");
+    for placed in SEATS {
+        let (mut seat, call) = up(19, placed);
+        let (old, new) = (seat.peer.address(), seat.other.address());
+        seat.ua.call(call).hold();
+        let hold = seat.expect("INVITE");
+        seat.peer.reply(&hold, 180).send();
+        let moved = seat.peer.request("UPDATE").header("Contact", format_args!("<sip:bob@{new}>"));
+        moved.send();
+        seat.expect(Pick::status(200).of("UPDATE"));
+        seat.peer.reply(&hold, 488).send();
+        seat.wire.make_unreachable(old);
+        seat.settle();
+        assert!(seat.packets().iter().any(|packet| packet.fate == Fate::Unreachable));
+        assert!(seat.ua.is_up(call));
+        seat.ua.call(call).hang_up();
+        let bye = seat.expect_other("BYE");
+        assert_eq!(bye.uri(), format!("sip:bob@{new}"));
+        seat.other.reply(&bye, 200).send();
+        seat.settle();
+    }
+}
+
+/// We moved and want to add video to a call with a peer that can neither answer reliably nor take UPDATE: the move is told
+/// in a request of its own, so that no person's word stands in its way.
+#[test]
+fn a_move_and_a_new_stream_go_apart() {
+    covers!("DLG-21");
+    for placed in SEATS {
+        for able in [true, false] {
+            let mut seat = Seat::with(Seed(21), two_addresses).latency(ms(20));
+            if !able {
+                seat.peer.allow = WITHOUT_UPDATE.to_owned();
+                seat.peer.supported = "timer".to_owned();
+            }
+            let call = seat.call(placed);
+            moves(&mut seat);
+            let video = Stream::video(40_002, [Codec::new("H264", 90_000)]);
+            seat.ua.call(call).modify(Modification::Add(video), None);
+            if !able {
+                let told = seat.peer_answers(&[]);
+                assert_eq!(told.sdp().unwrap().matches("m=").count(), 1);
+                assert_eq!(told.address("Contact"), Some("sip:alice@10.0.0.11:5060"));
+            }
+            let added = seat.peer_answers(&[]);
+            assert_eq!(added.sdp().unwrap().matches("m=").count(), 2);
+            assert_eq!(added.address("Contact"), Some("sip:alice@10.0.0.11:5060"));
+            assert_eq!((seat.ua.changes(call).len(), seat.ua.failures(call).len()), (1, 0));
         }
     }
 }
