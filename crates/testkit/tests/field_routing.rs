@@ -16,6 +16,7 @@ fn held(seat: &mut Seat, call: CallId) -> (Received, Received) {
 /// D1: the 200 came from a proxy; the ACK goes where its Contact says, over the wire too, not where the INVITE went.
 #[test]
 fn the_ack_goes_to_the_address_of_record() {
+    covers!("CF-33");
     let mut seat = Seat::new(Seed(1)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");

@@ -116,7 +116,7 @@ fn a03_a_strict_router_gets_the_request_uri() {
 /// A04: the 2xx brings another Contact and route than the 180; the ACK follows the 2xx, CSeq goes on.
 #[test]
 fn a04_the_success_overrides_what_the_ringing_said() {
-    covers!("DLG-08");
+    covers!("DLG-08", "CF-05");
     let mut seat = Seat::new(Seed(4)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");
@@ -211,7 +211,7 @@ fn a07_a_resent_invite_makes_no_second_call() {
 /// A08: two early dialogs, one 2xx: the other one is gone 64*T1 later.
 #[test]
 fn a08_a_fork_is_confirmed_by_one_branch() {
-    covers!("DLG-05", "DLG-25", "SV-17");
+    covers!("DLG-05", "DLG-25", "CF-07", "SV-17");
     let mut seat = Seat::new(Seed(8)).latency(ms(20));
     let call = seat.ua.invite(&seat.peer.uri());
     let invite = seat.expect("INVITE");

@@ -189,6 +189,7 @@ fn d04_an_update_without_offer_needs_only_allow() {
 /// D04 at the callee: the UPDATE is answered while it rings, without a description.
 #[test]
 fn d04_an_early_update_without_offer_is_answered() {
+    covers!("CF-28");
     let mut seat = Seat::new(Seed(4)).latency(ms(20));
     let to = seat.ua.uri();
     seat.peer.invite(&to).offer(&[]).send();

@@ -161,7 +161,7 @@ fn h02_the_callee_is_refreshed_by_update() {
 /// H03: the peer does not take UPDATE: a re-INVITE with the very same description refreshes, twice.
 #[test]
 fn h03_without_update_a_reinvite_repeats_the_description() {
-    covers!("RI-20", "ST-20", "ST-21");
+    covers!("RI-20", "ST-20", "ST-21", "CF-31");
     let mut seat = Seat::with(Seed(3), asks(90)).latency(ms(20));
     seat.peer.allow = WITHOUT_UPDATE.to_owned();
     let (call, invite) = placed(&mut seat, Some("90;refresher=uac"));

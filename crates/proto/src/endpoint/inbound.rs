@@ -86,7 +86,7 @@ impl Call {
             Method::Options => {
                 self.respond(core, now, &asked, 200, &[(Name::Accept, "application/sdp".to_owned())], None);
             }
-            Method::Subscribe => self.respond(core, now, &asked, 403, &[], None),
+            Method::Subscribe => self.subscribe_came(core, now, &asked),
             Method::Other => self.respond(core, now, &asked, 501, &[], None),
             _ => self.respond(core, now, &asked, 405, &[], None),
         }

@@ -197,7 +197,11 @@ impl Call {
             return;
         };
         let plain = uri.0.split('?').next().unwrap_or(uri.0).to_owned();
-        if !callable(uri.0) || core.config.refer == Policy::Refuse {
+        // RFC 5630 §5.1.1.3: what began as sips does not go on as sip unless a person says so.
+        let downgrades = self.legs.get(index).is_some_and(|leg| leg.dialog.secure)
+            && !matches!(uri.1.scheme, midcall_wire::Scheme::Sips)
+            && core.config.refer != Policy::Ask;
+        if !callable(uri.0) || downgrades || core.config.refer == Policy::Refuse {
             self.respond(core, now, asked, 603, &[], None);
             return;
         }
@@ -314,6 +318,33 @@ impl Call {
         {
             referral.news = Some(status);
         }
+        self.notify_referrers(core, now);
+    }
+
+    /// SUBSCRIBE within the dialog renews or ends the subscription of a REFER and makes none; the call to the target goes
+    /// on either way (RFC 3515 §2.4.4).
+    pub(super) fn subscribe_came(&mut self, core: &mut Core, now: Instant, asked: &Asked) {
+        let event = asked.request.event();
+        if event.as_ref().is_some_and(|event| !event.package.eq_ignore_ascii_case("refer")) {
+            self.respond(core, now, asked, 489, &[(Name::AllowEvents, "refer".to_owned())], None);
+            return;
+        }
+        let id = event.and_then(|event| event.id.map(str::to_owned));
+        let named = |referral: &&mut Referral| match &id {
+            Some(id) => *id == referral.refer.to_string(),
+            None => !referral.id,
+        };
+        let live = self.referrals.iter_mut().filter(|referral| !referral.done && referral.asked.is_none());
+        let Some(referral) = live.filter(|referral| referral.leg == asked.leg).find(named) else {
+            self.respond(core, now, asked, 403, &[], None);
+            return;
+        };
+        let most = SUBSCRIPTION.as_secs();
+        let seconds =
+            asked.request.expires().and_then(Result::ok).map_or(most, |own| u64::from(own).min(most));
+        referral.expires = now + Duration::from_secs(seconds);
+        referral.news = Some(referral.told.max(100));
+        self.respond(core, now, asked, 200, &[(Name::Expires, seconds.to_string())], None);
         self.notify_referrers(core, now);
     }
 

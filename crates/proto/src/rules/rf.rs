@@ -184,7 +184,7 @@ pub(super) const TABLE: &[Rule] = &[
             target is a GRUU.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint"),
+        held: Held::Policy("a REFER outside a dialog is declined, whatever Target-Dialog says"),
     },
     Rule {
         id: RuleId::ReferSubViolated,
@@ -464,7 +464,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Ask the user or refuse the REFER.",
         reply: None,
         loss: false,
-        held: Held::Policy("Config::refer"),
+        held: Held::Policy("a referral from sips to sip is declined unless Config::refer asks a person"),
     },
     Rule {
         id: RuleId::SipfragTooTalkative,
@@ -492,7 +492,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Treat a Contact without gr as an older stack.",
         reply: None,
         loss: false,
-        held: Held::Machine("endpoint"),
+        held: Held::Policy("the Contact is no GRUU, so peers refer within the dialog"),
     },
     Rule {
         id: RuleId::ReferForked,
@@ -506,7 +506,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Keep one subscription per NOTIFY dialog.",
         reply: None,
         loss: false,
-        held: Held::Machine("dialog::subscription"),
+        held: Held::Policy("no REFER is sent outside a dialog"),
     },
     Rule {
         id: RuleId::SubscriptionTooShort,
