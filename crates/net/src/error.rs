@@ -22,6 +22,8 @@ pub enum Error {
         /// How many attempts were made.
         attempts: u8,
     },
+    /// The peer said yes without the description that it owed; the session is as it was.
+    Unanswered,
     /// It was withdrawn before it came into force.
     Withdrawn,
     /// The call is over.
@@ -42,6 +44,9 @@ impl fmt::Display for Error {
             }
             Self::Glare { attempts } => {
                 write!(f, "both sides kept changing the session at once; given up after {attempts} attempts")
+            }
+            Self::Unanswered => {
+                f.write_str("the peer said yes but sent no answer (RFC 3264 §6); the session is as it was")
             }
             Self::Withdrawn => f.write_str("withdrawn before it came into force"),
             Self::Gone { why: Some(why) } => write!(f, "the call is over: {}", describe(why)),
@@ -79,6 +84,7 @@ impl Error {
         match failure {
             Failure::Rejected { status } => Self::Rejected { status },
             Failure::Glare { attempts } => Self::Glare { attempts },
+            Failure::Unanswered => Self::Unanswered,
             Failure::CallEnded => Self::Gone { why: ended },
             Failure::Refused { rule } => Self::Refused(Refused { rule, because: Default::default() }),
             _ => Self::Withdrawn,

@@ -135,6 +135,7 @@ fn failed(failure: &Failure) -> Told {
     match failure {
         Failure::Rejected { status } => told("rejected", Some(*status), None, None),
         Failure::Glare { attempts } => told("glare", Some(491), Some(*attempts), None),
+        Failure::Unanswered => told("unanswered", None, None, None),
         Failure::CallEnded => told("call-ended", None, None, None),
         Failure::Withdrawn => told("withdrawn", None, None, None),
         Failure::Refused { rule } => told("rule", None, None, Some(rule.code())),
