@@ -291,6 +291,32 @@ fn c05_every_refusal_but_two_leaves_the_call() {
     }
 }
 
+/// C05: a code that RFC 5057 takes for the end of the dialog makes the call suspect; a second one ends it, and where the
+/// policy is strict, the first.
+#[test]
+fn c05_a_second_code_of_rfc_5057_ends_the_call() {
+    covers!("CF-36");
+    for placed in SEATS {
+        for (strict, status) in [(false, 404), (false, 502), (true, 410), (true, 604)] {
+            let mut seat = Seat::with(Seed(5), |config| config.strict_5057 = strict).latency(ms(20));
+            let call = seat.call(placed);
+            for _ in 0..if strict { 1 } else { 2 } {
+                assert!(seat.ua.is_up(call));
+                seat.ua.call(call).hold();
+                let hold = seat.expect("INVITE");
+                seat.peer.reply(&hold, status).send();
+                seat.settle_briefly();
+            }
+            let bye = seat.expect("BYE");
+            seat.peer.reply(&bye, 200).send();
+            seat.settle();
+            assert_eq!(seat.ua.ended(call), Some(&Ended::Lost { status }));
+            let suspect = |event: &&CallEvent| matches!(event, CallEvent::Suspect { .. });
+            assert_eq!(seat.ua.told(call).filter(suspect).count(), usize::from(!strict));
+        }
+    }
+}
+
 /// C05: the two codes that end the call, and silence.
 #[test]
 fn c05_unknown_dialog_timeout_and_silence_end_the_call() {
@@ -406,6 +432,7 @@ fn c07_an_unusable_offer_is_answered_before_the_call_ends() {
 /// C08: a second INVITE while the first waits for a person gets 500 and a time to come back; the first decides.
 #[test]
 fn c08_a_second_invite_too_early_is_sent_away() {
+    covers!("CF-21");
     for placed in SEATS {
         let (mut seat, call) = up(8, placed);
         let first = seat.peer_reinvites(&["+video"]);
@@ -426,7 +453,6 @@ fn c08_a_second_invite_too_early_is_sent_away() {
 /// C08 as the one who changes: one INVITE at a time, and after a 500 not before its Retry-After.
 #[test]
 fn c08_we_send_one_invite_at_a_time() {
-    covers!("CF-21");
     for placed in SEATS {
         let (mut seat, call) = up(8, placed);
         seat.ua.call(call).hold();

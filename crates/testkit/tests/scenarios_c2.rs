@@ -172,6 +172,45 @@ fn c09_an_update_inside_our_reinvite_is_followed() {
     }
 }
 
+/// C09 between two endpoints: what one side half accepted and then declined is the same at both ends.
+#[test]
+fn c09_two_endpoints_agree_on_what_was_taken_back() {
+    covers!("RI-11");
+    let mut pair = Pair::new(Seed(9)).latency(ms(20));
+    let call = pair.call();
+    pair.a.call(call).modify(Modification::Add(video()), None);
+    pair.settle();
+    let mut session = pair.b.session.clone();
+    session.add_stream(Stream { address: Some([0, 0, 0, 0].into()), port: 41_002, ..video() });
+    pair.b.call(call).early(session);
+    pair.settle();
+    assert_eq!(
+        pair.a.media(call),
+        "audio <-> 10.0.0.2:41000 8 0 101, video <-- 0.0.0.0:41002 96 held by peer"
+    );
+    pair.b.call(call).answer_offer(None);
+    pair.settle();
+    assert_state!(pair.a, call, @"up | audio <-> 10.0.0.2:41000 8 0 101, video off | o= 3/3 | to sip:bob@10.0.0.2:5060 | idle");
+    assert_state!(pair.b, call, @"up | audio <-> 10.0.0.1:40000 8 0 101, video off | o= 3/3 | to sip:alice@10.0.0.1:5060 | idle");
+    assert!(pair.a.peers_broke().is_empty() && pair.b.peers_broke().is_empty());
+    assert_ladder!(pair, @r"
+              alice                                 bob
+     1   0.000  |------ INVITE 7865 offer ---------->|
+     2   0.020  |<----- 180 INVITE 7865 -------------|
+     3   0.040  |<----- 200 INVITE 7865 answer ------|
+     4   0.060  |------ ACK 7865 ------------------->|
+     5   0.540  |------ INVITE 7866 offer ---------->|
+     6   0.760  |<----- 100 INVITE 7866 -------------|
+     7   0.780  |< 183 INVITE 7866 reliable answer --|
+     8   0.800  |------ PRACK 7867 ----------------->|
+     9   0.820  |<----- 200 PRACK 7867 --------------|
+    10   1.280  |<----- UPDATE 1 offer --------------|
+    11   1.300  |------ 200 UPDATE 1 answer -------->|
+    12   1.320  |<----- 200 INVITE 7866 -------------|
+    13   1.340  |------ ACK 7866 ------------------->|
+    ");
+}
+
 /// C10: a peer of the old school refuses although its 183 has carried the change out: a new exchange with the old session
 /// brings both sides back in step, by UPDATE where the peer takes it.
 #[test]
