@@ -1,5 +1,6 @@
 //! Ladders that keep every rule, played with an endpoint in each seat in turn.
 
+use midcall_proto::covers;
 use midcall_testkit::ladder::{Actor, Stage, parse};
 
 #[track_caller]
@@ -25,6 +26,7 @@ fn plays(text: &str) {
 
 #[test]
 fn hold_and_resume() {
+    covers!("SV-01");
     plays(
         "start call
 A -> B  INVITE offer sdp:sendonly
@@ -114,6 +116,7 @@ B -> A  ACK of=4",
 
 #[test]
 fn a_blind_transfer() {
+    covers!("SV-06");
     plays(
         "start call
 B -> A  REFER
@@ -247,6 +250,7 @@ A -> B  ACK",
 
 #[test]
 fn an_attended_transfer() {
+    covers!("SV-08");
     plays(
         "start call
 B -> C  INVITE offer

@@ -380,7 +380,8 @@ impl Call {
         let Some(setup) = self.setup.as_mut() else { return };
         let cancelled = setup.cancel != Cancel::No;
         setup.tries += 1;
-        if message.is_none() && !cancelled && !setup.provisional && self.try_next_address(core, now) {
+        let elsewhere = message.is_none() || status == 503;
+        if elsewhere && !cancelled && !setup.provisional && self.try_next_address(core, now) {
             return;
         }
         let Some(setup) = self.setup.as_mut() else { return };
