@@ -66,8 +66,8 @@ impl Sdp {
             text.push_str(ending);
             text.push_str(&clean(line));
         }
-        let ported = media.split_whitespace().nth(1)?.split('/').next()?.parse::<u16>().is_ok();
-        if !ported || media.split_whitespace().nth(2).is_none() {
+        let ported = media.split_ascii_whitespace().nth(1)?.split('/').next()?.parse::<u16>().is_ok();
+        if !ported || media.split_ascii_whitespace().nth(2).is_none() {
             return None;
         }
         self.insert_line(0, self.bytes.len(), &text);
@@ -198,7 +198,7 @@ impl MediaMut<'_> {
                 && line.letter() == Some(b'a')
         });
         let Some(media) = self.view() else { return };
-        let head: Vec<_> = media.line().split_whitespace().take(3).collect();
+        let head: Vec<_> = media.line().split_ascii_whitespace().take(3).collect();
         let text = head.into_iter().chain(formats.iter().map(|format| format.name.as_str()));
         let text = format!("m={}", clean(&text.collect::<Vec<_>>().join(" ")));
         let Some((start, end)) = media.lines().next().map(|line| span(&line)) else { return };
@@ -282,7 +282,7 @@ impl MediaMut<'_> {
 
     fn set_field(&mut self, index: usize, value: &str) {
         let Some(media) = self.view() else { return };
-        let Some(field) = media.line().split_whitespace().nth(index) else { return };
+        let Some(field) = media.line().split_ascii_whitespace().nth(index) else { return };
         let start = self.sdp.offset(field);
         let end = start + field.len();
         self.sdp.splice(start, end, clean(value).as_bytes());
