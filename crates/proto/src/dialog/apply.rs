@@ -364,6 +364,7 @@ impl Dialog {
         let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());
         let rack = open.rack;
         let exchanged = open.exchanged;
+        let chosen = open.session_expires.is_some_and(|(_, refresher)| refresher.is_some());
         let subscribes_elsewhere =
             open.require.has(OptionTag::NoSub) || open.require.has(OptionTag::ExplicitSub);
         self.unpracked = unpracked.or(self.unpracked);
@@ -403,7 +404,7 @@ impl Dialog {
         match seen.method {
             Method::Invite | Method::Update => {
                 let before = self.timer.running;
-                self.timer.success(seen, request);
+                self.timer.success(seen, request, chosen);
                 if before.is_some() || self.timer.running.is_some() {
                     noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request });
                 }
@@ -555,7 +556,10 @@ impl super::Capabilities {
         if let Some(allow) = seen.allow {
             self.allow.get_or_insert_default().add(allow);
         }
-        self.supported.add(seen.supported);
+        // These may come from a proxy, which tells of itself.
+        if !matches!(seen.status, Some(407 | 408 | 420..=423 | 483 | 500..)) {
+            self.supported.add(seen.supported);
+        }
     }
 
     /// An INVITE or its 2xx says it anew; what it leaves out altogether stays unknown or as it was.

@@ -51,15 +51,16 @@ pub struct SessionTimer {
     pub min_se: Option<u32>,
     /// The largest Min-SE that each side was told in this dialog, by a request or a 422, and by which message.
     pub told: Sided<Option<(u32, u32)>>,
-    /// The message that set the timer before the running one, if the roles changed between them.
+    /// The message that set the timer before the running one, if a request changed the roles between them.
     pub flipped: Option<u32>,
     /// The message that switched a running timer off, if one did.
     pub off_by: Option<u32>,
 }
 
 impl SessionTimer {
-    /// A 2xx to INVITE or UPDATE passed: it alone sets or ends the timer. `request` is the way of its request.
-    pub fn success(&mut self, seen: &Seen<'_>, request: Way) {
+    /// A 2xx to INVITE or UPDATE passed: it alone sets or ends the timer. `request` is the way of its request, which may have
+    /// chosen the refresher itself.
+    pub fn success(&mut self, seen: &Seen<'_>, request: Way, chosen: bool) {
         match seen.session_expires {
             Some((seconds, refresher)) => {
                 let interval = Duration::from_secs(u64::from(seconds));
@@ -68,8 +69,10 @@ impl SessionTimer {
                     Some(Refresher::Uac) => request,
                     Some(Refresher::Uas) | None => request.reversed(),
                 };
-                self.flipped =
-                    self.running.filter(|before| before.refresher != refresher).map(|before| before.set_by);
+                self.flipped = self
+                    .running
+                    .filter(|before| chosen && before.refresher != refresher)
+                    .map(|before| before.set_by);
                 self.running = Some(Running {
                     interval,
                     refresher,

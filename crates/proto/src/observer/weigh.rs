@@ -49,6 +49,8 @@ pub(super) fn breach(
         {
             return None;
         }
+        // Only the need is in doubt where the refusal has all that it must have (RFC 4028 §9).
+        RuleId::IntervalRefusedWrongly if seen.min_se.is_some_and(|min| min >= 90) => Severity::Warning,
         // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
         RuleId::PrackMatchesNothing if seen.is_success() => return None,
         _ => rule.rule().severity,
@@ -72,6 +74,7 @@ pub(super) const fn needs_no_history(rule: RuleId, severity: Severity) -> bool {
         | RuleId::RefresherOverridden
         | RuleId::TimerNotRequired
         | RuleId::TimerStartedByUas
+        | RuleId::ExplicitSubscription
         | RuleId::ExtensionUnasked
         | RuleId::UpdateHasNoAck
         | RuleId::TwoFinals
