@@ -386,7 +386,7 @@ fn b08_the_caller_is_refused() {
 /// B09: an offer without any stream is answered without any; a re-INVITE brings the first.
 #[test]
 fn b09_the_callee_takes_an_offer_without_streams() {
-    covers!("OA-22");
+    covers!("OA-22", "BB-08");
     let mut seat = Seat::new(Seed(9)).latency(ms(20));
     let call = called(&mut seat, Some(&[Tweak::NoStreams]));
     seat.ua.call(call).accept();

@@ -93,6 +93,7 @@ fn c16_a_move_counts_from_the_reliable_response() {
 /// C16: a peer without 100rel gets a request at its new address instead: UPDATE, or OPTIONS if it takes no UPDATE.
 #[test]
 fn c16_a_move_is_confirmed_by_a_request() {
+    covers!("RI-27");
     for (allow, method) in [(None, "UPDATE"), (Some(WITHOUT_UPDATE), "OPTIONS")] {
         let mut seat = Seat::new(Seed(16)).latency(ms(20));
         seat.peer.supported = "timer".to_owned();

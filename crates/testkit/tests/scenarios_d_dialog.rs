@@ -64,7 +64,7 @@ fn fork(seat: &mut Seat) -> (CallId, Received) {
 /// D12: an UPDATE in one branch of a fork changes that branch only.
 #[test]
 fn d12_an_update_in_one_fork_leaves_the_other() {
-    covers!("UP-20", "PR-11", "DLG-25", "OA-11");
+    covers!("UP-20", "PR-11", "DLG-27", "OA-11");
     let mut seat = Seat::new(Seed(12)).latency(ms(20));
     let (call, invite) = fork(&mut seat);
     assert!(seat.peer.select_tag(invite.call_id(), "branch-b"));

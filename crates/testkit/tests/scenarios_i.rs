@@ -171,7 +171,7 @@ fn i03_both_hold_and_resume_one_by_one() {
 /// I04: an old phone holds with c=0.0.0.0: nothing is sent there, the answer has our real address, and it comes back.
 #[test]
 fn i04_a_hold_by_the_zero_address() {
-    covers!("CF-18");
+    covers!("CF-18", "BB-08");
     let mut seat = Seat::new(Seed(4)).latency(ms(20));
     let call = seat.answered_call();
     let ok = reinvited(&mut seat, &["c=0.0.0.0"]);

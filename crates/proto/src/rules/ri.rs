@@ -381,9 +381,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Answer with a reliable 1xx, or send UPDATE to the new Contact, while the user decides.",
         reply: None,
         loss: true,
-        held: Held::Open(
-            "a re-INVITE that waits for a person gets no reliable response yet, nor the moved peer a request",
-        ),
+        held: Held::Machine("endpoint::inbound"),
     },
     Rule {
         id: RuleId::ExpiresInReInvite,
