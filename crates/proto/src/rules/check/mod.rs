@@ -123,7 +123,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     .flatten()
 }
 
-/// A final response that came later than a non-INVITE request may wait: RFC 4320 §4.1 gives the time of a 100 over UDP, 3.5 s.
+/// A final response that goes out later than a non-INVITE request may wait (only its sender can tell it from a lost one): RFC 4320 §4.1 gives the time of a 100 over UDP, 3.5 s.
 fn slow(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let open = dialog.request_of(seen)?;
     (seen.at.time > open.since + std::time::Duration::from_millis(3500)).then(|| on(open.on))

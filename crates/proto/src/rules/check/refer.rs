@@ -46,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::ReferAnsweredLate,
-        view: View::Both,
+        view: View::Sender,
         kinds: Kinds::FINAL,
         methods: REFER,
         reply: None,

@@ -191,7 +191,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::UpdateAnsweredLate,
-        view: View::Both,
+        view: View::Sender,
         kinds: Kinds::FINAL,
         methods: UPDATE,
         reply: None,
