@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::check::{self, Depth};
 use super::ladder::{self, Role, Step};
-use super::ports::Ports;
+use super::ports::{Block, Ports};
 use super::process::{Process, wait_bound};
 use super::record::{self, Seen};
 use super::scenario::{Scenario, Seat};
@@ -96,7 +96,8 @@ pub(crate) fn play(run: &Run, world: &World) -> Result<Vec<String>, String> {
     let dir = world.logs.join(run.name());
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let stage = Stage { run, world, ports: Ports::take(), dir };
+    let block = Block::take();
+    let stage = Stage { run, world, ports: block.ports(), dir };
     let mut faults = if run.peer == Peer::Baresip { stage.with_baresip()? } else { stage.with_sipp()? };
     faults.retain(|fault| !run.seat.except.iter().any(|known| fault.contains(known.as_str())));
     if !faults.is_empty() {

@@ -1,7 +1,7 @@
 //! Ports: one block for each run, below the range the system hands out by itself.
 
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The ports of one run.
 #[derive(Clone, Copy, Debug)]
@@ -9,19 +9,47 @@ pub(crate) struct Ports {
     base: u16,
 }
 
-impl Ports {
+/// A block for as long as a run lasts; nobody else gets it, or even tries its ports, meanwhile.
+#[derive(Debug)]
+pub(crate) struct Block {
+    turn: u16,
+}
+
+impl Block {
     /// The next free block.
     pub(crate) fn take() -> Self {
+        let mut blocks = BLOCKS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let turn = NEXT.fetch_add(1, Ordering::Relaxed) % BLOCKS;
+            let turn = blocks.next % BLOCKS;
+            blocks.next = blocks.next.wrapping_add(1);
             let base = FIRST + turn * SIZE;
             let free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
-            if (base..base + SIZE).all(free) {
-                return Self { base };
+            if !blocks.taken[usize::from(turn)] && (base..base + SIZE).all(free) {
+                blocks.taken[usize::from(turn)] = true;
+                return Self { turn };
             }
         }
     }
 
+    /// Its ports.
+    pub(crate) fn ports(&self) -> Ports {
+        Ports { base: FIRST + self.turn * SIZE }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut blocks = BLOCKS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.taken[usize::from(self.turn)] = false;
+    }
+}
+
+struct Blocks {
+    next: u16,
+    taken: [bool; BLOCKS as usize],
+}
+
+impl Ports {
     pub(crate) fn midcall(self) -> u16 {
         self.base
     }
@@ -64,4 +92,4 @@ impl Ports {
 const FIRST: u16 = 28_000;
 const SIZE: u16 = 36;
 const BLOCKS: u16 = 125;
-static NEXT: AtomicU16 = AtomicU16::new(0);
+static BLOCKS_TAKEN: Mutex<Blocks> = Mutex::new(Blocks { next: 0, taken: [false; BLOCKS as usize] });

@@ -1,5 +1,7 @@
 //! How bad a breach is when seen on the wire. The row of a rule gives the strongest claim; here are the grades below it.
 
+use std::time::Duration;
+
 use midcall_wire::Method;
 
 use super::dialog::{Claim, ObservedDialog, Passing};
@@ -53,10 +55,23 @@ pub(super) fn breach(
         RuleId::IntervalRefusedWrongly if seen.min_se.is_some_and(|min| min >= 90) => Severity::Warning,
         // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
         RuleId::PrackMatchesNothing if seen.is_success() => return None,
+        // The copy that came may have been the last one.
+        RuleId::UpdateAnsweredLate | RuleId::ReferAnsweredLate if resent_lately(passing, because) => {
+            return None;
+        }
         _ => rule.rule().severity,
     };
     Some(severity.min(rule.rule().severity))
 }
+
+/// Whether the request in evidence was sent again within the time that its receiver has.
+fn resent_lately(passing: &Passing<'_>, because: &Evidence) -> bool {
+    let request = because.first().and_then(|n| passing.trace.numbered(*n));
+    request.is_some_and(|request| passing.facts.at.since(request.last) <= LATE)
+}
+
+/// How long a non-INVITE request may wait for its final response (RFC 4320 §4.1).
+const LATE: Duration = Duration::from_millis(3500);
 
 /// Whether the message and the request that it answers are all it takes to tell: then nothing that the capture lacks could
 /// explain the breach.
