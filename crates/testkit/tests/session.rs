@@ -2,14 +2,13 @@
 
 use midcall_testkit::session::{Tally, operations, run};
 
-/// `MIDCALL_SEEDS=100000 cargo test --release -p midcall-testkit --test session` runs more; so does `MIDCALL_SEED=n` one.
+/// `MIDCALL_SEEDS=100000 cargo test --release -p midcall-testkit --test session` runs more; `MIDCALL_SEED=n` begins at another
+/// seed, and alone runs just that one.
 #[test]
 fn both_sides_agree_whatever_happens() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (first, count) = match number("MIDCALL_SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("MIDCALL_SEEDS").unwrap_or(400)),
-    };
+    let (seed, seeds) = (number("MIDCALL_SEED"), number("MIDCALL_SEEDS"));
+    let (first, count) = (seed.unwrap_or(0), seeds.unwrap_or(if seed.is_some() { 1 } else { 400 }));
     let mut total = Tally::default();
     let mut survived = 0;
     for seed in first..first + count {

@@ -215,7 +215,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         rule: RuleId::GlareStorm,
-        view: View::Both,
+        view: View::Sender,
         kinds: Kinds::FAILURE,
         methods: MODIFYING,
         reply: None,
@@ -454,9 +454,11 @@ fn owner_too_early(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     (owner && seen.at.time < refusal.time + Duration::from_millis(2100)).then(|| on(refusal.on))
 }
 
+/// The fourth 491 in a row, from a side that has nothing open that the request could collide with.
 fn storm(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let before = dialog.party.by(seen.way.reversed()).refused?;
-    (seen.status == Some(491) && before.glare >= 3).then(|| on(before.on))
+    let owed = dialog.request_of(seen).is_some_and(|open| !open.owed.is_empty());
+    (seen.status == Some(491) && before.glare >= 3 && !owed).then(|| on(before.on))
 }
 
 fn within_retry_after(seen: &Seen<'_>, refusal: crate::dialog::Refusal) -> Option<Evidence> {
