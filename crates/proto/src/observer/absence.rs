@@ -57,7 +57,9 @@ impl ObservedDialog {
         let because: Evidence = smallvec![];
         let mut claim = match due.what {
             // Without resends the acknowledgement only went another way.
-            DueKind::Ack | DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),
+            // Whoever is told of a BYE may stop resending: only resends that go on show that the ACK is missing.
+            DueKind::Ack if resent > 2 => against(debtor, due.rule, due.since, because),
+            DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),
             DueKind::Final(_) if resent > 0 => against(debtor, due.rule, due.since, because),
             DueKind::Refresh => against(debtor, due.rule, due.since, because),
             DueKind::FinalNotify => against(debtor, due.rule, due.since, because),

@@ -199,6 +199,11 @@ impl Transactions {
         self.list.iter().rev().find(|transaction| transaction.n == n)
     }
 
+    /// Whether any request was sent again: a sign that messages got lost.
+    pub(super) fn any_resent(&self) -> bool {
+        self.list.iter().any(|transaction| transaction.copies > 0)
+    }
+
     /// How often the message with this number was sent again.
     pub(super) fn resent(&self, n: u32) -> Option<u16> {
         self.list.iter().find_map(|one| {

@@ -55,6 +55,8 @@ pub(super) fn breach(
         RuleId::IntervalRefusedWrongly if seen.min_se.is_some_and(|min| min >= 90) => Severity::Warning,
         // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
         RuleId::PrackMatchesNothing if seen.is_success() => return None,
+        // Where requests got lost, one that the other side has long forgotten may explain each 491.
+        RuleId::GlareStorm if passing.trace.any_resent() => Severity::Info,
         // The copy that came may have been the last one.
         RuleId::UpdateAnsweredLate | RuleId::ReferAnsweredLate if resent_lately(passing, because) => {
             return None;
