@@ -16,10 +16,15 @@ fn main() -> ExitCode {
         }
     };
     let allocations = allocations();
-    println!("medians of {BATCHES} interleaved batches of {} us each", BATCH.as_micros());
+    println!("medians (and fastest tenth) of {BATCHES} interleaved batches of {} us each", BATCH.as_micros());
+    if let Some((load, cores)) = load().filter(|(load, cores)| *load > 0.5 * *cores as f64) {
+        println!(
+            "This machine is busy (load {load} on {cores} cores): times are too long; ratios and the fastest tenth say more."
+        );
+    }
     for mut task in tasks.into_iter().filter(|task| task.title.contains(&filter)) {
-        let medians = time(&mut task);
-        print(&task, &medians, &allocations);
+        let times = time(&mut task);
+        print(&task, &times, &allocations);
     }
     if MEMORY.contains(&filter)
         && let Some(&bytes) = allocations.get(&(MEMORY.to_owned(), MIDCALL.to_owned()))
@@ -31,8 +36,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The median time of one, in nanoseconds, for each contender.
-fn time(task: &mut Task) -> Vec<f64> {
+/// How long one takes, in nanoseconds.
+struct Times {
+    median: f64,
+    fastest_tenth: f64,
+}
+
+/// Times each contender of a task.
+fn time(task: &mut Task) -> Vec<Times> {
     let sizes: Vec<u32> = task.works.iter_mut().map(|work| batch_size(&mut work.batch)).collect();
     let count = task.works.len();
     let mut samples = vec![Vec::with_capacity(BATCHES); count];
@@ -48,7 +59,7 @@ fn time(task: &mut Task) -> Vec<f64> {
         .into_iter()
         .map(|mut times| {
             times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
+            Times { median: times[times.len() / 2], fastest_tenth: times[times.len() / 10] }
         })
         .collect()
 }
@@ -66,13 +77,19 @@ fn batch_size(batch: &mut dyn FnMut(u32)) -> u32 {
     }
 }
 
-fn print(task: &Task, medians: &[f64], allocations: &HashMap<(String, String), u64>) {
+fn print(task: &Task, times: &[Times], allocations: &HashMap<(String, String), u64>) {
     let count = |who: &str| allocations.get(&(task.title.to_owned(), who.to_owned())).copied();
-    let own = medians[0];
+    let own = times[0].median;
     println!("\n{}", task.title);
-    for (work, time) in task.works.iter().zip(medians) {
+    for (work, time) in task.works.iter().zip(times) {
         let allocated = count(work.who).map_or("?".to_owned(), |n| n.to_string());
-        println!("  {:<20} {time:>8.0} ns  {:>6.2} x  {allocated:>4} allocations", work.who, time / own);
+        println!(
+            "  {:<20} {:>8.0} ns ({:>8.0})  {:>6.2} x  {allocated:>4} allocations",
+            work.who,
+            time.median,
+            time.fastest_tenth,
+            time.median / own,
+        );
     }
     if let Some(bar) = task.bar.nanoseconds {
         println!(
@@ -89,6 +106,12 @@ fn print(task: &Task, medians: &[f64], allocations: &HashMap<(String, String), u
 
 fn reached(yes: bool, distance: String) -> String {
     format!("{} ({distance})", if yes { "reached" } else { "NOT reached" })
+}
+
+/// How much else runs here: the load of the last minute, and the cores it is on.
+fn load() -> Option<(f64, usize)> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()?;
+    Some((load, std::thread::available_parallelism().ok()?.get()))
 }
 
 /// What the sibling program counts: counting in this one would slow those who allocate.
