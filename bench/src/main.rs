@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     println!("medians (and fastest tenth) of {BATCHES} interleaved batches of {} us each", BATCH.as_micros());
     if let Some((load, cores)) = load().filter(|(load, cores)| *load > 0.5 * *cores as f64) {
         println!(
-            "This machine is busy (load {load} on {cores} cores): times are too long; ratios and the fastest tenth say more."
+            "This machine is busy (load {load} on {cores} cores): times are too long, only the ratios hold."
         );
     }
     for mut task in tasks.into_iter().filter(|task| task.title.contains(&filter)) {
