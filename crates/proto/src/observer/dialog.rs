@@ -211,14 +211,14 @@ impl ObservedDialog {
         } else if self.unsure
             || claim.because.iter().any(explained)
             || answered_before(&claim, passing)
-            || claim.rule == RuleId::OriginVersionStep && self.answer_missing(passing)
+            || weigh::compares_descriptions(claim.rule) && self.answer_missing(passing)
         {
             claim.doubt(Certainty::CaptureGap);
         }
         Some(claim)
     }
 
-    /// Whether the version of this description only seems to jump: the sender owes an answer that the trace may lack, or this
+    /// Whether this description may only seem to follow the sender's last one wrongly: the sender owes an answer that the trace may lack, or this
     /// answer is older than the offer that was seen before it.
     fn answer_missing(&self, passing: &Passing<'_>) -> bool {
         let (side, seen) = (self.side(passing.by), passing.seen);

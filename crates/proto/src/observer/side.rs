@@ -116,9 +116,10 @@ impl Side {
 
     /// What its message would break once everything has come, and whether that is so whatever had come by then.
     pub(super) fn judge(&self, seen: &Seen<'_>) -> SmallVec<[(Breach, bool); 2]> {
-        let ahead = self.ahead().judge(seen).breaches;
+        let breaches = self.ahead().judge(seen).breaches;
+        let ahead: SmallVec<[RuleId; 4]> = breaches.iter().map(|breach| breach.rule).collect();
         let mut found: SmallVec<[(Breach, bool); 2]> =
-            ahead.into_iter().map(|breach| (breach, true)).collect();
+            breaches.into_iter().map(|breach| (breach, true)).collect();
         if self.flight.is_empty() {
             return found;
         }
@@ -127,8 +128,11 @@ impl Side {
                 break;
             }
             let verdict = world.judge(seen);
+            let broken = |rule| verdict.breaches.iter().any(|other| other.rule == rule);
+            // Not to have got the answer yet is no excuse for asking again.
+            let too_soon = OVERLAPS.into_iter().any(|rule| broken(rule) && !ahead.contains(&rule));
             for (breach, sure) in &mut found {
-                *sure &= verdict.breaches.iter().any(|other| other.rule == breach.rule);
+                *sure &= too_soon || broken(breach.rule);
             }
         }
         found
@@ -417,6 +421,9 @@ fn detached(seen: &Seen<'_>) -> Seen<'static> {
     }
 }
 
+/// What a request breaks that comes before the answer to the one before it.
+const OVERLAPS: [RuleId; 3] =
+    [RuleId::InviteWhileInvitePending, RuleId::UpdateWhileOfferOpen, RuleId::OneExchangeAtATime];
 /// Up to how many messages on their way every choice of them is looked at.
 const FEW: usize = 4;
 /// The most messages that are in doubt at once; the oldest then counts as delivered.

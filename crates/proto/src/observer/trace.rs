@@ -119,6 +119,7 @@ pub(super) struct Response {
     pub(super) n: u32,
     pub(super) status: u16,
     pub(super) copies: u16,
+    first: Instant,
     pub(super) last: Instant,
     content: u64,
     place: Place,
@@ -202,6 +203,12 @@ impl Transactions {
     /// Whether any request was sent again: a sign that messages got lost.
     pub(super) fn any_resent(&self) -> bool {
         self.list.iter().any(|transaction| transaction.copies > 0)
+    }
+
+    /// When the requests of the party with this tag first met 491, of those that are remembered.
+    pub(super) fn first_glare(&self, tag: &str) -> Option<Instant> {
+        let asked = self.list.iter().filter(|one| one.sent_by(tag));
+        asked.flat_map(|one| &one.responses).filter(|one| one.status == 491).map(|one| one.first).min()
     }
 
     /// How often the message with this number was sent again.
@@ -388,6 +395,7 @@ impl Transactions {
             n: facts.n,
             status,
             copies: 0,
+            first: facts.at,
             last: facts.at,
             content: facts.content,
             place: facts.place(),

@@ -56,7 +56,7 @@ pub(super) fn breach(
         // Accepting a late PRACK is right, and one for a response that was not seen proves nothing.
         RuleId::PrackMatchesNothing if seen.is_success() => return None,
         // Where requests got lost, one that the other side has long forgotten may explain each 491.
-        RuleId::GlareStorm if passing.trace.any_resent() => Severity::Info,
+        RuleId::GlareStorm if passing.trace.any_resent() || too_short_a_storm(passing) => Severity::Info,
         // The copy that came may have been the last one.
         RuleId::UpdateAnsweredLate | RuleId::ReferAnsweredLate if resent_lately(passing, because) => {
             return None;
@@ -72,6 +72,15 @@ fn resent_lately(passing: &Passing<'_>, because: &Evidence) -> bool {
     request.is_some_and(|request| passing.facts.at.since(request.last) <= LATE)
 }
 
+/// Whether a request of the side that says 491, lost again and again before the tap, could be what it means: it would have
+/// been sent again three times within three seconds (RFC 3261 §17.1).
+fn too_short_a_storm(passing: &Passing<'_>) -> bool {
+    let first = passing.trace.first_glare(passing.facts.from_tag);
+    first.is_none_or(|first| passing.facts.at.since(first) < STORM)
+}
+
+/// How long a storm of 491 must last.
+const STORM: Duration = Duration::from_secs(3);
 /// How long a non-INVITE request may wait for its final response (RFC 4320 §4.1).
 const LATE: Duration = Duration::from_millis(3500);
 
@@ -101,6 +110,21 @@ pub(super) const fn needs_no_history(rule: RuleId, severity: Severity) -> bool {
         RuleId::CSeqNotIncremented | RuleId::CSeqTooLow => matches!(severity, Severity::Error),
         _ => false,
     }
+}
+
+/// Whether it takes the sender's last description to tell.
+pub(super) const fn compares_descriptions(rule: RuleId) -> bool {
+    matches!(
+        rule,
+        RuleId::OriginVersionStep
+            | RuleId::SameVersionOtherBody
+            | RuleId::RefusedOfferUsedItsVersion
+            | RuleId::RefreshBumpedVersion
+            | RuleId::MediaLineRemoved
+            | RuleId::MediaLinesReordered
+            | RuleId::PayloadTypeRemapped
+            | RuleId::ToneEventsLost
+    )
 }
 
 /// A CSeq number seen before is used again for sure; a lower one may only have been overtaken.
