@@ -47,7 +47,7 @@ impl Baresip {
             thread::spawn(move || read(BufReader::new(out), &rows))
         });
         let mut process = Process::of("baresip", child);
-        wait_bound(ports.peer(0), &mut process)?;
+        wait_bound(ports.peer(0), &mut process, dir)?;
         Ok(Self { process, control: ports.control(), rows, reader, log: dir.join("baresip.out") })
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn start(run: &Run, ports: Ports, config: &Path, dir: &Path) -> Resul
             command.args(["-A", define]);
         }
         let mut process = Process::start(&name, &mut command, dir).map_err(|e| format!("kamailio: {e}"))?;
-        wait_bound(port, &mut process)?;
+        wait_bound(port, &mut process, dir)?;
         started.push(process);
     }
     Ok(started)

@@ -245,7 +245,7 @@ impl Stage<'_> {
         command.args(&self.run.seat.sipp).env("TERM", "xterm");
         let mut process = Process::start(&name, &mut command, &self.dir).map_err(|e| format!("sipp: {e}"))?;
         if !caller {
-            wait_bound(own, &mut process)?;
+            wait_bound(own, &mut process, &self.dir)?;
         }
         Ok(process)
     }
@@ -272,7 +272,7 @@ impl Stage<'_> {
         let id = process.child.id().to_string();
         fs::write(self.dir.join("midcall.pid"), id).map_err(|e| format!("midcall.pid: {e}"))?;
         if self.run.role == Role::Callee {
-            wait_bound(self.ports.midcall(), &mut process)?;
+            wait_bound(self.ports.midcall(), &mut process, &self.dir)?;
         }
         Ok(process)
     }

@@ -1,8 +1,7 @@
 //! Children: started, watched, and ended by their own id only.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -41,6 +40,13 @@ impl Process {
         self.status.and_then(|status| status.code())
     }
 
+    /// The last line it wrote to its files in a folder.
+    pub(crate) fn last_words(&self, dir: &Path) -> String {
+        let said = |ending| fs::read_to_string(dir.join(format!("{}.{ending}", self.name))).unwrap_or_default();
+        let said = [said("err"), said("log"), said("out")].concat();
+        said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_string()
+    }
+
     /// Asks it to end, and insists after a second.
     pub(crate) fn stop(&mut self) {
         if self.ended() {
@@ -68,19 +74,29 @@ impl Drop for Process {
     }
 }
 
-/// Waits until somebody listens on a UDP port of the loopback.
-pub(crate) fn wait_bound(port: u16, owner: &mut Process) -> Result<(), String> {
-    let end = Instant::now() + Duration::from_secs(8);
+/// Waits until somebody listens on a UDP port. The kernel is asked: a bind to try the port would, for its moment,
+/// take it from the one waited for.
+pub(crate) fn wait_bound(port: u16, owner: &mut Process, dir: &Path) -> Result<(), String> {
+    let end = Instant::now() + Duration::from_secs(20);
     while Instant::now() < end {
-        if UdpSocket::bind(("127.0.0.1", port)).is_err() {
+        if bound(port) {
             return Ok(());
         }
         if owner.ended() {
-            return Err(format!("{} ended before it listened", owner.name));
+            return Err(format!("{} ended before it listened: {}", owner.name, owner.last_words(dir)));
         }
         sleep(Duration::from_millis(15));
     }
     Err(format!("{} does not listen on {port}", owner.name))
+}
+
+/// Whether a UDP socket of this machine holds the port.
+fn bound(port: u16) -> bool {
+    let ending = format!(":{port:04X}");
+    ["/proc/net/udp", "/proc/net/udp6"].iter().any(|table| {
+        let table = fs::read_to_string(table).unwrap_or_default();
+        table.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&ending)))
+    })
 }
 
 /// Whether a program is there.
