@@ -80,7 +80,9 @@ mod tests {
         if swapped {
             std::mem::swap(&mut from, &mut to);
         }
-        Ok(Packet { at: Instant::from_micros(at), from, to, payload: text.replace('\n', "\r\n").into() })
+        let payload = text.replace('\n', "\r\n").into();
+        let (transport, place) = (midcall_proto::flow::Transport::Udp, crate::source::Place::default());
+        Ok(Packet { at: Instant::from_micros(at), from, to, transport, payload, place, cut: false })
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! by the rules that endpoints keep.
 
 mod analysis;
+pub mod model;
 pub mod source;
 
 pub use analysis::{Analysis, analyze, analyze_file};

@@ -42,7 +42,8 @@ impl Process {
 
     /// The last line it wrote to its files in a folder.
     pub(crate) fn last_words(&self, dir: &Path) -> String {
-        let said = |ending| fs::read_to_string(dir.join(format!("{}.{ending}", self.name))).unwrap_or_default();
+        let said =
+            |ending| fs::read_to_string(dir.join(format!("{}.{ending}", self.name))).unwrap_or_default();
         let said = [said("err"), said("log"), said("out")].concat();
         said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_string()
     }

@@ -13,7 +13,8 @@ use pcap_parser::pcapng::{Block, InterfaceDescriptionBlock};
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Linktype, PcapBlockOwned, PcapError, create_reader};
 
-use super::{Packet, ReadError};
+use super::{Packet, Place, ReadError};
+use midcall_proto::flow::Transport;
 
 /// The datagrams of a capture file, in the order of the file.
 ///
@@ -62,7 +63,7 @@ impl<'r> Pcap<'r> {
     pub fn new(source: impl Read + Send + 'r) -> Result<Self, ReadError> {
         let reader = create_reader(BUFFER, Whole(source)).map_err(|error| match error {
             PcapError::ReadError => ReadError::Io(io::Error::other("the source cannot be read")),
-            _ => ReadError::NotACapture,
+            _ => ReadError::Unknown,
         })?;
         Ok(Self { reader, frames: Frames::default(), over: false })
     }
@@ -80,7 +81,7 @@ impl<'r> Pcap<'r> {
     }
 
     fn broken(&self) -> ReadError {
-        ReadError::Broken { packets: self.frames.packets }
+        ReadError::Broken { records: self.frames.packets }
     }
 }
 
@@ -216,7 +217,9 @@ impl Frames {
                     self.skipped.cut += 1;
                     return None;
                 }
-                return Some(Packet { at, from, to, payload: payload.to_vec() });
+                let place = Place { source: 0, number: self.packets };
+                let payload = payload.to_vec();
+                return Some(Packet { at, from, to, transport: Transport::Udp, payload, place, cut: false });
             }
             link::Read::Fragment => self.skipped.fragments += 1,
             link::Read::Other => self.skipped.other += 1,

@@ -126,7 +126,7 @@ fn files_longer_than_the_buffer_are_read_to_the_end() {
 #[test]
 fn what_is_no_capture_is_refused() {
     for text in [&b""[..], b"INVITE sip:bob@example.com SIP/2.0\r\n", &[0; 64]] {
-        assert!(matches!(Pcap::new(text), Err(ReadError::NotACapture)));
+        assert!(matches!(Pcap::new(text), Err(ReadError::Unknown)));
     }
     assert!(matches!(Pcap::open("/no/such/file"), Err(ReadError::Io(_))));
 }
