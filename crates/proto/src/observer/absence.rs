@@ -9,6 +9,7 @@ use smallvec::smallvec;
 use super::dialog::{Claim, ObservedDialog};
 use super::finding::{Certainty, Party};
 use super::side::Patience;
+use super::signs;
 use super::trace::Transactions;
 use super::weigh::against;
 use crate::dialog::{Due, DueKind, Evidence, Phase, SubscriptionState, Way};
@@ -130,7 +131,7 @@ impl ObservedDialog {
 
     /// When [`overdue`](Self::overdue), [`give_up`](Self::give_up) or a delivery may have something to do.
     pub(super) fn next(&self, patience: &Patience) -> Option<Instant> {
-        let mut next = None;
+        let mut next = signs::next(self, patience);
         let mut sooner = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
         for side in [Party::Caller, Party::Callee].map(|party| self.side(party)) {
             side.next(patience).into_iter().for_each(&mut sooner);

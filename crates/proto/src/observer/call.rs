@@ -10,6 +10,7 @@ use super::change::{Changes, ObservedChange};
 use super::dialog::{Claim, ObservedDialog, Passing};
 use super::finding::{Certainty, Finding, Party};
 use super::side::Patience;
+use super::signs;
 use super::trace::{Facts, Repeat, Taken, Transactions};
 use super::weigh::against;
 use crate::dialog::{At, Dialog, Evidence, Seen, Way};
@@ -98,7 +99,7 @@ pub struct ObservedCall {
 
 impl ObservedCall {
     /// A call that begins with this message.
-    pub(super) fn new<B: AsRef<[u8]>>(facts: &Facts<'_>, message: &Message<B>) -> Self {
+    pub(super) fn new(facts: &Facts<'_>, message: &Message<&[u8]>) -> Self {
         let uri = |address: Result<midcall_wire::NameAddr<'_>, _>| {
             address.map(|address| Box::from(address.uri)).unwrap_or_default()
         };
@@ -181,10 +182,10 @@ impl ObservedCall {
     }
 
     /// Takes a message.
-    pub(super) fn take<B: AsRef<[u8]>>(
+    pub(super) fn take(
         &mut self,
         facts: &Facts<'_>,
-        message: &Message<B>,
+        message: &Message<&[u8]>,
         patience: &Patience,
         bounds: &Bounds,
     ) -> Vec<Claim> {
@@ -209,6 +210,7 @@ impl ObservedCall {
                     && matches!(how, Repeat::Resent | Repeat::Failover)
                 {
                     dialog.copied(by, facts, patience);
+                    signs::again(dialog, by, facts, &self.trace, patience, &mut claims);
                 }
                 (known.map(|(_, by)| by).or(Some(self.side_of(facts))), Kind::Again { of, how })
             }
@@ -227,10 +229,10 @@ impl ObservedCall {
         claims
     }
 
-    fn take_new<B: AsRef<[u8]>>(
+    fn take_new(
         &mut self,
         facts: &Facts<'_>,
-        message: &Message<B>,
+        message: &Message<&[u8]>,
         patience: &Patience,
         bounds: &Bounds,
         claims: &mut Vec<Claim>,
@@ -253,17 +255,20 @@ impl ObservedCall {
         };
         self.changes.before(by, &seen, self.dialogs.get(index)?, bounds.changes);
         let dialog = self.dialogs.get_mut(index)?;
-        dialog.pass(Passing { by, seen: &seen, facts, trace: &self.trace, patience, route: None }, claims);
+        dialog.pass(
+            Passing { by, seen: &seen, facts, message, trace: &self.trace, patience, route: None },
+            claims,
+        );
         self.changes.after(by, &seen, dialog);
         Some(by)
     }
 
     /// An INVITE without To tag.
-    fn attempt<B: AsRef<[u8]>>(
+    fn attempt(
         &mut self,
         facts: &Facts<'_>,
         seen: &Seen<'_>,
-        message: &Message<B>,
+        message: &Message<&[u8]>,
         patience: &Patience,
         claims: &mut Vec<Claim>,
     ) {
@@ -271,7 +276,7 @@ impl ObservedCall {
         let callee = Dialog::new(Way::Received, message, "", facts.from_tag);
         let mut seed = ObservedDialog::formed(facts.n, caller, callee);
         let by = Party::Caller;
-        seed.pass(Passing { by, seen, facts, trace: &self.trace, patience, route: None }, claims);
+        seed.pass(Passing { by, seen, facts, message, trace: &self.trace, patience, route: None }, claims);
         if self.attempts.len() >= MOST_ATTEMPTS {
             self.attempts.remove(0);
             self.dropped = self.dropped.saturating_add(1);
@@ -298,12 +303,12 @@ impl ObservedCall {
     }
 
     #[allow(clippy::too_many_arguments, reason = "a message with all that is known of it")]
-    fn around_attempt<B: AsRef<[u8]>>(
+    fn around_attempt(
         &mut self,
         index: usize,
         facts: &Facts<'_>,
         seen: &Seen<'_>,
-        message: &Message<B>,
+        message: &Message<&[u8]>,
         patience: &Patience,
         bounds: &Bounds,
         claims: &mut Vec<Claim>,
@@ -319,7 +324,7 @@ impl ObservedCall {
                 _ => false,
             };
         if !forming {
-            attempt.seed.pass(Passing { by, seen, facts, trace, patience, route: None }, claims);
+            attempt.seed.pass(Passing { by, seen, facts, message, trace, patience, route: None }, claims);
             let failed = facts.method == Method::Invite && facts.status.is_some_and(|status| status >= 300);
             if failed {
                 attempt.over.get_or_insert(facts.at);
@@ -365,7 +370,7 @@ impl ObservedCall {
             route
         });
         if let Some(dialog) = self.dialogs.get_mut(position) {
-            dialog.pass(Passing { by, seen, facts, trace, patience, route }, claims);
+            dialog.pass(Passing { by, seen, facts, message, trace, patience, route }, claims);
         }
         by
     }
@@ -398,10 +403,10 @@ impl ObservedCall {
     }
 
     /// A request in a dialog whose beginning was not seen.
-    fn join<B: AsRef<[u8]>>(
+    fn join(
         &mut self,
         facts: &Facts<'_>,
-        message: &Message<B>,
+        message: &Message<&[u8]>,
         bounds: &Bounds,
     ) -> Option<(usize, Party)> {
         if facts.to_tag.is_empty() {
@@ -454,6 +459,7 @@ impl ObservedCall {
         for dialog in &mut self.dialogs {
             dialog.catch_up(now, patience);
             claims.extend(dialog.overdue(now, patience, &self.trace));
+            signs::overdue(dialog, now, patience, &self.trace, &mut claims);
             let gone = dialog.give_up(now, patience).into_iter().map(|gone| gone.n);
             // Nobody sent it again, so somebody answered it: the capture lacks that.
             lost.extend(

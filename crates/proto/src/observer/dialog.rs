@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use midcall_wire::Method;
 use midcall_wire::sdp::Sdp;
+use midcall_wire::{Message, Method};
 use smallvec::{SmallVec, smallvec};
 
 use super::finding::{Certainty, Party};
@@ -30,6 +30,8 @@ pub struct ObservedDialog {
     pub(super) reliable: SmallVec<[(u32, RSeq, u32); 2]>,
     /// What was reported as never having come.
     pub(super) told: SmallVec<[(DueKind, u32); 2]>,
+    /// What the signs remember.
+    pub(super) memory: signs::Memory,
 }
 
 /// A message that passes in a dialog, seen from its sender.
@@ -37,6 +39,8 @@ pub(super) struct Passing<'p> {
     pub(super) by: Party,
     pub(super) seen: &'p Seen<'p>,
     pub(super) facts: &'p Facts<'p>,
+    /// The message itself, for what neither of them says.
+    pub(super) message: &'p Message<&'p [u8]>,
     pub(super) trace: &'p Transactions,
     pub(super) patience: &'p Patience,
     /// The route set for the caller, in its order, if the message forms or confirms the dialog.
@@ -72,6 +76,7 @@ impl ObservedDialog {
             unsure: false,
             reliable: SmallVec::new(),
             told: SmallVec::new(),
+            memory: signs::Memory::default(),
         }
     }
 
@@ -189,10 +194,13 @@ impl ObservedDialog {
             };
             claims.extend(self.doubted(claim, &passing));
         }
-        for claim in weigh::refusal(self, &passing).into_iter().chain(signs::transaction(self, &passing)) {
+        let mut found: Vec<Claim> = weigh::refusal(self, &passing).into_iter().collect();
+        signs::look(self, &passing, &mut found);
+        for claim in found {
             claims.extend(self.doubted(claim, &passing));
         }
-        self.record(passing);
+        self.record(&passing);
+        signs::note(self, &passing);
     }
 
     /// Lowers a claim that a missing message could explain; `None` if nothing can be said at all.
@@ -226,15 +234,15 @@ impl ObservedDialog {
         owes || side.base.offers.last.ours.as_ref().is_some_and(|before| overtaken(before, seen))
     }
 
-    fn record(&mut self, passing: Passing<'_>) {
-        let Passing { by, seen, route, .. } = passing;
+    fn record(&mut self, passing: &Passing<'_>) {
+        let Passing { by, seen, ref route, .. } = *passing;
         if let Some(rseq) = seen.reliable() {
             if self.reliable.len() >= MOST_RELIABLE {
                 self.reliable.remove(0);
             }
             self.reliable.push((seen.cseq, rseq, seen.at.n));
         }
-        self.note(by, seen, route);
+        self.note(by, seen, route.clone());
     }
 
     /// Records a message without judging it.

@@ -73,6 +73,8 @@ pub struct ObserverConfig {
     pub flight: Duration,
     /// How long a message waits for the one that causes it, where a capture has them in the wrong order.
     pub hold_back: Duration,
+    /// The smallest step of the clock that the messages were stamped with; rules about shorter times are mute.
+    pub resolution: Duration,
     /// The most calls followed at once; beyond, the one that was quiet for longest is let go.
     pub max_calls: usize,
     /// The most calls kept after their end until [`Observer::take_finished`] takes them.
@@ -93,6 +95,7 @@ impl Default for ObserverConfig {
             t1: Duration::from_millis(500),
             flight: Duration::from_millis(600),
             hold_back: Duration::from_millis(200),
+            resolution: Duration::from_micros(1),
             max_calls: 100_000,
             max_finished: 10_000,
             max_dialogs: 8,
@@ -219,7 +222,7 @@ impl Observer {
     }
 
     const fn patience(&self) -> Patience {
-        Patience { t1: self.config.t1, flight: self.config.flight }
+        Patience { t1: self.config.t1, flight: self.config.flight, resolution: self.config.resolution }
     }
 
     const fn bounds(&self) -> Bounds {
@@ -232,7 +235,7 @@ impl Observer {
     }
 
     /// Finds the call of a message, or begins one.
-    fn sort<B: AsRef<[u8]>>(&mut self, facts: Option<Facts<'_>>, message: &Message<B>) {
+    fn sort(&mut self, facts: Option<Facts<'_>>, message: &Message<&[u8]>) {
         let (Some(facts), Ok(call_id)) = (facts, message.call_id()) else {
             self.stats.outside += 1;
             return;
@@ -269,7 +272,7 @@ impl Observer {
         self.table.wake_at(slot, self.now.max(facts.at) + self.config.flight);
     }
 
-    fn take<B: AsRef<[u8]>>(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<B>) {
+    fn take(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<&[u8]>) {
         let (patience, bounds) = (self.patience(), self.bounds());
         let Some(entry) = self.table.get_mut(slot) else { return };
         let claims = entry.call.take(facts, message, &patience, &bounds);
@@ -338,7 +341,7 @@ impl Observer {
 }
 
 /// Whether a message begins a call, or is of one that began before the trace.
-fn begins<B: AsRef<[u8]>>(facts: &Facts<'_>, message: &Message<B>) -> bool {
+fn begins(facts: &Facts<'_>, message: &Message<&[u8]>) -> bool {
     match facts.method {
         Method::Invite => true,
         Method::Ack | Method::Prack | Method::Update | Method::Bye | Method::Info | Method::Refer => {

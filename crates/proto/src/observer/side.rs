@@ -21,12 +21,19 @@ pub(super) struct Patience {
     pub(super) t1: Duration,
     /// How long a message that nobody resends may be on its way.
     pub(super) flight: Duration,
+    /// The smallest step of the clock.
+    pub(super) resolution: Duration,
 }
 
 impl Patience {
     /// 64*T1: how long a transaction waits.
     pub(super) fn transaction(&self) -> Duration {
         self.t1 * 64
+    }
+
+    /// Whether the clock tells times as short as this one: ten of its steps are in it.
+    pub(super) fn tells(&self, time: Duration) -> bool {
+        self.resolution * 10 <= time
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn breach(
     let seen = passing.seen;
     let dialog = &observed.side(passing.by).base;
     let severity = match rule {
+        _ if needed_time(rule).is_some_and(|time| !passing.patience.tells(time)) => return None,
         // An element of RFC 2543 leaves it out (RFC 4475 §3.4.1).
         RuleId::MandatoryHeaderMissing | RuleId::CalleeByeTooEarly | RuleId::OriginVersionStep => {
             Severity::Warning
@@ -64,6 +65,15 @@ pub(super) fn breach(
         _ => rule.rule().severity,
     };
     Some(severity.min(rule.rule().severity))
+}
+
+/// The time that a rule about times is about: a clock that does not tell it makes the rule mute.
+const fn needed_time(rule: RuleId) -> Option<Duration> {
+    match rule {
+        RuleId::OwnerRetryTime | RuleId::OverlapRetryAfter => Some(Duration::from_secs(1)),
+        RuleId::UpdateAnsweredLate | RuleId::ReferAnsweredLate => Some(LATE),
+        _ => None,
+    }
 }
 
 /// Whether the request in evidence was sent again within the time that its receiver has.

@@ -3,19 +3,19 @@
 use midcall_wire::{Method, Uri};
 use smallvec::smallvec;
 
-use super::dialog::{Claim, ObservedDialog, Passing};
-use super::finding::Party;
-use super::weigh::against;
 use crate::dialog::{Evidence, Seen, Way};
+use crate::observer::dialog::{Claim, ObservedDialog, Passing};
+use crate::observer::finding::Party;
+use crate::observer::weigh::against;
 use crate::rules::{RuleId, Severity};
 
 /// What is wrong with a message as a part of its transaction.
-pub(super) fn transaction(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
+pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
     match (passing.seen.status, passing.seen.method) {
-        (None, Method::Ack) => acknowledgement(observed, passing),
-        (None, Method::Bye) => expired(observed, passing),
-        (Some(200..), _) => second_final(passing),
-        _ => None,
+        (None, Method::Ack) => found.extend(acknowledgement(observed, passing)),
+        (None, Method::Bye) => found.extend(expired(observed, passing)),
+        (Some(200..), _) => found.extend(second_final(passing)),
+        _ => {}
     }
 }
 
@@ -83,7 +83,11 @@ fn second_final(passing: &Passing<'_>) -> Option<Claim> {
 }
 
 /// A final response to a PRACK whose RAck names no reliable response that passed: the claim against its sender.
-pub(super) fn unknown_rack(observed: &ObservedDialog, answerer: Party, response: &Seen<'_>) -> Option<Claim> {
+pub(in crate::observer) fn unknown_rack(
+    observed: &ObservedDialog,
+    answerer: Party,
+    response: &Seen<'_>,
+) -> Option<Claim> {
     let prack = observed.side(answerer).base.find_open(Way::Received, Method::Prack, response.cseq)?;
     let known = prack
         .rack
