@@ -27,6 +27,7 @@ mod sv;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 mod tx;
 mod up;
 

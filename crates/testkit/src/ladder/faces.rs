@@ -111,7 +111,7 @@ fn observer(ladder: &Ladder, cast: &dyn Cast, stage: &mut Stage<'_>) -> Result<(
         let lines = found.because.iter().filter_map(|packet| stage.line_of(*packet)).filter(|line| *line > 0);
         let because: BTreeSet<usize> = lines.collect();
         found.code == expect.code
-            && found.by == Some(expect.who)
+            && found.by.unwrap_or(Who::NETWORK) == expect.who
             && stage.line_of(found.at) == Some(expect.at)
             && found.certainty == expect.certainty
             && (expect.because.is_empty() || because == expect.because.iter().copied().collect())

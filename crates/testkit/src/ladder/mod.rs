@@ -87,7 +87,7 @@
 //!
 //! ## Expectations
 //! - `expect A breaks CODE at N because M ...`, then `crossed` or `capture-gap` if it is not certain, `instead STATUS`
-//!   if an endpoint in A's seat owes another response.
+//!   if an endpoint in A's seat owes another response. `network` in place of a party: nobody at a seat broke it.
 //! - `expect nothing`: every line keeps every rule.
 //! - `expect end`: the call is over in the end though no line says so; an endpoint may hang up.
 //! - `allow CODE`: this finding may come or not.

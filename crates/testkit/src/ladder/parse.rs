@@ -104,7 +104,7 @@ impl Reader {
             return Err(format!("expected: {who} breaks {code} at N"));
         }
         let mut expect = Expect {
-            who: party(who)?,
+            who: if who == "network" { Who::NETWORK } else { party(who)? },
             code: code.clone(),
             at: self.number(at)?,
             because: Vec::new(),

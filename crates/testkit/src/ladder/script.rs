@@ -12,6 +12,9 @@ use crate::sketch::Tweak;
 pub struct Who(pub char);
 
 impl Who {
+    /// Nobody at a seat: what got lost, or was made, between the parties.
+    pub const NETWORK: Self = Self('*');
+
     /// The user part of its URIs.
     pub fn name(self) -> String {
         match self.0 {
@@ -37,7 +40,7 @@ impl Who {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        if *self == Self::NETWORK { f.write_str("the network") } else { write!(f, "{}", self.0) }
     }
 }
 

@@ -1,0 +1,51 @@
+//! One cause, one finding: rules whose breach is told under another rule.
+//!
+//! Some rows restate another one from where they look: a race, a leg of a bridge, a conflict between texts. Whoever reads a
+//! trace would learn nothing from hearing it twice, so such a breach is found as the rule named here.
+
+use super::RuleId;
+
+impl RuleId {
+    /// The rules as which a breach of this one is found in a trace; empty if it is told under its own name.
+    ///
+    /// ```
+    /// use midcall_proto::rules::RuleId;
+    /// assert_eq!(RuleId::VersionStep.told_as(), [RuleId::OriginVersionStep]);
+    /// assert!(RuleId::OriginVersionStep.told_as().is_empty());
+    /// ```
+    #[must_use]
+    pub fn told_as(self) -> &'static [Self] {
+        TOLD.iter().find(|(rule, _)| *rule == self).map_or(&[], |(_, told)| told)
+    }
+}
+
+/// Rules and those under which their breaches are told.
+const TOLD: &[(RuleId, &[RuleId])] = &[
+    // An interval below 90 s is what makes it hostile.
+    (RuleId::HostileInterval, &[RuleId::IntervalTooShort]),
+    (RuleId::RefreshDropsTimerTag, &[RuleId::TimerNotListed]),
+    (RuleId::RaceInviteResent, &[RuleId::AcceptedServer]),
+    (RuleId::RaceCalleeByeAck, &[RuleId::CalleeByeTooEarly]),
+    // What a bridge does wrong on a leg is wrong on any dialog.
+    (RuleId::FlowTwoLoops, &[RuleId::OfferPingPong]),
+    (RuleId::OriginPerLeg, &[RuleId::OriginVersionStep]),
+    (RuleId::MediaLineMap, &[RuleId::AnswerShape, RuleId::MediaLineRemoved]),
+    (RuleId::UpdateToReInvite, &[RuleId::UpdateAnsweredLate]),
+    (RuleId::ReliablePerLeg, &[RuleId::SuccessBeforePrack]),
+    (RuleId::ForksBelow, &[RuleId::AnswersDiffer]),
+    // Who took a Contact from a request that was refused sends his next one there.
+    (RuleId::StateBeforeAuthentication, &[RuleId::TargetAdoptedOnError]),
+    (
+        RuleId::Amplification,
+        &[RuleId::NotifyTooOften, RuleId::IntervalTooShort, RuleId::GlareStorm, RuleId::TwoFinals],
+    ),
+    (RuleId::VersionStep, &[RuleId::OriginVersionStep]),
+    (RuleId::VersionNotRaised, &[RuleId::SameVersionOtherBody]),
+    (RuleId::RemappedPayload, &[RuleId::PayloadTypeRemapped]),
+    (RuleId::HoldAnsweredByHold, &[RuleId::HeldPartyHoldsToo]),
+    (RuleId::SuccessAfterReliableAnswer, &[RuleId::AnswersDiffer]),
+    (RuleId::EarlyMediaAnswerChanges, &[RuleId::AnswersDiffer]),
+    (RuleId::OfferEchoesLast, &[RuleId::OfferIsAnEcho]),
+    (RuleId::RecordRouteMidDialog, &[RuleId::RouteSetChangedMidDialog]),
+    (RuleId::AckMisdirected, &[RuleId::AckForSuccessMisbuilt]),
+];
