@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midcall_wire::sdp::{Connection, Crypto, Direction, Media, Sdp};
+use midcall_wire::sdp::{Connection, Crypto, Direction, Media, Sdp, Version};
 use smallvec::SmallVec;
 
 use crate::rules::RuleId;
@@ -421,7 +421,7 @@ pub fn check_next(previous: &Sdp, lines: usize, new: &Sdp) -> Vec<Fault> {
             check_secrets(&before, &after, &mut faults);
         }
     }
-    check_origin(previous, new, &mut faults);
+    faults.extend(check_origin(previous, new));
     faults
 }
 
@@ -450,19 +450,17 @@ fn check_numbers(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>)
     }
 }
 
-fn check_origin(previous: &Sdp, new: &Sdp, faults: &mut Vec<Fault>) {
-    let (Some(before), Some(after)) = (previous.origin(), new.origin()) else { return };
+/// Says what is wrong with the `o=` line of a description after the previous one of the same side. RFC 3264 §8.
+pub fn check_origin(previous: &Sdp, new: &Sdp) -> Option<Fault> {
+    let (before, after) = (previous.origin()?, new.origin()?);
     if !before.same_session(&after) {
-        faults.push(Fault::OriginChanged);
-        return;
+        return Some(Fault::OriginChanged);
     }
-    let (Some(old), Some(version)) = (previous.version(), new.version()) else { return };
-    faults.extend(check_origin_numbers(new));
-    if version == old {
-        if !previous.same_but_version(new) {
-            faults.push(Fault::VersionKept);
-        }
-    } else if version != old.plus_one() {
-        faults.push(Fault::VersionStep);
-    }
+    let (old, version) = (Version::parse(before.version)?, Version::parse(after.version)?);
+    let step = if version == old {
+        (previous != new && !previous.same_but_version(new)).then_some(Fault::VersionKept)
+    } else {
+        (version != old.plus_one()).then_some(Fault::VersionStep)
+    };
+    check_origin_numbers(new).or(step)
 }

@@ -37,7 +37,7 @@ use midcall_wire::sdp::Sdp;
 
 pub use agreed::{Agreed, AgreedStream, Offerer, agreed, agreed_by};
 pub use answer::{Unacceptable, answer, decline};
-pub use check::{Fault, check_answer, check_next};
+pub use check::{Fault, check_answer, check_next, check_origin};
 pub use codec::Codec;
 pub use going_on::{check_offer, check_origin_numbers, check_overlap, check_tones};
 pub use offer::{differs, full_offer, offer};

@@ -206,6 +206,40 @@ impl Sdp {
         }
     }
 
+    /// Whether both descriptions say the same apart from the version in `o=` and the directions of streams: hold, resume
+    /// and refresh change no more.
+    ///
+    /// Byte by byte otherwise: a `false` may only mean other white space.
+    pub fn same_but_direction(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.as_bytes(), other.as_bytes());
+        loop {
+            let same = common_prefix(ours, theirs);
+            if same == ours.len() && same == theirs.len() {
+                return true;
+            }
+            // Back to where the line with the difference starts.
+            let same =
+                ours.get(..same).and_then(|bytes| memchr::memrchr(b'\n', bytes)).map_or(0, |end| end + 1);
+            (ours, theirs) = (ours.get(same..).unwrap_or_default(), theirs.get(same..).unwrap_or_default());
+            let line = |bytes| Lines::new(bytes, 0, bytes.len()).next();
+            let (mine, its) = (line(ours), line(theirs));
+            let aside = |line: &Option<Line<'_>>| {
+                line.as_ref().filter(|line| line.direction().is_some()).map(Line::end)
+            };
+            let steps = match (&mine, &its) {
+                (Some(one), Some(two)) if one.content() == two.content() || same_origin(one, two) => {
+                    (one.end(), two.end())
+                }
+                _ => match (aside(&mine), aside(&its)) {
+                    (None, None) => return false,
+                    (mine, its) => (mine.unwrap_or(0), its.unwrap_or(0)),
+                },
+            };
+            ours = ours.get(steps.0..).unwrap_or_default();
+            theirs = theirs.get(steps.1..).unwrap_or_default();
+        }
+    }
+
     fn session_value(&self, letter: u8) -> Option<&str> {
         self.session_lines().find_map(|line| line.value_of(letter))
     }
@@ -213,18 +247,28 @@ impl Sdp {
 
 /// Equal apart from white space and, in an `o=` line, the version.
 fn same_line(one: &Line<'_>, other: &Line<'_>) -> bool {
-    if one.content() == other.content() {
+    if one.content() == other.content() || same_origin(one, other) {
         return true;
-    }
-    if let (Some(one), Some(other)) = (one.value_of(b'o'), other.value_of(b'o'))
-        && let (Some(one), Some(other)) = (Origin::parse(one), Origin::parse(other))
-    {
-        return one.same_session(&other);
     }
     fn words<'l>(line: &Line<'l>) -> impl Iterator<Item = &'l [u8]> + use<'l> {
         line.content().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
     }
     words(one).eq(words(other))
+}
+
+/// How many bytes both begin with.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let (ones, others) = (one.chunks_exact(8), other.chunks_exact(8));
+    let whole = 8 * ones.zip(others).take_while(|(one, other)| one == other).count();
+    let rest = one.iter().zip(other).skip(whole);
+    whole + rest.take_while(|(one, other)| one == other).count()
+}
+
+/// `o=` lines of the same session, whatever the version.
+fn same_origin(one: &Line<'_>, other: &Line<'_>) -> bool {
+    let (one, other) =
+        (one.value_of(b'o').and_then(Origin::parse), other.value_of(b'o').and_then(Origin::parse));
+    one.zip(other).is_some_and(|(one, other)| one.same_session(&other))
 }
 
 impl fmt::Debug for Sdp {

@@ -191,3 +191,20 @@ fn groups_keys_and_bandwidth_are_read() {
     assert_eq!(crypto.parameters, "inline:k UNENCRYPTED_SRTP");
     assert!(Crypto::parse("1 AES").is_none());
 }
+
+#[test]
+fn hold_and_refresh_change_only_directions() {
+    let plain = sdp(CALL);
+    let mut held = plain.clone();
+    held.media_mut(0).unwrap().set_direction(Direction::SendOnly);
+    held.set_origin_version("99");
+    assert!(plain.same_but_direction(&held) && held.same_but_direction(&plain));
+    let unsaid = sdp(&CALL.replace("a=sendrecv\r\n", ""));
+    assert!(plain.same_but_direction(&unsaid) && unsaid.same_but_direction(&plain));
+    assert!(!plain.same_but_version(&unsaid));
+    let mut moved = held.clone();
+    moved.media_mut(0).unwrap().set_port(4);
+    assert!(!plain.same_but_direction(&moved));
+    assert!(!plain.same_but_direction(&sdp(&CALL.replace("t=0 0", "t=0 1"))));
+    assert!(!plain.same_but_direction(&sdp(&format!("{CALL}a=ptime:20\r\n"))));
+}

@@ -1,5 +1,7 @@
 //! Where offers and answers ride, and what they may say. RFC 3264, RFC 6337.
 
+use std::sync::Arc;
+
 use midcall_wire::Method;
 use midcall_wire::sdp::{Direction, Sdp};
 
@@ -205,6 +207,15 @@ fn continued(
         }
         return;
     };
+    // Hold, resume and refresh: with the streams as they were, only the numbers can be wrong.
+    if offers.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed.by(seen.way), last))
+        && last.same_but_direction(sdp)
+    {
+        if let Some(fault) = session::check_origin(last, sdp).filter(|fault| tells(seen, fault)) {
+            found(fault_rule(dialog, seen, &fault), on(*offers.last_on.by(seen.way)));
+        }
+        return;
+    }
     let lines = offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
     let offered = offers.pending.by(seen.way.reversed()).as_ref().and_then(|offer| offer.sdp.as_deref());
     let mirrored = offered.filter(|_| role == SdpRole::Answer);
@@ -220,8 +231,7 @@ fn continued(
             };
             map(offer) != map(sdp)
         }),
-        Fault::VersionStep => seen.way == Way::Sent,
-        _ => true,
+        fault => tells(seen, fault),
     });
     let asked = matches!(role, SdpRole::Offer(Carrier::Success | Carrier::Reliable(_)));
     if matches!(role, SdpRole::Offer(_)) {
@@ -233,17 +243,31 @@ fn continued(
         faults.extend(session::check_tones(ours, theirs, mirrored, sdp));
     }
     for fault in faults {
-        let counted = match fault {
-            Fault::VersionKept => true,
-            Fault::VersionStep => sdp.version() < last.version(),
-            _ => false,
-        };
-        let rule = if counted && last_was_refused(dialog, seen.way) {
-            RuleId::RefusedOfferUsedItsVersion
-        } else {
-            fault.rule()
-        };
-        found(rule, on(*offers.last_on.by(seen.way)));
+        found(fault_rule(dialog, seen, &fault), on(*offers.last_on.by(seen.way)));
+    }
+}
+
+/// Whether this side can tell: how far the version moved only the sender knows, the receiver may not have got every
+/// description.
+fn tells(seen: &Seen<'_>, fault: &Fault) -> bool {
+    *fault != Fault::VersionStep || seen.way == Way::Sent
+}
+
+/// The rule that a fault breaks: a version that a refused offer had is one of its own.
+fn fault_rule(dialog: &Dialog, seen: &Seen<'_>, fault: &Fault) -> RuleId {
+    let back = || {
+        let last = dialog.offers.last.by(seen.way).as_ref();
+        last.zip(seen.sdp.as_ref()).is_some_and(|(last, sdp)| sdp.version() < last.version())
+    };
+    let counted = match fault {
+        Fault::VersionKept => true,
+        Fault::VersionStep => back(),
+        _ => false,
+    };
+    if counted && last_was_refused(dialog, seen.way) {
+        RuleId::RefusedOfferUsedItsVersion
+    } else {
+        fault.rule()
     }
 }
 
