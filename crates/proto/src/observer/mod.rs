@@ -135,6 +135,8 @@ pub struct Observer {
     stats: ObserverStats,
     now: Instant,
     last: u32,
+    /// Where the message observed last went.
+    latest: Option<u32>,
 }
 
 impl Observer {
@@ -148,6 +150,7 @@ impl Observer {
             stats: ObserverStats::default(),
             now: Instant::ZERO,
             last: 0,
+            latest: None,
         }
     }
 
@@ -155,6 +158,7 @@ impl Observer {
     /// `None` if it is no SIP.
     pub fn observe(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<u32> {
         self.tick(at);
+        self.latest = None;
         let Ok(message) = Message::parse(bytes) else {
             self.stats.not_sip += 1;
             return None;
@@ -205,6 +209,12 @@ impl Observer {
             .or_else(|| self.table.finished().find(|call| call.call_id() == call_id))
     }
 
+    /// The call of the message that was observed last, if that belongs to one that is still followed.
+    #[must_use]
+    pub fn latest(&self) -> Option<&ObservedCall> {
+        self.table.get(self.latest?).map(|entry| &entry.call)
+    }
+
     /// Hands over the calls that ended and were quiet for 64*T1 since, in the order of their end. Whoever reads an endless
     /// trace takes them now and then; their findings stay in [`findings`](Self::findings).
     pub fn take_finished(&mut self) -> Vec<ObservedCall> {
@@ -251,6 +261,7 @@ impl Observer {
                 return;
             }
         };
+        self.latest = Some(slot);
         let deadline = facts.at + self.config.hold_back;
         if facts.is_request() && facts.method != Method::Ack {
             let (sender, ..) = facts.request_key();
