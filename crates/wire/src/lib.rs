@@ -41,7 +41,7 @@ pub use method::Method;
 pub use name::Name;
 pub use params::{Params, ParamsIter};
 pub use reason::reason_phrase;
-pub use stream::{Frame, Framer};
+pub use stream::{Frame, Framer, looks_like_sip};
 pub use uri::{Scheme, Uri, escape_header, unescape};
 pub use values::Values;
 pub use via::Via;

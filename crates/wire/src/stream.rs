@@ -1,5 +1,9 @@
 //! Messages out of a byte stream. RFC 3261 §18.3, RFC 5626 §3.5.1.
 
+mod listening;
+
+pub use listening::looks_like_sip;
+
 use crate::{Limit, Limits, ParseError, What};
 
 /// Cuts a stream of bytes, such as a TCP connection, into messages.
@@ -7,6 +11,7 @@ use crate::{Limit, Limits, ParseError, What};
 /// Content-Length says how long a body is. Where a stream can no longer be cut, because a length cannot be
 /// read or a header section does not end, the framer says so once and is [broken](Framer::is_broken): the
 /// connection should be closed. A body that is too long is skipped, and the next message follows.
+/// Somebody who only [listens](Framer::listening) cannot close anything: that framer goes on at the next start line.
 ///
 /// ```
 /// use midcall_wire::{Frame, Framer, Limits};
@@ -31,6 +36,10 @@ pub struct Framer {
     /// A single CRLF came last; another makes it a ping.
     half_ping: bool,
     state: State,
+    /// Nobody can be told to close the connection: what makes no sense is passed over.
+    listening: bool,
+    /// The front of the buffer need not be the beginning of a line.
+    torn: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +67,16 @@ impl Framer {
     /// A framer at the start of a stream.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, buffer: Vec::new(), taken: 0, searched: 0, half_ping: false, state: State::Head }
+        Self {
+            limits,
+            buffer: Vec::new(),
+            taken: 0,
+            searched: 0,
+            half_ping: false,
+            state: State::Head,
+            listening: false,
+            torn: false,
+        }
     }
 
     /// Takes in what was read. Call [`Framer::next`] until it gives `None` before the next push, and the
@@ -104,6 +122,12 @@ impl Framer {
             return Step::Wait;
         }
         self.half_ping = false;
+        if self.listening && self.searched == 0 {
+            match self.seek() {
+                Step::Again => {}
+                step => return step,
+            }
+        }
         let rest = self.rest();
         let from = self.searched.saturating_sub(3);
         let found = memchr::memmem::find(rest.get(from..).unwrap_or_default(), b"\r\n\r\n");
@@ -119,10 +143,8 @@ impl Framer {
             return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));
         }
         self.searched = 0;
-        if head > self.limits.message {
-            return self.broken(ParseError::new(self.limits.message, What::Limit(Limit::Message)));
-        }
         match crate::message::body_length(self.rest().get(..head).unwrap_or_default()) {
+            Err(_) if self.listening => self.unbounded(head),
             Err(error) => self.broken(error),
             Ok(body) => {
                 let length = head.saturating_add(body);
@@ -162,7 +184,9 @@ impl Framer {
     }
 
     fn broken(&mut self, error: ParseError) -> Step {
-        self.state = State::Broken;
+        self.searched = 0;
+        self.torn = true;
+        self.state = if self.listening { State::Head } else { State::Broken };
         self.buffer = Vec::new();
         self.taken = 0;
         Step::Out(Err(error))

@@ -99,3 +99,83 @@ fn what_can_be_told_apart_is_told_apart() {
         assert!(!broken);
     }
 }
+
+const OTHER: &str = "SIP/2.0 200 OK\r\nCSeq: 1 BYE\r\nContent-Length: 4\r\n\r\nbody";
+
+fn heard(pieces: &[&str]) -> Vec<String> {
+    let mut framer = Framer::listening(Limits::default());
+    let mut messages = Vec::new();
+    for piece in pieces {
+        framer.push(piece.as_bytes());
+        messages.extend(framer.by_ref().filter_map(|frame| match frame {
+            Ok(Frame::Message(bytes)) => Some(String::from_utf8(bytes).unwrap()),
+            _ => None,
+        }));
+    }
+    messages
+}
+
+#[test]
+fn a_listener_begins_anywhere_in_a_stream() {
+    let stream = format!("{OTHER}{SHORT}{OTHER}");
+    for from in 1..OTHER.len() {
+        let (torn, rest) = (&stream[from..OTHER.len()], &stream[OTHER.len()..]);
+        let found = heard(&[torn, rest]);
+        assert_eq!(found, [SHORT, OTHER], "from byte {from}");
+    }
+}
+
+#[test]
+fn a_listener_goes_on_behind_nonsense_and_never_takes_a_quoted_start_line_for_a_message() {
+    let quoted = "NOTIFY sip:a SIP/2.0\r\nContent-Length: 18\r\n\r\nSIP/2.0 200 Fine\r\n";
+    let torn = &quoted[30..];
+    assert_eq!(heard(&[&format!("{torn}{SHORT}")]), [SHORT]);
+    assert_eq!(heard(&["\0\0 nonsense\r\n", "more of it\r\n\r\n\r\n", SHORT]), [SHORT]);
+    let unreadable = "INFO sip:a SIP/2.0\r\nContent-Length: many\r\n\r\nxyz";
+    assert_eq!(heard(&[&format!("{unreadable}{OTHER}{SHORT}")]), [unreadable, OTHER, SHORT]);
+}
+
+#[test]
+fn a_hole_takes_only_what_it_tears() {
+    let long = "MESSAGE sip:a SIP/2.0\r\nContent-Length: 40\r\n\r\n0123456789012345678901234567890123456789";
+    // The hole is all inside the body: the message behind it stands where it must.
+    let mut framer = Framer::listening(Limits::default());
+    framer.push(&long.as_bytes()[..long.len() - 30]);
+    assert_eq!(framer.next(), None);
+    assert_eq!(framer.gap(20), Some(long.as_bytes()[..long.len() - 30].to_vec()));
+    framer.push(format!("0123456789{SHORT}").as_bytes());
+    assert_eq!(framer.next(), Some(message(SHORT)));
+    // It swallows the beginning of the next.
+    framer.push(&long.as_bytes()[..long.len() - 30]);
+    assert_eq!(framer.next(), None);
+    assert!(framer.gap(40).is_some());
+    framer.push(format!("of the next\r\n\r\n{SHORT}").as_bytes());
+    assert_eq!(framer.next(), Some(message(SHORT)));
+    // It is between two messages.
+    assert_eq!((framer.gap(1_000), framer.finish()), (None, None));
+    framer.push(b"BYE sip:a SIP/2.0\r\nCall");
+    assert_eq!(framer.next(), None);
+    assert_eq!(framer.finish(), Some(b"BYE sip:a SIP/2.0\r\nCall".to_vec()));
+}
+
+#[test]
+fn sip_is_told_from_what_else_travels() {
+    let sip =
+        [SHORT, OTHER, "\r\n\r\nINVITE sip:bob@x SIP/2.0\r\n", "sip/2.0 200 OK\r\n", "INVITE sip:bob@x.exam"];
+    for text in sip {
+        assert!(midcall_wire::looks_like_sip(text.as_bytes()), "{text:?}");
+    }
+    let other: [&[u8]; 8] = [
+        b"",
+        b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"Via: SIP/2.0/UDP x",
+        b"\x80\x08SIP/2.0 ",
+        b"SIP/2.0/UDP",
+        b"hello world",
+        b"SIPHON x",
+    ];
+    for bytes in other {
+        assert!(!midcall_wire::looks_like_sip(bytes), "{bytes:?}");
+    }
+}

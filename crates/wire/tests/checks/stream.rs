@@ -24,6 +24,31 @@ pub(crate) fn check(data: &[u8]) {
         }
     }
     assert!(length <= stream.len(), "more came out than went in");
+    listen(stream, usize::from(piece), limits);
+}
+
+/// A listener takes the same stream with holes in it.
+fn listen(stream: &[u8], piece: usize, limits: Limits) {
+    let mut framer = Framer::listening(limits);
+    let mut length = 0;
+    for (nth, bytes) in stream.chunks(piece.max(1)).enumerate() {
+        if nth % 7 == 3 {
+            length += framer.gap(piece * nth).map_or(0, |part| part.len());
+        }
+        framer.push(bytes);
+        for frame in framer.by_ref() {
+            if let Ok(Frame::Message(bytes)) = frame {
+                length += bytes.len();
+            }
+        }
+        assert!(!framer.is_broken(), "a listener never gives up");
+        assert!(
+            framer.buffered() <= 3 * 4096 + limits.message + bytes.len(),
+            "the buffer grows without bound"
+        );
+    }
+    length += framer.finish().map_or(0, |part| part.len());
+    assert!(length <= stream.len(), "more came out than went in");
 }
 
 /// What comes out, without single CRLFs: whether one of them begins a ping is known only when the next piece is there.
