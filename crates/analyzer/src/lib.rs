@@ -5,6 +5,13 @@
 
 mod analysis;
 pub mod model;
+mod replay;
+pub mod report;
 pub mod source;
+mod story;
+mod summary;
 
 pub use analysis::{Analysis, analyze, analyze_file};
+pub use replay::{Analyzer, Details, Settings};
+pub use report::stats::Stats;
+pub use summary::Summaries;

@@ -1,6 +1,7 @@
 //! The `midcall` command.
 
 mod agent;
+mod analyze;
 mod demo;
 mod events;
 mod options;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     // clap shows its own errors and ends with 2, as for everything that cannot start.
     let options = Options::parse();
     match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(trouble) => {
             trouble.show();
             ExitCode::from(trouble.code.number())
@@ -27,9 +28,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), Trouble> {
+fn run(options: &Options) -> Result<ExitCode, Trouble> {
     let runtime = match &options.command {
-        Command::Rules(options) => return rules::run(options),
+        Command::Analyze(options) => return analyze::run(options),
+        Command::Rules(options) => return rules::run(options).map(|()| ExitCode::SUCCESS),
         // One thread: verbs reach a call in the order they were given.
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
@@ -41,10 +43,10 @@ fn run(options: &Options) -> Result<(), Trouble> {
             Command::Call(options) => agent::call(options).await,
             Command::Answer(options) => agent::answer(options).await,
             Command::Demo(options) => demo::run(options).await,
-            Command::Rules(_) => Ok(()),
+            Command::Analyze(_) | Command::Rules(_) => Ok(()),
         }
     });
     // The keyboard may be waited for in vain.
     runtime.shutdown_background();
-    done
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -24,6 +24,9 @@ pub(crate) enum Command {
     /// Answer calls and change them as told
     #[command(after_help = verbs_help())]
     Answer(Box<AnswerOptions>),
+    /// Explain a trace: what went wrong in its calls, who did it, and what to change
+    #[command(after_help = ANALYZE_CODES)]
+    Analyze(AnalyzeOptions),
     /// Show a rule with its RFC sections, or the table of all rules
     Rules(RulesOptions),
     /// Run a whole call between three agents on this machine, with every kind of change
@@ -124,6 +127,29 @@ pub(crate) struct AgentOptions {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct AnalyzeOptions {
+    /// Captures
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+    /// The form of the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: AnalyzeFormat,
+    /// Where the report goes, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Of which calls the ladder is drawn; without it, of those with a finding, and of all if they are few
+    #[arg(long, value_name = "CALLS")]
+    pub(crate) ladder: Option<LadderOf>,
+    /// From which severity on the exit code is 1
+    #[arg(long, value_name = "SEVERITY", default_value = "error")]
+    pub(crate) fail_on: FailOn,
+
+    /// Only calls whose Call-ID contains this
+    #[arg(long, value_name = "TEXT", help_heading = "What to show")]
+    pub(crate) call_id: Option<String>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct RulesOptions {
     /// A rule such as UP-13, or a family such as UP; all of them without it
     pub(crate) code: Option<String>,
@@ -149,6 +175,26 @@ pub(crate) enum Method {
 pub(crate) enum Format {
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnalyzeFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LadderOf {
+    All,
+    Bad,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Error,
+    Warning,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -189,6 +235,9 @@ fn verbs_help() -> String {
     text.push_str("\nExit codes: 0 did all that was asked, 1 the call or a step failed, 2 could not start.");
     text
 }
+
+const ANALYZE_CODES: &str =
+    "Exit codes: 0 nothing found from --fail-on on, 1 something found, 2 the trace could not be read.";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().effects(Effects::BOLD))

@@ -306,8 +306,8 @@ fn sockets_a_capture_holds_the_signalling_of_the_call() {
     bob.finish().assert_code(0);
     let analysis = midcall_analyzer::analyze_file(&path).unwrap();
     // INVITE 180 200 ACK, UPDATE 200 (RFC 4916 §4.2), INVITE 200 ACK, BYE 200.
-    assert_eq!((analysis.messages, analysis.datagrams), (11, 11));
-    assert!(analysis.findings.is_empty(), "{:?}", analysis.findings);
+    assert_eq!((analysis.stats.messages, analysis.stats.calls), (11, 1));
+    assert!(analysis.calls[0].findings.is_empty(), "{:?}", analysis.calls[0].findings);
     std::fs::remove_file(path).unwrap();
 }
 

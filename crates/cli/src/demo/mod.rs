@@ -50,15 +50,17 @@ fn show(facts: &[Fact], analysis: &Analysis, path: &Path) -> io::Result<()> {
         let mark = if fact.so { "yes".green().to_string() } else { "NO ".red().bold().to_string() };
         writeln!(out, "  {mark}  {:<46} {}", fact.claim, fact.evidence.dimmed())?;
     }
-    for finding in analysis.at_least(Severity::Warning) {
-        writeln!(out, "  {}  {}", finding.to_string().red(), finding.rule.rule().title)?;
+    for (call, finding) in analysis.at_least(Severity::Warning) {
+        let who = format!("{} at {} of call {}", finding.by, finding.at, call.number);
+        writeln!(out, "  {} {}  {}", finding.code.red(), who.red(), finding.title)?;
     }
-    let findings = analysis.at_least(Severity::Warning).count();
-    let rtp = analysis.datagrams - analysis.messages;
+    let stats = &analysis.stats;
+    let findings = stats.findings.at_least(Severity::Warning);
+    let rtp = stats.media + stats.not_sip;
     writeln!(
         out,
         "\n{} messages, {findings} findings; {} calls, {rtp} media packets",
-        analysis.messages, analysis.calls
+        stats.messages, stats.calls
     )
 }
 
@@ -67,11 +69,11 @@ fn judge(facts: &[Fact], analysis: &Analysis, path: &Path) -> Result<(), Trouble
     if let Some(fact) = facts.iter().find(|fact| !fact.so) {
         return Err(Trouble::failed(format!("not so: {}", fact.claim), fact.evidence.clone(), look));
     }
-    if let Some(finding) = analysis.at_least(Severity::Warning).next() {
-        let rule = finding.rule.rule();
+    if let Some((call, finding)) = analysis.at_least(Severity::Warning).next() {
+        let place = format!("message {} of call {}", finding.at, call.number);
         return Err(Trouble::failed(
-            format!("{} broken by the {} at message {}: {}", rule.code, finding.by, finding.at, rule.title),
-            rule.means,
+            format!("{} broken by the {} at {place}: {}", finding.code, finding.by, finding.title),
+            finding.means.clone(),
             look,
         ));
     }

@@ -1,0 +1,200 @@
+//! A call as reports show it, from what the observer knows and what was kept.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, ObservedParty, Party, Repeat};
+use midcall_wire::{Message as Sip, Method, Name, Uri};
+
+use super::keep::{Kept, Stored};
+use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
+use crate::summary::Summaries;
+
+/// Everything but the details.
+pub(super) fn call(observed: &ObservedCall, kept: Kept) -> Call {
+    let (number, dropped) = (kept.number, kept.dropped + u64::from(observed.dropped()));
+    let known: HashMap<u32, &ObservedMessage> =
+        observed.messages().iter().map(|message| (message.n, message)).collect();
+    let stored = in_order(kept.messages, observed.messages(), &known);
+    let numbers: HashMap<u32, u32> = stored.iter().map(|message| message.n).zip(1..).collect();
+    let new = |n: u32| numbers.get(&n).copied().unwrap_or_default();
+    let all = |list: &[u32]| list.iter().map(|n| new(*n)).filter(|n| *n > 0).collect::<Vec<u32>>();
+    let kind = |kind: Kind| match kind {
+        Kind::Again { of, how } => Kind::Again { of: new(of), how },
+        other => other,
+    };
+    let messages: Vec<Message> = stored
+        .into_iter()
+        .zip(1..)
+        .map(|(message, n)| {
+            let known = known.get(&message.n);
+            let Stored { at, from, to, transport, place, cut, raw, .. } = message;
+            Message {
+                n,
+                at,
+                from,
+                to,
+                transport,
+                by: known.map_or(Party::Network, |known| known.by),
+                kind: known.map_or(Kind::First, |known| kind(known.kind)),
+                summary: String::new(),
+                raw,
+                place,
+                cut,
+            }
+        })
+        .collect();
+    let findings = observed.findings().iter().map(|finding| judged(finding, &new, &all)).collect();
+    let changes = observed.changes().iter().map(|change| Change {
+        messages: all(&change.messages),
+        by: change.by,
+        method: change.method,
+        what: change.what.iter().map(|what| what.as_str()).collect(),
+        outcome: change.outcome,
+        status: change.status,
+    });
+    let dialogs = observed.dialogs().iter().map(|dialog| DialogInfo {
+        caller_tag: dialog.caller_tag().to_owned(),
+        callee_tag: dialog.callee_tag().to_owned(),
+        whole: dialog.is_whole(),
+    });
+    let (mut caller, mut callee) = (person(observed.caller()), person(observed.callee()));
+    callee.address = far_end(&messages, callee.address);
+    if caller.name == callee.name {
+        let host = |person: &Person| host(&person.uri);
+        (caller.name, callee.name) = match (host(&caller), host(&callee)) {
+            (caller, callee) if caller != callee && !caller.is_empty() && !callee.is_empty() => {
+                (caller, callee)
+            }
+            _ => (Party::Caller.as_str().to_owned(), Party::Callee.as_str().to_owned()),
+        };
+    }
+    Call {
+        number,
+        call_id: observed.call_id().to_owned(),
+        caller,
+        callee,
+        messages,
+        dialogs: dialogs.collect(),
+        changes: changes.collect(),
+        findings,
+        story: Vec::new(),
+        legs: Vec::new(),
+        ended: observed.ended(),
+        dropped,
+    }
+}
+
+/// Summaries of its messages, and who its parties say they are.
+pub(super) fn detail(call: &mut Call) {
+    let mut summaries = Summaries::default();
+    for message in &mut call.messages {
+        let Ok(sip) = Sip::parse(message.raw.as_slice()) else { continue };
+        message.summary = summaries.of(&sip);
+        let named = match sip.status() {
+            None => sip.header(Name::UserAgent),
+            Some(_) => sip.header(Name::Server).or_else(|| sip.header(Name::UserAgent)),
+        };
+        let person = match message.by {
+            Party::Caller => &mut call.caller,
+            Party::Callee => &mut call.callee,
+            Party::Network => continue,
+        };
+        // A hop may write its own name.
+        let own = !matches!(message.kind, Kind::Again { how: Repeat::Hop, .. });
+        if let Some(named) = named.filter(|_| own && sip.status() != Some(100)) {
+            person.user_agent = Some(named.to_owned());
+        }
+    }
+}
+
+/// The messages in the order of the trace, but behind what caused them.
+fn in_order(
+    stored: Vec<Stored>,
+    taken: &[ObservedMessage],
+    known: &HashMap<u32, &ObservedMessage>,
+) -> Vec<Stored> {
+    if taken.is_sorted_by_key(|message| message.n) {
+        return stored;
+    }
+    // A message that waited for its cause stands where it was taken; one that waited in vain stands where it came.
+    let mut places: HashMap<u32, u32> = HashMap::with_capacity(taken.len());
+    let mut highest = 0;
+    for message in taken.iter().filter(|message| message.kind != Kind::Orphan) {
+        highest = highest.max(message.n);
+        places.insert(message.n, highest);
+    }
+    let mut stored = stored;
+    stored.sort_by_key(|message| {
+        let late = places.get(&message.n).copied();
+        let orphan = known.get(&message.n).is_some_and(|known| known.kind == Kind::Orphan);
+        (late.filter(|_| !orphan).unwrap_or(message.n), late.is_some_and(|late| late > message.n))
+    });
+    stored
+}
+
+fn judged(
+    finding: &observer::Finding,
+    new: &dyn Fn(u32) -> u32,
+    all: &dyn Fn(&[u32]) -> Vec<u32>,
+) -> Finding {
+    let rule = finding.rule.rule();
+    Finding {
+        code: rule.code,
+        severity: finding.severity,
+        certainty: finding.certainty,
+        by: finding.by,
+        at: new(finding.at),
+        because: all(&finding.because),
+        cites: rule.cites.to_vec(),
+        title: rule.title.to_owned(),
+        means: rule.means.to_owned(),
+        fix: rule.fix.to_owned(),
+        consequences: Vec::new(),
+    }
+}
+
+fn person(party: &ObservedParty) -> Person {
+    Person {
+        uri: party.uri.to_string(),
+        name: name(&party.uri),
+        tag: party.tag.to_string(),
+        address: party.address,
+        user_agent: None,
+    }
+}
+
+/// The user of a URI, its host where it has none.
+fn name(uri: &str) -> String {
+    let user = Uri::parse(uri).ok().and_then(|uri| uri.user).filter(|user| !user.is_empty());
+    let name: String = user.map_or_else(|| host(uri), str::to_owned);
+    name.chars().filter(|char| !char.is_control()).take(LONGEST_NAME).collect()
+}
+
+fn host(uri: &str) -> String {
+    match Uri::parse(uri) {
+        Ok(parsed) if !parsed.host.is_empty() => parsed.host.to_owned(),
+        _ => uri.split_once(':').map_or(uri, |(_, rest)| rest).to_owned(),
+    }
+}
+
+/// Where the INVITE came to rest: the end of the hops that a trace shows.
+fn far_end(messages: &[Message], first: SocketAddr) -> SocketAddr {
+    let hops = messages.iter().filter(|message| {
+        message.by == Party::Caller && matches!(message.kind, Kind::Again { how: Repeat::Hop, .. })
+    });
+    let mut end = first;
+    for message in hops {
+        let forwards = message.from == end || message.from.ip() == end.ip();
+        if forwards
+            && Sip::parse(message.raw.as_slice())
+                .is_ok_and(|sip| sip.status().is_none() && sip.method() == Method::Invite)
+        {
+            end = message.to;
+        }
+    }
+    end
+}
+
+/// The longest name of a party.
+const LONGEST_NAME: usize = 24;

@@ -1,0 +1,125 @@
+//! Where reports go, and in which form.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use midcall_analyzer::Stats;
+use midcall_analyzer::model::Call;
+use midcall_analyzer::report::{json, text};
+use midcall_analyzer::source::Summary;
+use midcall_proto::rules::Severity;
+
+use super::create;
+use crate::options::{AnalyzeFormat, AnalyzeOptions, LadderOf};
+use crate::trouble::Trouble;
+
+/// A report that grows call by call.
+pub(super) enum Output {
+    Text(Text),
+    Json(json::Writer<Box<dyn Write>>),
+}
+
+impl Output {
+    pub(super) fn open(options: &AnalyzeOptions) -> Result<Self, Trouble> {
+        let plain = |out: Box<dyn Write>| Box::new(anstream::AutoStream::never(out)) as Box<dyn Write>;
+        match options.format {
+            AnalyzeFormat::Text => {
+                let out = match &options.output {
+                    Some(path) => plain(create(path)?),
+                    None => Box::new(BufWriter::new(anstream::stdout())),
+                };
+                Ok(Self::Text(Text {
+                    out,
+                    width: width(options),
+                    ladder: options.ladder,
+                    waiting: Some(Vec::new()),
+                }))
+            }
+            AnalyzeFormat::Json => {
+                let out = match &options.output {
+                    Some(path) => create(path)?,
+                    None => Box::new(BufWriter::new(io::stdout())),
+                };
+                json::Writer::new(out)
+                    .map(Self::Json)
+                    .map_err(|error| super::unwritable(options.output.as_deref(), &error))
+            }
+        }
+    }
+
+    pub(super) fn call(&mut self, call: Call) -> io::Result<()> {
+        match self {
+            Self::Text(text) => text.call(call),
+            Self::Json(json) => json.call(&call),
+        }
+    }
+
+    pub(super) fn finish(self, sources: &[Summary], stats: &Stats) -> io::Result<()> {
+        match self {
+            Self::Text(text) => text.finish(sources, stats),
+            Self::Json(json) => json.finish(sources, stats)?.flush(),
+        }
+    }
+}
+
+/// Text: few calls in the order of their beginning, many as they end.
+pub(super) struct Text {
+    out: Box<dyn Write>,
+    width: usize,
+    ladder: Option<LadderOf>,
+    /// The first calls, as long as there are few.
+    waiting: Option<Vec<Call>>,
+}
+
+impl Text {
+    fn call(&mut self, call: Call) -> io::Result<()> {
+        match &mut self.waiting {
+            Some(waiting) if waiting.len() < FEW => {
+                waiting.push(call);
+                return Ok(());
+            }
+            Some(waiting) => {
+                let waiting = std::mem::take(waiting);
+                self.waiting = None;
+                for call in &waiting {
+                    self.show(call, false)?;
+                }
+            }
+            None => {}
+        }
+        self.show(&call, false)
+    }
+
+    fn show(&mut self, call: &Call, alone: bool) -> io::Result<()> {
+        let bad = call.worst() >= Severity::Warning;
+        let ladder = match self.ladder {
+            Some(LadderOf::All) => true,
+            Some(LadderOf::Bad) => bad,
+            Some(LadderOf::None) => false,
+            None => bad || alone,
+        };
+        text::call(call, text::Layout { width: self.width, ladder }, &mut self.out)?;
+        writeln!(self.out)
+    }
+
+    fn finish(mut self, _sources: &[Summary], _stats: &Stats) -> io::Result<()> {
+        let mut waiting = self.waiting.take().unwrap_or_default();
+        waiting.sort_by_key(|call| call.number);
+        let alone = waiting.len() <= ALONE;
+        for call in &waiting {
+            self.show(call, alone)?;
+        }
+        self.out.flush()
+    }
+}
+
+/// The width of the terminal.
+fn width(options: &AnalyzeOptions) -> usize {
+    let terminal =
+        (options.output.is_none() && io::stdout().is_terminal()).then(terminal_size::terminal_size);
+    terminal.flatten().map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// So many calls are put in the order of their beginning.
+const FEW: usize = 100;
+/// So many calls show their ladder without being asked.
+const ALONE: usize = 3;
