@@ -7,6 +7,8 @@ mod analysis;
 pub mod model;
 mod replay;
 pub mod report;
+#[cfg(test)]
+mod sample;
 pub mod source;
 mod story;
 mod summary;
