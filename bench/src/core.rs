@@ -71,6 +71,27 @@ impl Line {
         asked
     }
 
+    /// A whole call as it goes over the line, held and resumed that often: who sent it (0 or 1), when and what.
+    pub fn whole_call(changes: usize) -> Result<Vec<(usize, Instant, Bytes)>, String> {
+        let mut line = Self::with_calls(0)?;
+        line.record = Some(Vec::new());
+        let invite = Invite::new("sip:bob@192.0.2.2", wanted(0));
+        let call = line.sides[0].invite(line.now, invite).map_err(|refused| format!("{refused:?}"))?;
+        line.calls.push(call);
+        line.settle();
+        for _ in 0..changes {
+            line.pass(Duration::from_secs(10));
+            if !line.change() {
+                return Err("a change was refused".to_owned());
+            }
+        }
+        line.pass(Duration::from_secs(10));
+        let now = line.now;
+        line.sides[0].call(call).ok_or("the call is gone")?.hang_up(now).map_err(|why| format!("{why:?}"))?;
+        line.settle();
+        line.record.take().ok_or_else(|| "nothing was recorded".to_owned())
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now += time;
         for side in &mut self.sides {

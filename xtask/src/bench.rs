@@ -13,6 +13,17 @@ pub(crate) fn task(words: &[String]) -> Result<bool, String> {
     // Both programs: allocations are counted by one of their own, because counting would slow what is timed.
     run(&mut bench("build"), limit, |_| {})?;
     run(bench("run").args(["--bin", "midcall-bench", "--"]).args(words), limit, |_| {})?;
+    if words.is_empty() || words.iter().any(|word| word == "captures") {
+        run(&mut cargo(&["build", "--quiet", "--release", "--package", "midcall-cli"]), limit, |_| {})?;
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root().join("target"), |dir| root().join(dir));
+        let mut captures = bench("run");
+        captures
+            .args(["--bin", "captures", "--"])
+            .arg(target.join("release/midcall"))
+            .arg(target.join("captures"));
+        run(&mut captures, limit, |_| {})?;
+    }
     Ok(true)
 }
 
