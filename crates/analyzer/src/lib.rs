@@ -4,6 +4,7 @@
 //! by the rules that endpoints keep.
 
 mod analysis;
+pub mod diagnosis;
 pub mod model;
 mod replay;
 pub mod report;

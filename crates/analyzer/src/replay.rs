@@ -13,6 +13,7 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use self::keep::{Keep, Stored};
+use crate::diagnosis;
 use crate::model::Call;
 use crate::report::stats::Stats;
 use crate::source::{Item, Packet};
@@ -177,8 +178,12 @@ impl Analyzer {
     fn done(&mut self, observed: &ObservedCall) {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
         let mut call = build::call(observed, kept);
+        if self.settings.details != Details::None {
+            diagnosis::find(&mut call);
+        }
         if self.settings.details.of(call.worst()) {
             build::detail(&mut call);
+            diagnosis::tell(&mut call);
             call.story = story::tell(&call);
         }
         self.stats.count(&call);

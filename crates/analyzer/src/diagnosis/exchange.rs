@@ -1,0 +1,155 @@
+//! The offers of a call and what became of them, read off its transactions.
+
+use midcall_proto::observer::Party;
+use midcall_wire::sdp::Sdp;
+use midcall_wire::{Message, Method};
+
+use super::read::Reading;
+
+/// An offer and its answer or refusal.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Who offered.
+    pub(super) by: Party,
+    /// The message with the offer.
+    pub(super) offer: u32,
+    /// What it says.
+    pub(super) offered: Sdp,
+    /// The message with the answer, and what it says.
+    pub(super) answer: Option<(u32, Sdp)>,
+    /// The final response that refused it.
+    pub(super) refusal: Option<u32>,
+}
+
+impl Exchange {
+    /// The offer and its answer.
+    pub(super) fn done(&self) -> Option<(&Sdp, u32, &Sdp)> {
+        self.answer.as_ref().map(|(n, answer)| (&self.offered, *n, answer))
+    }
+}
+
+/// A party's last description that was agreed on before this exchange: its message and what it says.
+pub(super) fn before(exchanges: &[Exchange], index: usize, by: Party) -> Option<(u32, &Sdp)> {
+    exchanges.get(..index)?.iter().rev().find_map(|exchange| {
+        let (answer, answered) = exchange.answer.as_ref()?;
+        Some(if exchange.by == by { (exchange.offer, &exchange.offered) } else { (*answer, answered) })
+    })
+}
+
+/// The exchanges of a call in the order of their offers. Of a fork, the branch that accepted counts.
+pub(super) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
+    let mut found: Vec<Exchange> = Vec::new();
+    // Requests whose transaction may still bring an offer or an answer: their message and the exchange.
+    let mut open: Vec<Open> = Vec::new();
+    for (own, message) in reading.originals() {
+        let has_sdp = message.sdp().is_some();
+        let Ok(cseq) = message.cseq() else { continue };
+        match message.status() {
+            None if matches!(cseq.method, Method::Invite | Method::Update | Method::Prack) => {
+                let waits = cseq.method == Method::Prack
+                    && answers(&mut found, &mut open, reading, own.n, own.by, message);
+                if waits {
+                    continue;
+                }
+                let index = has_sdp.then(|| offer(&mut found, reading, own.n, own.by)).flatten();
+                if open.len() >= MOST_OPEN {
+                    open.remove(0);
+                }
+                open.push(Open {
+                    by: own.by,
+                    method: cseq.method,
+                    cseq: cseq.number,
+                    index,
+                    answered: false,
+                });
+            }
+            None if cseq.method == Method::Ack => {
+                answers(&mut found, &mut open, reading, own.n, own.by, message);
+            }
+            Some(status) if status > 100 => {
+                let Some(at) = open.iter().rposition(|one| {
+                    one.by == own.by.other() && one.method == cseq.method && one.cseq == cseq.number
+                }) else {
+                    continue;
+                };
+                let Some(one) = open.get_mut(at) else { continue };
+                let reliable = (200..300).contains(&status) || message.rseq().is_some();
+                match one.index {
+                    Some(index) if status >= 300 => {
+                        if let Some(exchange) =
+                            found.get_mut(index).filter(|exchange| exchange.answer.is_none())
+                        {
+                            exchange.refusal = Some(own.n);
+                        }
+                    }
+                    Some(index) if reliable && has_sdp && !one.answered => {
+                        one.answered = true;
+                        if let Some(exchange) = found.get_mut(index).filter(|exchange| exchange.by != own.by)
+                        {
+                            exchange.answer = reading.sdp(own.n).map(|sdp| (own.n, sdp));
+                        }
+                    }
+                    None if reliable && has_sdp => {
+                        // The offer comes back, and PRACK or ACK will answer it.
+                        one.index = offer(&mut found, reading, own.n, own.by);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        if found.len() >= MOST {
+            break;
+        }
+    }
+    found
+}
+
+/// A request that may bring an offer or an answer.
+struct Open {
+    by: Party,
+    method: Method,
+    cseq: u32,
+    index: Option<usize>,
+    answered: bool,
+}
+
+fn offer(found: &mut Vec<Exchange>, reading: &Reading<'_>, n: u32, by: Party) -> Option<usize> {
+    let offered = reading.sdp(n)?;
+    found.push(Exchange { by, offer: n, offered, answer: None, refusal: None });
+    Some(found.len() - 1)
+}
+
+/// An ACK or PRACK that answers an offer that came in a response; whether it does.
+fn answers(
+    found: &mut [Exchange],
+    open: &mut [Open],
+    reading: &Reading<'_>,
+    n: u32,
+    by: Party,
+    message: &Message<&[u8]>,
+) -> bool {
+    let Some(sdp) = message.sdp().and_then(|_| reading.sdp(n)) else { return false };
+    let invite = match message.rack() {
+        Some(rack) => rack.map_or(0, |rack| rack.cseq),
+        None => reading.cseq(n),
+    };
+    let Some(one) =
+        open.iter_mut().rfind(|one| one.by == by && one.method == Method::Invite && one.cseq == invite)
+    else {
+        return false;
+    };
+    let waiting = one.index.and_then(|index| found.get_mut(index));
+    let Some(exchange) = waiting.filter(|exchange| exchange.by == by.other() && exchange.answer.is_none())
+    else {
+        return false;
+    };
+    exchange.answer = Some((n, sdp));
+    one.answered = true;
+    true
+}
+
+/// The most exchanges that are looked at in one call.
+const MOST: usize = 500;
+/// The most requests that may be open at a time.
+const MOST_OPEN: usize = 32;

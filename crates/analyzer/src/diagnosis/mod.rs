@@ -1,0 +1,48 @@
+//! From raw findings to what a support engineer reads.
+//!
+//! A finding of the observer names a rule, a party and message numbers. Here it gets words with the values of its call; what
+//! only followed from it moves under it; and calls are looked at for what goes wrong without breaking a rule of the table.
+//!
+//! [`all`] lists the diagnoses. Those that restate rules are found under the codes of the rules (`UP-13`), the rest under
+//! codes of their own (`F-SDP9`).
+//!
+//! # What signalling cannot show
+//! - Whether media flows: that a call is silent, or that RTP follows a change, shows only where the trace has RTP
+//!   (F-OA12, F-SDP16).
+//! - Which payload numbers are really sent: that offer and answer differ (F-SDP8) is legal, and only RTP tells who minds.
+//! - Whether someone on the way corrects an address, a Contact or a route: F-SDP12 and F-DLG6 are likely, not sure.
+//! - Why someone hung up. That a BYE follows a refusal (F-GLR8) or comes after a round time (F-STM10, F-HLD8) is a hint.
+//! - What a proxy saw: at one tap a message may be there that never arrived, and one may have gone past it. What is
+//!   missing is told only where resends or an end show that it was missed (F-DLG1, F-REL1, F-DLG13).
+//! - Whether a header was lost between hops (F-STM7) and whether a leg stayed up (F-DLG17): both need both hops or both legs.
+//! - What happened before the trace begins: F-CPT1 says so, and nothing is concluded from it.
+
+mod cause;
+mod exchange;
+mod own;
+mod read;
+mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use self::table::{Diagnosis, Shown, all, by_id};
+
+use self::read::Reading;
+use crate::model::Call;
+
+/// Adds what no rule covers to the findings of a call.
+pub(crate) fn find(call: &mut Call) {
+    let found = own::find(&Reading::new(call));
+    call.findings.extend(found);
+}
+
+/// Says all findings in the words of the call, and puts consequences under their cause.
+pub(crate) fn tell(call: &mut Call) {
+    let reading = Reading::new(call);
+    let mut findings = call.findings.clone();
+    for finding in &mut findings {
+        words::tell(&reading, finding);
+    }
+    call.findings = cause::sort(&reading, findings);
+}

@@ -1,0 +1,132 @@
+//! What parties say they can do, and what they then do.
+
+use midcall_proto::observer::Party;
+use midcall_wire::{Message, Name};
+
+use super::Scene;
+use crate::diagnosis::read::shorten;
+use crate::model::Finding;
+
+pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    let mut seen = [Lists::default(), Lists::default()];
+    for (own, message) in scene.reading.originals() {
+        let (Some(side), Some(other)) = (side(own.by), side(own.by.other())) else { continue };
+        if let Some(finding) = refused_though_listed(scene, own.n, own.by, message, seen.get(side)) {
+            found.push(finding);
+        }
+        if let Some(finding) = extension_refused(scene, own.n, own.by, message, seen.get(other)) {
+            found.push(finding);
+        }
+        let Some(lists) = seen.get_mut(side) else { continue };
+        if let Some(finding) = lists.changed(scene, own.n, own.by, message) {
+            found.push(finding);
+        }
+        lists.note(own.n, message);
+    }
+}
+
+fn side(party: Party) -> Option<usize> {
+    match party {
+        Party::Caller => Some(0),
+        Party::Callee => Some(1),
+        Party::Network => None,
+    }
+}
+
+/// The last lists of a party.
+#[derive(Default)]
+struct Lists {
+    allow: Option<(u32, Vec<String>)>,
+    told: bool,
+}
+
+impl Lists {
+    fn note(&mut self, n: u32, message: &Message<&[u8]>) {
+        // The Allow of a refusal is about the refusal.
+        if message.count(Name::Allow) > 0 && !matches!(message.status(), Some(405 | 501)) {
+            self.allow = Some((n, list(message, Name::Allow)));
+        }
+    }
+
+    /// Methods that went out of Allow; those that were added are of no harm.
+    fn changed(
+        &mut self,
+        scene: &Scene<'_, '_>,
+        n: u32,
+        by: Party,
+        message: &Message<&[u8]>,
+    ) -> Option<Finding> {
+        let (before, old) = self.allow.as_ref()?;
+        let refusal = matches!(message.status(), Some(405 | 501));
+        if message.count(Name::Allow) == 0 || refusal || self.told {
+            return None;
+        }
+        let new = list(message, Name::Allow);
+        let gone: Vec<_> = old.iter().filter(|method| !new.contains(method)).map(String::as_str).collect();
+        if gone.is_empty() {
+            return None;
+        }
+        self.told = true;
+        let r = scene.reading;
+        let means = format!(
+            "{}'s {} at {} (message {n}) no longer lists {}, which {} listed.",
+            r.name(by),
+            r.label(n),
+            r.time(n),
+            gone.join(", "),
+            r.the(*before)
+        );
+        Some(scene.found("F-CAP4", by, n, &[*before], means))
+    }
+}
+
+fn list(message: &Message<&[u8]>, name: Name) -> Vec<String> {
+    message.values(name).map(str::to_ascii_uppercase).collect()
+}
+
+/// 405 or 501 to a method of the own Allow.
+fn refused_though_listed(
+    scene: &Scene<'_, '_>,
+    n: u32,
+    by: Party,
+    message: &Message<&[u8]>,
+    lists: Option<&Lists>,
+) -> Option<Finding> {
+    let status = message.status().filter(|status| matches!(status, 405 | 501))?;
+    let (allow, methods) = lists?.allow.as_ref()?;
+    let method = message.method_name();
+    if !methods.iter().any(|listed| listed.eq_ignore_ascii_case(method)) {
+        return None;
+    }
+    let r = scene.reading;
+    let request = r.request_of(n)?;
+    let means = format!(
+        "{} refused {} with {status} (message {n}), but lists {method} in the Allow of {}.",
+        r.name(by),
+        r.the(request),
+        r.the(*allow)
+    );
+    Some(scene.found("F-CAP2", by, n, &[request, *allow], means))
+}
+
+/// 420 to a request whose Require names what its receiver does not support.
+fn extension_refused(
+    scene: &Scene<'_, '_>,
+    n: u32,
+    by: Party,
+    message: &Message<&[u8]>,
+    _: Option<&Lists>,
+) -> Option<Finding> {
+    (message.status() == Some(420)).then_some(())?;
+    let r = scene.reading;
+    let request = r.request_of(n)?;
+    let required = r.header(request, Name::Require)?;
+    let unsupported = r.header(n, Name::Unsupported).unwrap_or_else(|| shorten(&required, 60));
+    let means = format!(
+        "{} demanded \"Require: {required}\" in {}, and {} refused it with 420 (message {n}): it lacks {unsupported}.",
+        r.name(by.other()),
+        r.the(request),
+        r.name(by)
+    );
+    Some(scene.found("F-CAP5", by.other(), request, &[n], means))
+}

@@ -1,0 +1,305 @@
+//! The course of a call: collisions, challenges, gaps, ends.
+
+use std::time::Duration;
+
+use midcall_proto::observer::{Kind, Party, Repeat};
+use midcall_wire::{Message, Method, Uri};
+
+use super::Scene;
+use super::description::is_private;
+use crate::diagnosis::read::seconds;
+use crate::model::Finding;
+
+pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    found.extend(glare_resolved(scene));
+    found.extend(stuck(scene));
+    found.extend(hangup_crossed(scene));
+    found.extend(unchallenged(scene));
+    found.extend(unreachable_contact(scene));
+    found.extend(gaps(scene));
+    found.extend(timed_end(scene));
+    found.extend(limits(scene));
+}
+
+fn is_change(message: &Message<&[u8]>) -> bool {
+    message.is_request()
+        && match message.method() {
+            Method::Invite => message.to().is_ok_and(|to| to.tag().is_some()),
+            Method::Update => true,
+            _ => false,
+        }
+}
+
+/// Changes of both sides: who, the request, its final response.
+fn changes(scene: &Scene<'_, '_>) -> Vec<(Party, u32, Option<u32>)> {
+    let r = scene.reading;
+    let requests = r.originals().filter(|(_, message)| is_change(message)).take(MOST_CHANGES);
+    requests.map(|(own, _)| (own.by, own.n, r.final_of(own.n))).collect()
+}
+
+/// F-GLR1: two changes of opposite sides overlapped, 491 was said, and both sides later got a 2xx or asked no more.
+fn glare_resolved(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    let changes = changes(scene);
+    let ok = |n: Option<u32>| n.is_some_and(|n| (200..300).contains(&r.status(n)));
+    let refused = |n: Option<u32>| n.is_some_and(|n| r.status(n) == 491);
+    let (first, second, end) = changes.iter().zip(changes.iter().skip(1)).find_map(|(one, two)| {
+        let overlap = one.0 == two.0.other() && one.2.is_none_or(|end| end > two.1);
+        let hit = refused(one.2) || refused(two.2);
+        (overlap && hit).then_some((one.1, two.1, one.2.max(two.2)?))
+    })?;
+    let after: Vec<_> = changes.iter().filter(|(_, request, _)| *request > end).collect();
+    let settled = after.iter().any(|change| ok(change.2)) && !after.iter().any(|change| refused(change.2));
+    if !settled {
+        return None;
+    }
+    let means = format!(
+        "{} sent {} and {} sent {}; the two met and were refused with 491, and the retries went through.",
+        r.sender(first),
+        r.the(first),
+        r.sender(second),
+        r.the(second)
+    );
+    Some(scene.found("F-GLR1", r.by(second), second, &[first], means))
+}
+
+/// F-GLR7: 491 while no change of the refusing side was open, nor within the last two seconds. Told once.
+fn stuck(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    let changes = changes(scene);
+    let (refusal, request) = changes.iter().find_map(|(by, request, end)| {
+        let refusal = end.filter(|n| r.status(*n) == 491)?;
+        let near = |n: u32| {
+            let (early, late) = (n.min(*request), n.max(*request));
+            r.between(early, late) < Duration::from_secs(2)
+        };
+        // Its own change, an INVITE that was still open, or one that a lost message may hide.
+        let excused = r.originals().filter(|(_, message)| message.is_request()).any(|(own, message)| {
+            let change = matches!(message.method(), Method::Invite | Method::Update | Method::Prack);
+            let open = r.final_of(own.n).is_none_or(|end| end > *request);
+            change && own.n < refusal && own.n != *request && (open || near(own.n)) && (own.by != *by || open)
+                || own.n < *request && message.method() == Method::Invite && near(own.n)
+        });
+        let acknowledged =
+            r.last_before(*request, |own, message| message.method() == Method::Ack && near(own.n));
+        (!excused && acknowledged.is_none()).then_some((refusal, *request))
+    })?;
+    let means = format!(
+        "{} refused {} with 491 (message {refusal}), although no change of its own was open.",
+        r.sender(refusal),
+        r.the(request)
+    );
+    Some(scene.found("F-GLR7", r.by(refusal), refusal, &[request], means))
+}
+
+/// F-GLR10.
+fn hangup_crossed(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    let (bye, by) = first_bye(scene)?;
+    let (_, request, refusal) = changes(scene).into_iter().find(|(own, request, end)| {
+        let gone = end.is_some_and(|n| matches!(r.status(n), 481 | 487) && n > bye);
+        *own == by.other()
+            && gone
+            && r.between((*request).min(bye), (*request).max(bye)) < Duration::from_secs(2)
+    })?;
+    let refusal = refusal?;
+    let means = format!(
+        "{} hung up in {} while {} was on its way, so that ended with {} (message {refusal}).",
+        r.name(by),
+        r.the(bye),
+        r.the(request),
+        r.status(refusal)
+    );
+    Some(scene.found("F-GLR10", by, bye, &[request, refusal], means))
+}
+
+/// F-DLG14: challenged within the call and not tried again.
+fn unchallenged(scene: &Scene<'_, '_>) -> Vec<Finding> {
+    let r = scene.reading;
+    let last = r.call.messages.last().map_or(0, |message| message.n);
+    let mut found = Vec::new();
+    for (own, message) in r.originals().filter(|(_, message)| matches!(message.status(), Some(401 | 407))) {
+        let Some(request) = r.request_of(own.n) else { continue };
+        let in_call = r.get(request).is_some_and(|message| message.to().is_ok_and(|to| to.tag().is_some()));
+        let method = message.method();
+        if !in_call || !matches!(method, Method::Invite | Method::Update | Method::Bye | Method::Refer) {
+            continue;
+        }
+        let by = r.by(request);
+        let again = r.next_after(own.n, |other, message| {
+            other.by == by && message.is_request() && message.method() == method
+        });
+        // Nothing is missing while there may still be time for it.
+        let over = r.call.ended.is_some() || r.between(own.n, last) > Duration::from_secs(10);
+        if again.is_some() || !over {
+            continue;
+        }
+        let means = format!(
+            "{} was asked for credentials for {} with {} (message {}) and did not try again.",
+            r.name(by),
+            r.the(request),
+            r.status(own.n),
+            own.n
+        );
+        found.push(scene.found("F-DLG14", by, own.n, &[request], means));
+    }
+    found
+}
+
+/// F-DLG6: a private Contact behind a public address, and nothing that was sent there got an answer.
+fn unreachable_contact(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    r.originals().find_map(|(own, message)| {
+        let contact = message.contact()?.ok()?;
+        let host: std::net::IpAddr = Uri::parse(contact.uri).ok()?.host.parse().ok()?;
+        let hidden = is_private(host) && !is_private(own.from.ip()) && !own.from.ip().is_unspecified();
+        if !hidden || own.by == Party::Network {
+            return None;
+        }
+        let target = contact.uri.to_owned();
+        let lost = r.next_after(own.n, |later, message| {
+            later.by == own.by.other()
+                && message.request_uri() == Some(&target)
+                && message.method() != Method::Ack
+                && r.final_of(later.n).is_none()
+                && r.call.messages.iter().any(|copy| {
+                    matches!(copy.kind, Kind::Again { of, how: Repeat::Resent } if of == later.n)
+                })
+        })?;
+        let means = format!(
+            "{}'s Contact in {} is {target}, but its messages come from {}; {} was sent there again and again without any answer.",
+            r.name(own.by),
+            r.the(own.n),
+            own.from.ip(),
+            r.the(lost)
+        );
+        Some(scene.found("F-DLG6", own.by, own.n, &[lost], means))
+    })
+}
+
+/// F-DLG12: once for each side.
+fn gaps(scene: &Scene<'_, '_>) -> Vec<Finding> {
+    let r = scene.reading;
+    let mut last: [Option<(u32, u32)>; 2] = [None, None];
+    let mut found: Vec<Finding> = Vec::new();
+    for (own, message) in r.originals().filter(|(_, message)| message.is_request()) {
+        if matches!(message.method(), Method::Ack | Method::Cancel) || own.by == Party::Network {
+            continue;
+        }
+        let Ok(cseq) = message.cseq() else { continue };
+        let slot = usize::from(own.by == Party::Callee);
+        let Some(last) = last.get_mut(slot) else { continue };
+        if let Some((number, n)) = *last
+            && cseq.number > number.saturating_add(1)
+            && !found.iter().any(|finding| finding.by == own.by)
+        {
+            let means = format!(
+                "{}'s requests go from CSeq {number} (message {n}) to {} in {}; what lies between is not in the trace.",
+                r.name(own.by),
+                cseq.number,
+                r.the(own.n)
+            );
+            found.push(scene.found("F-DLG12", own.by, own.n, &[n], means));
+        }
+        if last.is_none_or(|(number, _)| cseq.number > number) {
+            *last = Some((cseq.number, own.n));
+        }
+    }
+    found
+}
+
+/// F-STM10: the end came a round time after the answer, or when the session interval ran out.
+fn timed_end(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    let (bye, by) = first_bye(scene)?;
+    let explained = r
+        .call
+        .findings
+        .iter()
+        .any(|finding| finding.code.starts_with("ST-1") || finding.code.starts_with("TX-"));
+    if explained {
+        return None;
+    }
+    let answered = r.originals().find(|(_, message)| {
+        message.status().is_some_and(|status| (200..300).contains(&status))
+            && message.method() == Method::Invite
+    })?;
+    let spent = r.between(answered.0.n, bye);
+    let near = |seconds: u64| spent.abs_diff(Duration::from_secs(seconds)) < Duration::from_millis(700);
+    let interval = r.messages().filter(|(own, _)| own.n < bye).find_map(|(own, message)| {
+        let expires = message.session_expires()?.ok()?;
+        Some((own.n, u64::from(expires.seconds)))
+    });
+    let (what, because) = match interval {
+        Some((n, interval)) if near(interval) => {
+            (format!("the session interval of {} s", interval), vec![answered.0.n, n])
+        }
+        Some((n, interval)) if near(interval / 2) => {
+            (format!("half the session interval of {} s", interval), vec![answered.0.n, n])
+        }
+        _ if near(32) => ("64*T1, after which a missing ACK ends a call".to_owned(), vec![answered.0.n]),
+        _ => {
+            let minutes = [15, 30, 60, 120].into_iter().find(|minutes| near(minutes * 60))?;
+            (format!("a timer of {minutes} minutes"), vec![answered.0.n])
+        }
+    };
+    let means = format!(
+        "{} hung up {} after the answer (message {bye}), which is {what}.",
+        r.name(by),
+        seconds(spent)
+    );
+    Some(scene.found("F-STM10", by, bye, &because, means))
+}
+
+/// F-CPT1.
+fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
+    let r = scene.reading;
+    let call = r.call;
+    let first = call.messages.first()?;
+    let mut limits = Vec::new();
+    let begins = r.get(first.n).is_some_and(|message| {
+        message.is_request()
+            && message.method() == Method::Invite
+            && message.to().is_ok_and(|to| to.tag().is_none())
+    });
+    if !begins {
+        limits.push("it begins in the middle of the call".to_owned());
+    }
+    let cut = call.messages.iter().filter(|message| message.cut).count();
+    if cut > 0 {
+        limits.push(format!("{cut} of its messages are cut off"));
+    }
+    let orphans: Vec<_> = call
+        .messages
+        .iter()
+        .filter(|message| message.kind == Kind::Orphan)
+        .map(|message| message.n)
+        .collect();
+    if begins && !orphans.is_empty() {
+        limits.push(format!(
+            "requests are missing ({} answer what is not there)",
+            r.list(orphans.get(..orphans.len().min(5)).unwrap_or(&orphans))
+        ));
+    }
+    let sides = |party| call.messages.iter().any(|message| message.by == party);
+    if call.messages.len() > 3 && sides(Party::Caller) != sides(Party::Callee) {
+        limits.push("only one direction is there".to_owned());
+    }
+    if call.dropped > 0 {
+        limits.push(format!("{} of its messages were too many to be kept", call.dropped));
+    }
+    if limits.is_empty() {
+        return None;
+    }
+    let means = format!("The trace does not show all of this call: {}.", limits.join("; "));
+    Some(scene.found("F-CPT1", Party::Network, first.n, &[], means))
+}
+
+fn first_bye(scene: &Scene<'_, '_>) -> Option<(u32, Party)> {
+    let mut originals = scene.reading.originals();
+    let bye = originals.find(|(_, message)| message.is_request() && message.method() == Method::Bye);
+    bye.map(|(own, _)| (own.n, own.by)).filter(|(_, by)| *by != Party::Network)
+}
+
+/// The most changes of a call that are compared with each other.
+const MOST_CHANGES: usize = 200;

@@ -1,0 +1,268 @@
+//! Session descriptions beyond what the rules compare.
+
+use std::net::IpAddr;
+
+use midcall_wire::Method;
+use midcall_wire::sdp::{Media, Sdp};
+
+use super::Scene;
+use crate::diagnosis::exchange::before;
+use crate::diagnosis::read::shorten;
+use crate::diagnosis::words::pairs;
+use crate::model::Finding;
+
+pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    for (index, exchange) in scene.exchanges.iter().enumerate() {
+        unexplained(scene, exchange.offer, &exchange.offered, found);
+        let Some((offered, answer, answered)) = exchange.done() else { continue };
+        unexplained(scene, answer, answered, found);
+        tones_at_no_rate(scene, answer, answered, found);
+        for (by, n, sdp) in [(exchange.by, exchange.offer, offered), (exchange.by.other(), answer, answered)]
+        {
+            if let Some((last, old)) = before(scene.exchanges, index, by) {
+                settings_lost(scene, (last, old), (n, sdp), found);
+            }
+        }
+        if let Some((_, last)) = before(scene.exchanges, index, exchange.by.other()) {
+            running_refused(scene, (exchange.offer, offered), (answer, answered), last, found);
+        }
+    }
+    no_line_end(scene, found);
+    private_address(scene, found);
+}
+
+/// F-SDP9: the rule finds it in answers.
+fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Finding>) {
+    let bare = sdp.media().filter(|media| media.is_rtp() && !media.rejected()).find_map(|media| {
+        let dynamic = |format: &&str| format.parse::<u8>().is_ok_and(|number| (96..128).contains(&number));
+        let bare = media.formats().find(|format| dynamic(format) && !media.has_rtpmap(format))?;
+        Some((media.kind(), bare))
+    });
+    let Some((kind, number)) = bare.filter(|_| !scene.has("OA-47", n)) else { return };
+    let r = scene.reading;
+    let means = format!(
+        "{}'s {} at {} (message {n}) lists payload number {number} for {kind} and has no a=rtpmap:{number} line.",
+        r.sender(n),
+        r.label(n),
+        r.time(n)
+    );
+    found.push(scene.found("F-SDP9", r.by(n), n, &[], means));
+}
+
+/// F-SDP11: tone events share the timestamps of the audio, so they need its clock rate.
+fn tones_at_no_rate(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Finding>) {
+    for media in sdp.media().filter(|media| media.kind() == "audio" && !media.rejected()) {
+        let maps: Vec<_> = media.formats().filter_map(|format| media.rtpmap(format)).collect();
+        let is_tone = |name: &str| name.eq_ignore_ascii_case("telephone-event");
+        let others: Vec<_> =
+            maps.iter().filter(|map| !is_tone(map.name) && !map.name.eq_ignore_ascii_case("CN")).collect();
+        let tones: Vec<_> = maps.iter().filter(|map| is_tone(map.name)).collect();
+        let shared = tones.iter().any(|tone| others.iter().any(|other| other.clock == tone.clock));
+        if let (Some(tone), Some(other), false) =
+            (tones.first(), others.first(), shared || scene.has("OA-57", n))
+        {
+            let r = scene.reading;
+            let means = format!(
+                "{}'s {} at {} (message {n}) answers {} at {} Hz, but telephone-event only at {} Hz.",
+                r.sender(n),
+                r.label(n),
+                r.time(n),
+                other.name,
+                other.clock,
+                tone.clock
+            );
+            found.push(scene.found("F-SDP11", r.by(n), n, &[], means));
+        }
+    }
+}
+
+/// F-SDP10: parameters on which encoder and decoder must agree.
+fn settings_lost(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp), found: &mut Vec<Finding>) {
+    for (was, is) in pairs(old.1, new.1).filter(|(was, is)| !was.rejected() && !is.rejected()) {
+        let changed = is.formats().find_map(|format| {
+            let (a, b) = (was.rtpmap(format)?, is.rtpmap(format)?);
+            let same = a.name.eq_ignore_ascii_case(b.name) && a.clock == b.clock;
+            let (before, now) = (binding(&was, format), binding(&is, format));
+            (same && before != now).then(|| (b.name.to_owned(), was.fmtp(format), is.fmtp(format)))
+        });
+        let Some((codec, before, now)) = changed else { continue };
+        let quote = |fmtp: Option<&str>| {
+            fmtp.map_or_else(|| "nothing".to_owned(), |fmtp| format!("\"{}\"", shorten(fmtp, 80)))
+        };
+        let r = scene.reading;
+        let means = format!(
+            "{}'s {} at {} (message {}) says {} for {codec}; in {} it said {}.",
+            r.sender(new.0),
+            r.label(new.0),
+            r.time(new.0),
+            new.0,
+            quote(now),
+            r.the(old.0),
+            quote(before)
+        );
+        found.push(scene.found("F-SDP10", r.by(new.0), new.0, &[old.0], means));
+        return;
+    }
+}
+
+/// The parameters of a format without which its packets cannot be read, in order.
+fn binding<'a>(media: &Media<'a>, format: &str) -> Vec<(String, &'a str)> {
+    const BINDING: [&str; 6] =
+        ["octet-align", "mode-set", "packetization-mode", "interleaving", "crc", "robust-sorting"];
+    let fmtp = media.fmtp(format).unwrap_or_default();
+    let mut list: Vec<_> = fmtp
+        .split(';')
+        .filter_map(|part| part.trim().split_once('='))
+        .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim()))
+        .filter(|(name, value)| BINDING.contains(&name.as_str()) && *value != "0")
+        .collect();
+    list.sort();
+    list
+}
+
+/// F-SDP14: audio in use, offered with a codec in use, answered with port 0 while nothing takes its place.
+fn running_refused(
+    scene: &Scene<'_, '_>,
+    offer: (u32, &Sdp),
+    answer: (u32, &Sdp),
+    last: &Sdp,
+    found: &mut Vec<Finding>,
+) {
+    let alive = answer.1.media().any(|media| !media.rejected());
+    let refused =
+        offer.1.media().zip(answer.1.media()).zip(last.media()).find(|((offered, answered), last)| {
+            let shared = || {
+                offered.formats().any(|format| {
+                    match (offered.rtpmap(format), last.formats().collect::<Vec<_>>()) {
+                        (Some(map), used) => used.iter().any(|used| {
+                            last.rtpmap(used).is_some_and(|used| {
+                                used.name.eq_ignore_ascii_case(map.name) && used.clock == map.clock
+                            })
+                        }),
+                        (None, used) => used.contains(&format),
+                    }
+                })
+            };
+            offered.kind() == "audio"
+                && !offered.rejected()
+                && answered.rejected()
+                && !last.rejected()
+                && shared()
+        });
+    if refused.is_none() || alive {
+        return;
+    }
+    let r = scene.reading;
+    let means = format!(
+        "{} offered the running audio with a codec in use in {}, and {} answered with port 0 (message {}).",
+        r.sender(offer.0),
+        r.the(offer.0),
+        r.sender(answer.0),
+        answer.0
+    );
+    found.push(scene.found("F-SDP14", r.by(answer.0), answer.0, &[offer.0], means));
+}
+
+/// F-SDP15: once for each party.
+fn no_line_end(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    let mut told = Vec::new();
+    for (own, message) in scene.reading.originals() {
+        let Some(sdp) = message.sdp().filter(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n")) else {
+            continue;
+        };
+        let whole = sdp.len() == message.body().len() && !own.cut;
+        if !whole || told.contains(&own.by) {
+            continue;
+        }
+        told.push(own.by);
+        let last = sdp.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let r = scene.reading;
+        let means = format!(
+            "The last line of the SDP in {}'s {} at {} (message {}), \"{}\", has no line end.",
+            r.sender(own.n),
+            r.label(own.n),
+            r.time(own.n),
+            own.n,
+            shorten(&String::from_utf8_lossy(last), 60)
+        );
+        found.push(scene.found("F-SDP15", own.by, own.n, &[], means));
+    }
+}
+
+/// F-SDP12: only between two parties that the trace shows at one hop, and only if no ICE is there to find another way.
+fn private_address(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    let mut told = Vec::new();
+    for (own, message) in scene.reading.originals() {
+        let setup = matches!(message.method(), Method::Invite | Method::Update | Method::Prack | Method::Ack);
+        let Some(sdp) =
+            message.sdp().filter(|_| setup && !told.contains(&own.by)).and_then(|sdp| Sdp::parse(sdp).ok())
+        else {
+            continue;
+        };
+        if is_private(own.to.ip()) || own.to.ip().is_unspecified() || has_ice(&sdp) {
+            continue;
+        }
+        let Some(address) = private_stream(&sdp) else { continue };
+        told.push(own.by);
+        let r = scene.reading;
+        let means = format!(
+            "{}'s {} at {} (message {}) was sent to the public address {} and wants media at {address}, which cannot be reached \
+             from there.",
+            r.sender(own.n),
+            r.label(own.n),
+            r.time(own.n),
+            own.n,
+            own.to.ip()
+        );
+        found.push(scene.found("F-SDP12", own.by, own.n, &[], means));
+    }
+}
+
+fn private_stream(sdp: &Sdp) -> Option<IpAddr> {
+    let stream = sdp.media().find(|media| !media.rejected())?;
+    let address: IpAddr = stream.connection()?.parse().ok()?;
+    is_private(address).then_some(address)
+}
+
+fn has_ice(sdp: &Sdp) -> bool {
+    sdp.attribute("ice-ufrag").is_some() || sdp.media().any(|media| media.has_attribute("ice-ufrag"))
+}
+
+/// Addresses that mean nothing outside their own network: RFC 1918, RFC 6598, RFC 4193, loopback and link-local.
+pub(super) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.segments();
+            v6.is_loopback() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private;
+
+    #[test]
+    fn private_addresses_are_told_from_public_ones() {
+        for private in [
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.1.1",
+            "fd00::1",
+            "::1",
+            "fe80::1",
+        ] {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for public in ["192.0.2.1", "100.128.0.1", "172.32.0.1", "8.8.8.8", "2001:db8::1"] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
+    }
+}

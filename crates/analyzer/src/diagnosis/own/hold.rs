@@ -1,0 +1,224 @@
+//! Holds: who asked for them, in which form, and how they ended.
+
+use std::time::Duration;
+
+use midcall_proto::observer::Party;
+use midcall_wire::sdp::{Direction, Media, Sdp};
+use midcall_wire::{Method, Name};
+
+use super::Scene;
+use crate::diagnosis::exchange::before;
+use crate::diagnosis::read::seconds;
+use crate::diagnosis::words::pairs;
+use crate::model::Finding;
+
+pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    // Who holds, since which message.
+    let mut holds: [Option<u32>; 2] = [None, None];
+    let mut legacy = Vec::new();
+    for (index, exchange) in scene.exchanges.iter().enumerate() {
+        let r = scene.reading;
+        let (by, peer) = (exchange.by, exchange.by.other());
+        if zero_address(&exchange.offered) && !legacy.contains(&by) {
+            legacy.push(by);
+            found.push(by_zero_address(scene, by, exchange.offer));
+        }
+        if index > 0 && holds_now(&exchange.offered) {
+            if let Some(finding) = wrong_form(scene, by, exchange.offer, &exchange.offered) {
+                found.push(finding);
+            }
+        }
+        if let Some((closed, _)) = before(scene.exchanges, index, by) {
+            if let Some(finding) = reopened(scene, index, by, closed) {
+                found.push(finding);
+            }
+        }
+        let Some((offered, answer, answered)) = exchange.done() else { continue };
+        let (own, other) = (slot(by), slot(peer));
+        let was = holds.get(own).copied().flatten();
+        let others = holds.get(other).copied().flatten();
+        if let (Some(held), true) = (was, two_way(offered)) {
+            let stays = answered_held(offered, answered);
+            if stays && others.is_none() {
+                found.push(resume_refused(scene, by, held, (exchange.offer, answer), answered));
+            }
+            if stays && let Some(since) = others {
+                let means = format!(
+                    "{} resumed in {}, and the answer (message {answer}) keeps the hold that {} had asked for in {}.",
+                    r.name(by),
+                    r.the(exchange.offer),
+                    r.name(peer),
+                    r.the(since)
+                );
+                found.push(scene.found("F-HLD4", peer, answer, &[since, exchange.offer], means));
+            }
+        }
+        if index == 0 && two_way(offered) && answered_held(offered, answered) {
+            found.push(one_way(scene, peer, exchange.offer, answer, answered));
+        }
+        if let Some(hold) = holds.get_mut(own) {
+            *hold = holds_now(offered).then_some(hold.unwrap_or(exchange.offer));
+        }
+    }
+    found.extend(ended_on_hold(scene, holds));
+}
+
+const fn slot(party: Party) -> usize {
+    match party {
+        Party::Caller => 0,
+        _ => 1,
+    }
+}
+
+fn audio(sdp: &Sdp) -> Option<Media<'_>> {
+    sdp.media().find(|media| media.kind() == "audio")
+}
+
+/// Whether its sender stops sending what the other side would hear, or only lets it listen.
+fn holds_now(sdp: &Sdp) -> bool {
+    audio(sdp).is_some_and(|media| {
+        !media.rejected()
+            && (matches!(media.direction(), Direction::SendOnly | Direction::Inactive)
+                || media.is_black_hole())
+    })
+}
+
+fn two_way(sdp: &Sdp) -> bool {
+    audio(sdp).is_some_and(|media| {
+        !media.rejected() && media.direction() == Direction::SendRecv && !media.is_black_hole()
+    })
+}
+
+/// A two-way offer that was answered with less.
+fn answered_held(offered: &Sdp, answered: &Sdp) -> bool {
+    pairs(offered, answered).any(|(offer, answer)| {
+        offer.kind() == "audio"
+            && !answer.rejected()
+            && offer.direction() == Direction::SendRecv
+            && answer.direction() != Direction::SendRecv
+    })
+}
+
+fn zero_address(sdp: &Sdp) -> bool {
+    audio(sdp).is_some_and(|media| {
+        !media.rejected()
+            && media.port() != 9
+            && media.connection().is_some_and(|address| matches!(address, "0.0.0.0" | "::"))
+    })
+}
+
+fn direction(sdp: &Sdp) -> String {
+    audio(sdp).map_or_else(String::new, |media| media.direction().to_string())
+}
+
+/// F-HLD5.
+fn by_zero_address(scene: &Scene<'_, '_>, by: Party, n: u32) -> Finding {
+    let r = scene.reading;
+    let means = format!("{} held the call in {} with the address 0.0.0.0.", r.name(by), r.the(n));
+    scene.found("F-HLD5", by, n, &[], means)
+}
+
+/// F-HLD7.
+fn wrong_form(scene: &Scene<'_, '_>, by: Party, n: u32, offered: &Sdp) -> Option<Finding> {
+    let r = scene.reading;
+    let named = r.last_before(n, |own, message| {
+        let hub = |name| message.header(name).is_some_and(|agent| agent.starts_with("Microsoft.PSTNHub"));
+        own.by == by.other() && (hub(Name::UserAgent) || hub(Name::Server))
+    })?;
+    let agent = r.header(named, Name::UserAgent).or_else(|| r.header(named, Name::Server))?;
+    let inactive = audio(offered).is_some_and(|media| media.direction() == Direction::Inactive);
+    if inactive && !zero_address(offered) {
+        return None;
+    }
+    let means = format!(
+        "{} held the call in {} with a={}, and {} says it is {agent}, which is documented to take a=inactive only.",
+        r.name(by),
+        r.the(n),
+        direction(offered),
+        r.name(by.other())
+    );
+    Some(scene.found("F-HLD7", by, n, &[], means))
+}
+
+/// F-HLD6: audio of the same side went to port 0 as its only stream and is back in its place.
+fn reopened(scene: &Scene<'_, '_>, index: usize, by: Party, closed: u32) -> Option<Finding> {
+    let r = scene.reading;
+    let exchange = scene.exchanges.get(index)?;
+    let (_, old) = before(scene.exchanges, index, by)?;
+    let gone = scene.exchanges.iter().find(|exchange| exchange.offer == closed && exchange.by == by)?;
+    let only = old.media().all(|media| media.rejected());
+    let back = pairs(old, &exchange.offered)
+        .any(|(was, is)| was.kind() == "audio" && is.kind() == "audio" && was.rejected() && !is.rejected());
+    if !only || !back {
+        return None;
+    }
+    let means = format!(
+        "{} closed its audio with port 0 in {} and opened it again in {}.",
+        r.name(by),
+        r.the(gone.offer),
+        r.the(exchange.offer)
+    );
+    Some(scene.found("F-HLD6", by, gone.offer, &[exchange.offer], means))
+}
+
+/// F-HLD3.
+fn resume_refused(
+    scene: &Scene<'_, '_>,
+    by: Party,
+    held: u32,
+    (offer, answer): (u32, u32),
+    answered: &Sdp,
+) -> Finding {
+    let r = scene.reading;
+    let means = format!(
+        "{} had held the call in {} and resumed it in {} (sendrecv), and {} answered {} (message {answer}) although it never \
+         asked for a hold itself: the call stays mute.",
+        r.name(by),
+        r.the(held),
+        r.the(offer),
+        r.name(by.other()),
+        direction(answered)
+    );
+    scene.found("F-HLD3", by.other(), answer, &[held, offer], means)
+}
+
+/// F-MED1.
+fn one_way(scene: &Scene<'_, '_>, by: Party, offer: u32, answer: u32, answered: &Sdp) -> Finding {
+    let r = scene.reading;
+    let means = format!(
+        "{} offered audio both ways in {}, and {} answered {} (message {answer}): one side will hear nothing.",
+        r.sender(offer),
+        r.the(offer),
+        r.name(by),
+        direction(answered)
+    );
+    scene.found("F-MED1", by, answer, &[offer], means)
+}
+
+/// F-HLD8: the held side hangs up a round time after the hold began.
+fn ended_on_hold(scene: &Scene<'_, '_>, holds: [Option<u32>; 2]) -> Option<Finding> {
+    let r = scene.reading;
+    let (bye, by) = r
+        .originals()
+        .find(|(_, message)| message.is_request() && message.method() == Method::Bye)
+        .map(|(own, _)| (own.n, own.by))?;
+    let held = holds.get(slot(by.other())).copied().flatten()?;
+    let spent = r.between(held, bye);
+    let round = ROUND
+        .iter()
+        .any(|seconds| spent.abs_diff(Duration::from_secs(*seconds)) < Duration::from_millis(700));
+    if !round {
+        return None;
+    }
+    let means = format!(
+        "{} held the call in {}, and {} hung up {} later (message {bye}).",
+        r.name(by.other()),
+        r.the(held),
+        r.name(by),
+        seconds(spent)
+    );
+    Some(scene.found("F-HLD8", by, bye, &[held], means))
+}
+
+/// Usual times after which missing media ends a call.
+const ROUND: [u64; 7] = [30, 60, 90, 120, 180, 300, 600];

@@ -1,0 +1,65 @@
+//! The checks for what no rule covers: diagnoses with a code of their own.
+//!
+//! Each looks at a whole call and says what it saw. A doubt makes it say nothing: these are meant for calls as they come in
+//! from the field, and a diagnosis too many costs more than one too few.
+
+mod ability;
+mod course;
+mod description;
+mod hold;
+mod secure;
+#[cfg(test)]
+mod tests;
+
+use midcall_proto::observer::{Certainty, Party};
+use midcall_proto::rules::Severity;
+
+use super::exchange::{self, Exchange};
+use super::read::Reading;
+use super::table;
+use super::words::advise;
+use crate::model::Finding;
+
+/// Everything that the checks find in a call.
+pub(super) fn find(reading: &Reading<'_>) -> Vec<Finding> {
+    let exchanges = exchange::read(reading);
+    let mut found = Vec::new();
+    for look in LOOKS {
+        look(&Scene { reading, exchanges: &exchanges }, &mut found);
+    }
+    found
+}
+
+const LOOKS: &[fn(&Scene<'_, '_>, &mut Vec<Finding>)] =
+    &[ability::look, description::look, hold::look, secure::look, course::look];
+
+/// A call with its offers and answers.
+struct Scene<'r, 'c> {
+    reading: &'r Reading<'c>,
+    exchanges: &'r [Exchange],
+}
+
+impl Scene<'_, '_> {
+    /// A finding with the row of the table, and its meaning in this call.
+    fn found(&self, id: &'static str, by: Party, at: u32, because: &[u32], means: String) -> Finding {
+        let row = table::by_id(id);
+        Finding {
+            code: id,
+            severity: row.map_or(Severity::Info, |row| row.severity),
+            certainty: Certainty::Certain,
+            by,
+            at,
+            because: because.to_vec(),
+            cites: row.map_or_else(Vec::new, |row| row.cites.to_vec()),
+            title: row.map_or_else(String::new, |row| row.title.to_owned()),
+            means,
+            fix: row.map_or_else(String::new, |row| advise(self.reading, by, row.fix)),
+            consequences: Vec::new(),
+        }
+    }
+
+    /// Whether the call has a finding of this code at this message already.
+    fn has(&self, code: &str, at: u32) -> bool {
+        self.reading.call.findings.iter().any(|finding| finding.code == code && finding.at == at)
+    }
+}

@@ -1,0 +1,311 @@
+//! A call as a reader sees it: its messages taken apart once, and the words for them.
+
+use std::fmt::Write as _;
+
+use midcall_proto::observer::{Kind, Party};
+use midcall_wire::sdp::{Media, Sdp};
+use midcall_wire::{Message, Method, Name};
+
+use crate::model::{self, Call};
+
+/// The messages of a call, taken apart, with the words that findings use for them.
+pub(super) struct Reading<'c> {
+    pub(super) call: &'c Call,
+    parsed: Vec<Option<Message<&'c [u8]>>>,
+}
+
+impl<'c> Reading<'c> {
+    pub(super) fn new(call: &'c Call) -> Self {
+        let parsed = call.messages.iter().map(|message| read(&message.raw)).collect();
+        Self { call, parsed }
+    }
+
+    /// The messages in order, each with what it says; those that say nothing readable are left out.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
+        self.call.messages.iter().zip(&self.parsed).filter_map(|(own, parsed)| Some((own, parsed.as_ref()?)))
+    }
+
+    /// The same without copies.
+    pub(super) fn originals(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
+        self.messages().filter(|(own, _)| !matches!(own.kind, Kind::Again { .. }))
+    }
+
+    /// A message taken apart.
+    pub(super) fn get(&self, n: u32) -> Option<&Message<&'c [u8]>> {
+        self.parsed.get(usize::try_from(n).ok()?.checked_sub(1)?)?.as_ref()
+    }
+
+    /// The session description of a message.
+    pub(super) fn sdp(&self, n: u32) -> Option<Sdp> {
+        Sdp::parse(self.get(n)?.sdp()?).ok()
+    }
+
+    /// Who sent a message.
+    pub(super) fn by(&self, n: u32) -> Party {
+        self.call.message(n).map_or(Party::Network, |message| message.by)
+    }
+
+    /// The name of a party.
+    pub(super) fn name(&self, party: Party) -> String {
+        self.call.person(party).map_or_else(|| "the network".to_owned(), |person| person.name.clone())
+    }
+
+    /// The name of who sent a message.
+    pub(super) fn sender(&self, n: u32) -> String {
+        match self.call.person(self.by(n)) {
+            Some(person) => person.name.clone(),
+            None => self.call.message(n).map_or_else(String::new, |message| message.from.to_string()),
+        }
+    }
+
+    /// A party with the product that it says it is: "bob (FooPhone 1.2)".
+    pub(super) fn product(&self, party: Party) -> String {
+        match self.call.person(party).and_then(|person| person.user_agent.as_deref()) {
+            Some(agent) => format!("{} ({})", self.name(party), shorten(agent, 60)),
+            None => self.name(party),
+        }
+    }
+
+    /// When a message passed: "12.3 s" after the first of the call.
+    pub(super) fn time(&self, n: u32) -> String {
+        let began = self.call.began();
+        self.call.message(n).map_or_else(String::new, |message| seconds(message.at.since(began)))
+    }
+
+    /// How long after one message another passed.
+    pub(super) fn between(&self, first: u32, second: u32) -> std::time::Duration {
+        match (self.call.message(first), self.call.message(second)) {
+            (Some(first), Some(second)) => second.at.since(first.at),
+            _ => std::time::Duration::ZERO,
+        }
+    }
+
+    /// What a message is, in the fewest words: "re-INVITE", "200 to UPDATE".
+    pub(super) fn label(&self, n: u32) -> String {
+        let Some(message) = self.get(n) else { return "message".to_owned() };
+        match message.status() {
+            Some(status) => format!("{status} to {}", self.request_label(message)),
+            None => self.request_label(message),
+        }
+    }
+
+    fn request_label(&self, message: &Message<&'c [u8]>) -> String {
+        match message.method() {
+            Method::Invite if self.is_reinvite(message) => "re-INVITE".to_owned(),
+            _ => message.method_name().to_owned(),
+        }
+    }
+
+    /// Whether this INVITE, or the INVITE of this response, came within a dialog.
+    fn is_reinvite(&self, message: &Message<&'c [u8]>) -> bool {
+        let tagged = |message: &Message<&[u8]>| message.to().is_ok_and(|to| to.tag().is_some());
+        if message.is_request() {
+            return tagged(message);
+        }
+        let branch = message.top_via().ok().and_then(|via| via.branch().map(str::to_owned));
+        self.messages().find_map(|(_, other)| {
+            let same = other.is_request()
+                && other.method() == Method::Invite
+                && other.top_via().is_ok_and(|via| via.branch() == branch.as_deref());
+            same.then(|| tagged(other))
+        }) == Some(true)
+    }
+
+    /// A message as a sentence names it: "the re-INVITE at 12.3 s (message 14)".
+    pub(super) fn the(&self, n: u32) -> String {
+        format!("the {} at {} (message {n})", self.label(n), self.time(n))
+    }
+
+    /// The same with "a" for the first mention: "a re-INVITE at 12.3 s (message 14)".
+    pub(super) fn a(&self, n: u32) -> String {
+        let label = self.label(n);
+        let article = if label.starts_with(['A', 'E', 'I', 'O', '8']) { "an" } else { "a" };
+        format!("{article} {label} at {} (message {n})", self.time(n))
+    }
+
+    /// A header of a message as it stands there; every line of it, with commas between.
+    pub(super) fn header(&self, n: u32, name: Name) -> Option<String> {
+        let message = self.get(n)?;
+        let mut lines = message.headers().filter(|header| header.name == name).peekable();
+        lines.peek()?;
+        let text =
+            lines.map(|line| String::from_utf8_lossy(line.value).into_owned()).collect::<Vec<_>>().join(", ");
+        Some(shorten(&text, 160))
+    }
+
+    /// A header with its name, for quotes: "Allow: INVITE, ACK", or "no Allow".
+    pub(super) fn quote(&self, n: u32, name: Name) -> String {
+        match self.header(n, name) {
+            Some(value) => format!("\"{}: {value}\"", name.as_str()),
+            None => format!("no {}", name.as_str()),
+        }
+    }
+
+    /// The URI of the Contact of a message, or of the Request-URI.
+    pub(super) fn contact(&self, n: u32) -> String {
+        let contact = self.get(n).and_then(|message| message.contact()).and_then(Result::ok);
+        contact.map_or_else(|| "none".to_owned(), |contact| shorten(contact.uri, 100))
+    }
+
+    /// The Request-URI of a request.
+    pub(super) fn uri(&self, n: u32) -> String {
+        self.get(n)
+            .and_then(|message| message.request_uri())
+            .map_or_else(String::new, |uri| shorten(uri, 100))
+    }
+
+    /// The number in the CSeq of a message.
+    pub(super) fn cseq(&self, n: u32) -> u32 {
+        self.get(n).and_then(|message| message.cseq().ok()).map_or(0, |cseq| cseq.number)
+    }
+
+    /// The status of a response.
+    pub(super) fn status(&self, n: u32) -> u16 {
+        self.get(n).and_then(Message::status).unwrap_or_default()
+    }
+
+    /// The version in the o= line of a message.
+    pub(super) fn version(&self, n: u32) -> String {
+        let sdp = self.sdp(n);
+        sdp.as_ref().and_then(Sdp::version).map_or_else(|| "none".to_owned(), |version| version.to_string())
+    }
+
+    /// The last message before this one for which something holds.
+    pub(super) fn last_before(
+        &self,
+        n: u32,
+        holds: impl Fn(&model::Message, &Message<&'c [u8]>) -> bool,
+    ) -> Option<u32> {
+        self.messages()
+            .filter(|(own, _)| own.n < n)
+            .filter(|(own, parsed)| holds(own, parsed))
+            .map(|(own, _)| own.n)
+            .last()
+    }
+
+    /// The first message behind this one for which something holds.
+    pub(super) fn next_after(
+        &self,
+        n: u32,
+        holds: impl Fn(&model::Message, &Message<&'c [u8]>) -> bool,
+    ) -> Option<u32> {
+        self.messages()
+            .filter(|(own, _)| own.n > n)
+            .find(|(own, parsed)| holds(own, parsed))
+            .map(|(own, _)| own.n)
+    }
+
+    /// The request that a response answers.
+    pub(super) fn request_of(&self, n: u32) -> Option<u32> {
+        let response = self.get(n)?;
+        let (cseq, branch) = (response.cseq().ok()?, response.top_via().ok()?.branch()?.to_owned());
+        self.last_before(n, |_, request| {
+            request.is_request()
+                && request.cseq().is_ok_and(|own| (own.number, own.method) == (cseq.number, cseq.method))
+                && request.top_via().is_ok_and(|via| via.branch() == Some(&branch))
+        })
+    }
+
+    /// The final response to a request.
+    pub(super) fn final_of(&self, n: u32) -> Option<u32> {
+        let request = self.get(n).filter(|message| message.is_request())?;
+        let (cseq, branch) = (request.cseq().ok()?, request.top_via().ok()?.branch()?.to_owned());
+        self.next_after(n, |_, response| {
+            response.status().is_some_and(|status| status >= 200)
+                && response.cseq().is_ok_and(|own| (own.number, own.method) == (cseq.number, cseq.method))
+                && response.top_via().is_ok_and(|via| via.branch() == Some(&branch))
+        })
+    }
+
+    /// The last description that the sender of a message gave before it.
+    pub(super) fn earlier_sdp(&self, n: u32) -> Option<u32> {
+        let by = self.by(n);
+        self.last_before(n, |own, parsed| own.by == by && parsed.sdp().is_some())
+    }
+
+    /// The last message of a party before this one that has this header.
+    pub(super) fn last_with(&self, n: u32, by: Party, name: Name) -> Option<u32> {
+        self.last_before(n, |own, parsed| own.by == by && parsed.count(name) > 0)
+    }
+
+    /// Several messages by number: "messages 3, 5 and 8".
+    pub(super) fn list(&self, numbers: &[u32]) -> String {
+        match numbers {
+            [] => "no message".to_owned(),
+            [one] => format!("message {one}"),
+            [first @ .., last] => {
+                let first: Vec<_> = first.iter().map(ToString::to_string).collect();
+                format!("messages {} and {last}", first.join(", "))
+            }
+        }
+    }
+}
+
+/// What can be read of a message, however broken it is.
+fn read(raw: &[u8]) -> Option<Message<&[u8]>> {
+    Message::parse(raw).ok().or_else(|| Message::salvage(raw))
+}
+
+/// A time as people read it: "0.35 s", "12.3 s", "32 s", "25 min 3 s".
+pub(super) fn seconds(span: std::time::Duration) -> String {
+    let micros = span.as_micros();
+    match micros {
+        0..10_000 => format!("{:.3} s", span.as_secs_f64()),
+        10_000..1_000_000 => format!("{:.2} s", span.as_secs_f64()),
+        1_000_000..100_000_000 => {
+            let text = format!("{:.1}", span.as_secs_f64());
+            format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
+        }
+        _ => {
+            let whole = span.as_secs();
+            let (hours, minutes, rest) = (whole / 3_600, whole / 60 % 60, whole % 60);
+            let mut text = String::new();
+            for (count, unit) in [(hours, "h"), (minutes, "min"), (rest, "s")] {
+                if count > 0 {
+                    let gap = if text.is_empty() { "" } else { " " };
+                    let _ = write!(text, "{gap}{count} {unit}");
+                }
+            }
+            text
+        }
+    }
+}
+
+/// A text cut to so many characters.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match flat.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", flat.get(..end).unwrap_or_default()),
+        None => flat,
+    }
+}
+
+/// The formats of a stream by name: "PCMA, opus, telephone-event".
+pub(super) fn codecs(media: &Media<'_>) -> String {
+    let names: Vec<_> = media
+        .formats()
+        .map(|format| match media.rtpmap(format) {
+            Some(map) => map.name.to_owned(),
+            None => format!("payload {format}"),
+        })
+        .collect();
+    if names.is_empty() { "no format".to_owned() } else { names.join(", ") }
+}
+
+/// The `m=` lines of a description by type: "audio, video".
+pub(super) fn kinds(sdp: &Sdp) -> String {
+    let kinds: Vec<_> = sdp
+        .media()
+        .map(|media| match media.rejected() {
+            true => format!("{} with port 0", media.kind()),
+            false => media.kind().to_owned(),
+        })
+        .collect();
+    if kinds.is_empty() { "no stream".to_owned() } else { kinds.join(", ") }
+}
+
+/// The first words of a sentence with a capital.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

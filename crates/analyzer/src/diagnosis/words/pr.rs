@@ -1,0 +1,82 @@
+//! Reliable provisional responses and PRACK.
+
+use midcall_wire::Name;
+
+use super::tx::{resends, times};
+use super::{Words, both, first, second};
+use crate::diagnosis::read::{Reading, seconds};
+use crate::model::Finding;
+
+pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
+    let at = f.at;
+    let (who, peer) = both(r, f);
+    Some(match f.code {
+        "PR-01" => {
+            let invite = first(f)?;
+            Words::of(format!(
+                "{who} sent {} reliably (RSeq {}), but {} has {} and {}.",
+                r.the(at),
+                r.header(at, Name::RSeq).unwrap_or_default(),
+                r.the(invite),
+                r.quote(invite, Name::Supported),
+                r.quote(invite, Name::Require)
+            ))
+        }
+        "PR-02" => Words::of(format!(
+            "{} has \"Require: 100rel\", and {who} sent {} without RSeq.",
+            cap(&r.the(first(f)?)),
+            r.the(at)
+        )),
+        "PR-03" => Words::of(format!(
+            "{who} sent {} with {} and {}.",
+            r.the(at),
+            r.quote(at, Name::Require),
+            r.quote(at, Name::RSeq)
+        )),
+        "PR-04" => match (first(f), r.header(at, Name::RSeq)) {
+            (_, None) => {
+                Words::of(format!("{who} sent {} with \"Require: 100rel\" but without RSeq.", r.the(at)))
+            }
+            (Some(last), Some(rseq)) => Words::of(format!(
+                "{who} gave {} RSeq {rseq}, after RSeq {} in {}.",
+                r.the(at),
+                r.header(last, Name::RSeq).unwrap_or_default(),
+                r.the(last)
+            )),
+            (None, Some(rseq)) => Words::of(format!("{who} began with RSeq {rseq} in {}.", r.the(at))),
+        },
+        "PR-05" | "PR-14" => {
+            let again = resends(r, at).map_or_else(String::new, |(count, last)| {
+                format!(", sent it again {} until {}", times(count), r.time(last))
+            });
+            Words::of(format!(
+                "{} sent {} reliably{again}, and no PRACK for it came by here.",
+                r.sender(at),
+                r.the(at)
+            ))
+            .title("The PRACK never came")
+        }
+        "PR-06" => Words::of(format!(
+            "{who} sent {} with {}, which names no response of {peer}.",
+            r.the(at),
+            r.quote(at, Name::RAck)
+        )),
+        "PR-07" => Words::of(format!(
+            "{who} sent {} reliably, {} after {}, whose PRACK had not come yet.",
+            r.the(at),
+            seconds(r.between(first(f)?, at)),
+            r.the(first(f)?)
+        )),
+        "PR-08" => Words::of(format!(
+            "{who} accepted the call in {} before the PRACK for {}, which has SDP.",
+            r.the(at),
+            second(f).or_else(|| first(f)).map(|n| r.the(n))?
+        )),
+        "PR-12" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Require))),
+        _ => return None,
+    })
+}
+
+fn cap(text: &str) -> String {
+    crate::diagnosis::read::capital(text)
+}

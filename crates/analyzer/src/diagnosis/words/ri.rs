@@ -1,0 +1,116 @@
+//! re-INVITEs, and the races of a call.
+
+use midcall_wire::{Message, Method, Name};
+
+use super::{Words, advise, both, first, second};
+use crate::diagnosis::read::{Reading, seconds};
+use crate::model::Finding;
+
+pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
+    let at = f.at;
+    let (who, peer) = both(r, f);
+    Some(match f.code {
+        "RI-01" => {
+            let open = first(f)?;
+            let whose = if r.by(open) == f.by { "its own" } else { "the other side's" };
+            Words::of(format!(
+                "{who} sent {} while {whose} INVITE of {} (message {open}) was still open.",
+                r.a(at),
+                r.time(open)
+            ))
+        }
+        "RI-02" => Words::of(format!(
+            "{who} sent {} before the ACK with the answer to its offer in {} had come.",
+            r.a(at),
+            second(f).or_else(|| first(f)).map(|n| r.the(n))?
+        )),
+        "RI-03" => {
+            let setup =
+                r.last_before(at, |_, message| message.is_request() && message.method() == Method::Invite);
+            Words::of(format!(
+                "{who} sent {} while the INVITE that sets up the call{} had no final response.",
+                r.a(at),
+                setup.map_or_else(String::new, |n| format!(" (message {n})"))
+            ))
+        }
+        "RI-05" => {
+            let (request, earlier) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{who} answered {} with {} (message {earlier}) and {} later with {} (message {at}).",
+                r.the(request),
+                r.status(earlier),
+                seconds(r.between(earlier, at)),
+                r.status(at)
+            ))
+        }
+        "RI-06" => {
+            let (open, request) = (first(f)?, second(f).or_else(|| r.request_of(at))?);
+            Words::of(format!(
+                "{who} answered {peer}'s second INVITE at {} (message {request}) with {} although the first, {}, had no final \
+                 response yet; 500 with Retry-After was owed.",
+                r.time(request),
+                r.status(at),
+                r.the(open)
+            ))
+            .title("Second INVITE was not refused")
+            .fix(receiver_and_sender(r, f, "Refuse a second INVITE with 500 and Retry-After until the first is answered.", "Send one INVITE at a time."))
+        }
+        "RI-07" | "RC-12" | "RC-05" => crossing(r, f)?,
+        "RI-11" => {
+            let (request, provisional) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{who} answered the offer of {} in {} and then refused the re-INVITE with {} (message {at}), when the change \
+                 was already in use: the two sides may now disagree.",
+                r.the(request),
+                r.the(provisional),
+                r.status(at)
+            ))
+        }
+        "RI-18" => Words::of(format!(
+            "{who} refused {} with {} (message {at}), although it has no SDP that could be refused.",
+            r.the(first(f)?),
+            r.status(at)
+        )),
+        "RI-21" => Words::of(format!(
+            "{who} answered {} with {} and {} (message {at}).",
+            r.the(first(f)?),
+            r.status(at),
+            r.quote(at, Name::Contact)
+        )),
+        _ => return None,
+    })
+}
+
+/// A request was accepted that crossed one of the accepting side.
+pub(super) fn crossing(r: &Reading<'_>, f: &Finding) -> Option<Words> {
+    let (who, peer) = both(r, f);
+    let request = r.request_of(f.at)?;
+    let own = f.because.iter().copied().filter(|n| *n != request).find(|n| r.by(*n) == f.by);
+    let own = own.or_else(|| first(f))?;
+    let what = match r.get(own).map(Message::is_response) {
+        Some(true) => "offer in",
+        _ if r.get(own).is_some_and(|message| message.sdp().is_none()) => "own",
+        _ => "offer in",
+    };
+    let open = match what {
+        "own" => format!("{who}'s own {} at {} (message {own}) was still open", r.label(own), r.time(own)),
+        _ => format!("{who}'s own offer in {} was still unanswered", r.the(own)),
+    };
+    Some(
+        Words::of(format!(
+            "{who} answered {peer}'s {} at {} (message {request}) with {} (message {}), although {open}: the two changes \
+             crossed, and 491 was owed.",
+            r.label(request),
+            r.time(request),
+            r.status(f.at),
+            f.at
+        ))
+        .title(&format!("Crossing {} was accepted", r.label(request)))
+        .fix(advise(r, f.by, "Refuse a change that crosses an own one with 491; both sides then try again after their random wait.")),
+    )
+}
+
+/// Advice for both: whoever answered, and whoever asked.
+pub(super) fn receiver_and_sender(r: &Reading<'_>, f: &Finding, receiver: &str, sender: &str) -> String {
+    format!("{} {}", advise(r, f.by, receiver), advise(r, f.by.other(), sender))
+}

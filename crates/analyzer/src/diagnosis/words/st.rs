@@ -1,0 +1,146 @@
+//! Session timers.
+
+use midcall_wire::Name;
+
+use super::{Words, both, first, second};
+use crate::diagnosis::read::{Reading, seconds};
+use crate::model::Finding;
+
+pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
+    let at = f.at;
+    let (who, peer) = both(r, f);
+    let expires = |n: u32| r.quote(n, Name::SessionExpires);
+    let min = |n: u32| r.quote(n, Name::MinSe);
+    Some(match f.code {
+        "ST-01" | "ST-30" => {
+            let listed = r.last_before(at, |own, message| {
+                own.by == f.by && message.has_option(Name::Supported, "timer")
+            });
+            Words::of(format!(
+                "{who} sent {} with {}, but had listed timer in {}.",
+                r.a(at),
+                r.quote(at, Name::Supported),
+                listed.map_or_else(|| "an earlier message".to_owned(), |n| r.the(n))
+            ))
+        }
+        "ST-02" => Words::of(format!(
+            "{who} sent {} with {}.",
+            r.a(at),
+            if r.header(at, Name::SessionExpires).is_some() { expires(at) } else { min(at) }
+        )),
+        "ST-03" => Words::of(format!("{who} sent {} with {} and {}.", r.a(at), expires(at), min(at))),
+        "ST-04" => Words::of(format!("{who} sent {} with {} and {}.", r.a(at), expires(at), min(at))),
+        "ST-05" => Words::of(format!(
+            "{who}'s {} at {} (message {at}) says {} and hands the refreshing to the other side again; {} had handed it over \
+             before, and {} set it last.",
+            r.label(at),
+            r.time(at),
+            expires(at),
+            first(f).map(|n| r.the(n))?,
+            second(f).or_else(|| first(f)).map(|n| r.the(n))?
+        )),
+        "ST-06" => Words::of(format!(
+            "{who} refused {} with 422 (message {at}) and {}; the request has {}.",
+            r.the(first(f).or_else(|| r.request_of(at))?),
+            min(at),
+            r.quote(first(f).or_else(|| r.request_of(at))?, Name::Supported)
+        )),
+        "ST-07" => Words::of(format!(
+            "{peer} had refused with 422 and {} (message {}), and {who} tried again in {} with {} and {}.",
+            min(first(f)?),
+            first(f)?,
+            r.the(at),
+            expires(at),
+            min(at)
+        )),
+        "ST-08" => Words::of(format!(
+            "{who} was told {} in {} and sends {} with {}.",
+            min(first(f)?),
+            r.the(first(f)?),
+            r.the(at),
+            min(at)
+        )),
+        "ST-09" => Words::of(format!(
+            "{} asked for {}, and {who} answered {} (message {at}).",
+            r.the(first(f)?),
+            expires(first(f)?),
+            expires(at)
+        )),
+        "ST-10" => Words::of(format!(
+            "{who} answered {} with {}{}.",
+            r.request_of(at).or_else(|| first(f)).map(|n| r.the(n))?,
+            expires(at),
+            match r.request_of(at).or_else(|| first(f)).and_then(|n| r.header(n, Name::SessionExpires)) {
+                Some(asked) if asked.contains("refresher") => format!("; asked was \"{asked}\""),
+                _ => ", without saying who refreshes".to_owned(),
+            }
+        )),
+        "ST-11" => Words::of(format!(
+            "{who}'s {} at {} (message {at}) makes {peer} refresh ({}) without \"Require: timer\".",
+            r.label(at),
+            r.time(at),
+            expires(at)
+        )),
+        "ST-15" | "ST-12" => {
+            let set = first(f).unwrap_or(at);
+            if set == at {
+                let interval = r
+                    .get(at)
+                    .and_then(|message| message.session_expires())
+                    .and_then(Result::ok)
+                    .map_or(0, |it| it.seconds);
+                Words::of(format!(
+                    "{} set the session to {interval} s ({}), and {who} had to refresh it; no refresh came by here before it ran out.",
+                    r.the(at),
+                    expires(at)
+                ))
+                .title("Session was never refreshed")
+            } else {
+                Words::of(format!(
+                    "{who} had to refresh the session that {} set ({}), best after half of that, and did so only {} later in {}.",
+                    r.the(set),
+                    expires(set),
+                    seconds(r.between(set, at)),
+                    r.the(at)
+                ))
+                .title("Session was refreshed late")
+            }
+        }
+        "ST-18" => Words::of(format!(
+            "A session timer runs since {} ({}), and {who}'s {} at {} (message {at}) has no Session-Expires, which switches it off.",
+            r.the(first(f)?),
+            expires(first(f)?),
+            r.label(at),
+            r.time(at)
+        )),
+        "ST-19" => Words::of(format!(
+            "A session timer runs since {} ({}), and {who}'s {} at {} (message {at}) asks for {}.",
+            r.the(first(f)?),
+            expires(first(f)?),
+            r.label(at),
+            r.time(at),
+            expires(at)
+        )),
+        "ST-21" => {
+            let last = r.earlier_sdp(at)?;
+            Words::of(format!(
+                "{who}'s {} at {} (message {at}) repeats the description of {} but raises its version from {} to {}.",
+                r.label(at),
+                r.time(at),
+                r.the(last),
+                r.version(last),
+                r.version(at)
+            ))
+        }
+        "ST-29" => Words::of(format!(
+            "{who}'s {} at {} (message {at}) makes {peer} refresh ({}), but {} has {}: nobody will refresh.",
+            r.label(at),
+            r.time(at),
+            expires(at),
+            r.the(first(f)?),
+            r.quote(first(f)?, Name::Supported)
+        ))
+        .title("Refreshing left to a side without timers"),
+        _ => return None,
+    })
+}
