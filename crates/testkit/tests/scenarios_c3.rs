@@ -149,7 +149,7 @@ fn c17_a_challenge_is_answered() {
         let call = seat.call(placed);
         seat.ua.call(call).hold();
         let invite = seat.expect("INVITE");
-        let challenge = "Digest realm=\"p\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"";
+        let challenge = "Digest realm=\"p\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
         seat.peer.reply(&invite, 407).header("Proxy-Authenticate", challenge).send();
         let again = seat.expect("INVITE");
         assert_eq!((again.cseq(), again.sdp()), (invite.cseq() + 1, invite.sdp()));

@@ -5,7 +5,7 @@ use midcall_proto::endpoint::{Invite, Prefer};
 use midcall_proto::event::{CallEvent, CallId, Ended, Side};
 use midcall_testkit::prelude::*;
 
-const CHALLENGE: &str = "Digest realm=\"gate\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"";
+const CHALLENGE: &str = "Digest realm=\"gate\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
 
 /// A call from the peer that rings at the endpoint, with its INVITE.
 #[track_caller]
@@ -504,6 +504,7 @@ fn f13_a_bye_that_cannot_be_authorised_ends_the_session() {
     for (known, tries) in [(false, 1), (true, 2)] {
         let credentials = known.then(|| Credentials::new("alice", "wrong"));
         let mut seat = Seat::with(Seed(13), |config| config.credentials = credentials).latency(ms(20));
+        seat.expect_findings(&["RC-17"]);
         let call = seat.placed_call();
         seat.ua.call(call).hang_up();
         for _ in 0..tries {

@@ -59,9 +59,15 @@ impl ObservedDialog {
         let mut claim = match due.what {
             // Without resends the acknowledgement only went another way.
             // Whoever is told of a BYE may stop resending: only resends that go on show that the ACK is missing.
+            DueKind::Ack if resent > 2 && signs::success_after_bye(self, debtor, due.since) => {
+                against(debtor, RuleId::RaceSuccessAfterBye, due.since, because)
+            }
             DueKind::Ack if resent > 2 => against(debtor, due.rule, due.since, because),
             DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),
             DueKind::Final(_) if resent > 0 => against(debtor, due.rule, due.since, because),
+            DueKind::Refresh if signs::was_unasked(self, due.since) => {
+                against(debtor, RuleId::UnaskedTimerIgnored, due.since, because)
+            }
             DueKind::Refresh => against(debtor, due.rule, due.since, because),
             DueKind::FinalNotify => against(debtor, due.rule, due.since, because),
             _ => return None,

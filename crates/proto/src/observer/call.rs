@@ -276,6 +276,9 @@ impl ObservedCall {
         let callee = Dialog::new(Way::Received, message, "", facts.from_tag);
         let mut seed = ObservedDialog::formed(facts.n, caller, callee);
         let by = Party::Caller;
+        if let Some(before) = self.attempts.last() {
+            signs::carry(&before.seed, &mut seed);
+        }
         seed.pass(Passing { by, seen, facts, message, trace: &self.trace, patience, route: None }, claims);
         if self.attempts.len() >= MOST_ATTEMPTS {
             self.attempts.remove(0);

@@ -115,7 +115,8 @@ pub(super) const fn needs_no_history(rule: RuleId, severity: Severity) -> bool {
         | RuleId::UpdateHasNoAck
         | RuleId::TwoFinals
         | RuleId::AckForFailureHasNewBranch
-        | RuleId::AckForSuccessMisbuilt => true,
+        | RuleId::AckForSuccessMisbuilt
+        | RuleId::RaceReInviteLostAck => true,
         // Graded as errors only where both messages were seen.
         RuleId::CSeqNotIncremented | RuleId::CSeqTooLow => matches!(severity, Severity::Error),
         _ => false,

@@ -399,7 +399,7 @@ pub(super) const TABLE: &[Rule] = &[
             491 or 481.",
         fix: "Treat the refusal as its own and go on.",
         reply: None,
-        loss: false,
+        loss: true,
         held: Held::Machine("endpoint"),
     },
     Rule {

@@ -274,6 +274,7 @@ fn dress<'p>(mut draft: Draft<'p>, line: &Line, ladder: &Ladder, sent: &Sent) ->
                 draft.header("Via", via.replacen(&own, address, 1))
             }
             Word::By(who) => draft.sent_from(who.address()),
+            Word::Source(address) => draft.sent_from(*address),
             _ => draft,
         };
     }

@@ -83,7 +83,7 @@
 //!
 //! When and where:
 //! - `@12.3s`: so long after the start. `+2s`: so long after the line above was sent.
-//! - `by=Z`: sent from Z's address instead.
+//! - `by=Z`: sent from Z's address instead; `by=203.0.113.9:5060` from anywhere.
 //!
 //! ## Expectations
 //! - `expect A breaks CODE at N because M ...`, then `crossed` or `capture-gap` if it is not certain, `instead STATUS`

@@ -231,7 +231,10 @@ impl Reader {
             "of" => Word::Of(self.number(&value)?),
             "tag" => Word::Tag(value),
             "call" => Word::Call(value),
-            "by" => Word::By(party(&value)?),
+            "by" => match value.parse() {
+                Ok(address) => Word::Source(address),
+                Err(_) => Word::By(party(&value)?),
+            },
             _ => return Err(format!("unknown word {key}=")),
         })
     }

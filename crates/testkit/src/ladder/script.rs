@@ -241,6 +241,7 @@ pub enum Word {
     At(Duration),
     After(Duration),
     By(Who),
+    Source(SocketAddr),
     Unseen,
 }
 

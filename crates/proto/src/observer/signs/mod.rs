@@ -18,6 +18,9 @@ mod security;
 mod timer;
 mod transaction;
 
+pub(super) use self::race::success_after_bye;
+pub(super) use self::security::carry;
+pub(super) use self::timer::was_unasked;
 pub(super) use self::transaction::unknown_rack;
 
 use super::dialog::{Claim, ObservedDialog, Passing};
@@ -28,7 +31,12 @@ use crate::time::Instant;
 
 /// What the signs of one dialog remember.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Memory {}
+pub(super) struct Memory {
+    timer: Option<Box<timer::Memory>>,
+    refer: Option<Box<refer::Memory>>,
+    race: Option<Box<race::Memory>>,
+    security: security::Memory,
+}
 
 /// A new message passes.
 pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
@@ -43,7 +51,12 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
 }
 
 /// It has passed.
-pub(super) fn note(_observed: &mut ObservedDialog, _passing: &Passing<'_>) {}
+pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
+    timer::note(observed, passing);
+    refer::note(observed, passing);
+    race::note(observed, passing);
+    security::note(observed, passing);
+}
 
 /// A message of this party was sent again.
 pub(super) fn again(
@@ -58,15 +71,16 @@ pub(super) fn again(
 
 /// Time passed.
 pub(super) fn overdue(
-    _observed: &mut ObservedDialog,
-    _now: Instant,
-    _patience: &Patience,
-    _trace: &Transactions,
-    _found: &mut Vec<Claim>,
+    observed: &mut ObservedDialog,
+    now: Instant,
+    patience: &Patience,
+    trace: &Transactions,
+    found: &mut Vec<Claim>,
 ) {
+    race::overdue(observed, now, patience, trace, found);
 }
 
 /// When [`overdue`] may have something to tell.
-pub(super) fn next(_observed: &ObservedDialog, _patience: &Patience) -> Option<Instant> {
-    None
+pub(super) fn next(observed: &ObservedDialog, _: &Patience) -> Option<Instant> {
+    race::next(observed)
 }
