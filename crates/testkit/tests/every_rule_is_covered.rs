@@ -24,7 +24,10 @@ fn no_endpoint_keeps_an_open_rule() {
             let seated = |who: Who| who != Who::NETWORK && !ladder.skipped.iter().any(|(own, _)| *own == who);
             let own = ladder.expects.iter().filter(|expect| expect.code == code);
             let kept = own.map(|expect| expect.who).find(|who| seated(*who));
-            assert!(kept.is_none(), "{code}/{name}: an endpoint keeps it, yet the table calls it open: {why}");
+            assert!(
+                kept.is_none(),
+                "{code}/{name}: an endpoint keeps it, yet the table calls it open: {why}"
+            );
         }
     }
 }

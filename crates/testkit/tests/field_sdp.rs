@@ -415,7 +415,10 @@ fn an_unauthorised_reinvite_drops_the_dialog() {
             let (mut seat, call) = up(12, placed);
             seat.ua.call(call).hold();
             let hold = seat.expect("INVITE");
-            seat.peer.reply(&hold, status).header(header, "Digest realm=\"p\", nonce=\"n\", algorithm=SHA-256").send();
+            seat.peer
+                .reply(&hold, status)
+                .header(header, "Digest realm=\"p\", nonce=\"n\", algorithm=SHA-256")
+                .send();
             seat.settle();
             assert_eq!(seat.ua.failures(call), [&Failure::Rejected { status }]);
             assert_eq!(seat.ua.media(call), AUDIO);

@@ -158,11 +158,6 @@ impl Transaction {
         self.to_tag != 0
     }
 
-    /// Where its request came from when it was first seen.
-    pub(super) const fn source(&self) -> SocketAddr {
-        self.from
-    }
-
     /// Whether the party with this tag sent its request.
     pub(super) fn sent_by(&self, tag: &str) -> bool {
         self.from_tag == hash(&[tag.as_bytes()])

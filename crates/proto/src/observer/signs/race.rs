@@ -176,7 +176,8 @@ const fn spares_the_call(method: Method, status: u16) -> bool {
 /// RFC 3311 §5.1: an UPDATE without a description is free in an early dialog.
 fn harmless_refused(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     let base = &observed.side(passing.by).base;
-    let open = base.request_of(passing.seen).filter(|open| !open.offered && base.usage == InviteState::Early)?;
+    let open =
+        base.request_of(passing.seen).filter(|open| !open.offered && base.usage == InviteState::Early)?;
     let alone = open.owed.is_empty()
         && !base
             .open

@@ -1,5 +1,6 @@
 //! Signs in session refreshes (RFC 4028).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midcall_wire::{Method, Refresher};
@@ -23,6 +24,8 @@ pub(super) struct Memory {
     refused: [Option<Refused>; 2],
     /// The last refresh that met one of the other side.
     collided: Option<(u32, Instant)>,
+    /// The first BYE of a dialog whose timer ran: itself, where it came from, and when.
+    bye: Option<(u32, SocketAddr, Instant)>,
 }
 
 /// A timer that a 2xx switched off.
@@ -64,6 +67,13 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
 /// What a 2xx or a refusal says of the timer.
 pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     let seen = passing.seen;
+    if seen.method == Method::Bye
+        && seen.is_request()
+        && observed.side(passing.by).base.timer.running.is_some()
+    {
+        let bye = (passing.facts.n, passing.facts.from, passing.facts.at);
+        memory(observed).bye.get_or_insert(bye);
+    }
     if !matches!(seen.method, Method::Invite | Method::Update) {
         return;
     }
@@ -236,10 +246,10 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
 
 /// The BYE of the other side that came from the same place as this one: somebody between them ends the call (RFC 4028 §8.3).
 fn from_the_middle(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
-    let first = observed.side(passing.by.other()).base.party.ours.bye?;
-    let one = passing.trace.numbered(first)?;
-    let together = passing.facts.at.since(one.first) < GIVEN_UP;
-    (one.source() == passing.facts.from && together).then_some(first)
+    let other = observed.side(passing.by.other()).base.party.ours.bye?;
+    let (first, source, at) = observed.memory.timer.as_deref()?.bye?;
+    let together = passing.facts.at.since(at) < GIVEN_UP;
+    (first == other && source == passing.facts.from && together).then_some(first)
 }
 
 /// How soon after a refusal the next try counts as one without pause.
