@@ -81,7 +81,7 @@ impl Call {
         };
         let with_session = session.is_some();
         if let Some(session) = session {
-            let before = self.wish.replace(Box::new(session));
+            let before = self.wish.replace(session.kept());
             if let Some(asked) = self.asked.get_mut(position).filter(|asked| !asked.forms()) {
                 asked.before = asked.before.take().or(before);
             }
@@ -219,7 +219,7 @@ impl Call {
             return Ok(());
         }
         if let Some(session) = session {
-            self.wish = Some(Box::new(session));
+            self.wish = Some(session.kept());
         }
         self.accept_at(core, now, position);
         Ok(())

@@ -165,6 +165,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The same with no room to spare, for as long as a call lasts.
+    pub(crate) fn kept(mut self) -> Box<Self> {
+        for stream in &mut self.streams {
+            stream.codecs.shrink_to_fit();
+        }
+        self.streams.shrink_to_fit();
+        Box::new(self)
+    }
+
     /// A session without streams.
     pub fn new(address: IpAddr, session_id: u64) -> Self {
         Self { address, streams: Vec::new(), user: "-".to_owned(), session_id }

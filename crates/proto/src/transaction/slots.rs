@@ -13,6 +13,8 @@ pub(crate) struct Slots<T> {
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
     len: usize,
+    /// The generation that no slot given back at the end has reached.
+    young: u32,
 }
 
 #[derive(Debug)]
@@ -23,7 +25,7 @@ struct Entry<T> {
 
 impl<T> Slots<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), len: 0 }
+        Self { entries: Vec::new(), free: Vec::new(), len: 0, young: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -32,14 +34,16 @@ impl<T> Slots<T> {
 
     pub(crate) fn insert(&mut self, value: T) -> Slot {
         self.len += 1;
-        let reused = self.free.pop();
-        if let Some((index, entry)) = reused.and_then(|i| Some((i, self.entries.get_mut(i as usize)?))) {
-            entry.value = Some(value);
-            return Slot { index, generation: entry.generation };
+        while let Some(index) = self.free.pop() {
+            // Those beyond the end were given back.
+            if let Some(entry) = self.entries.get_mut(index as usize).filter(|entry| entry.value.is_none()) {
+                entry.value = Some(value);
+                return Slot { index, generation: entry.generation };
+            }
         }
-        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { generation: 0, value: Some(value) });
-        Slot { index, generation: 0 }
+        let (index, generation) = (u32::try_from(self.entries.len()).unwrap_or(u32::MAX), self.young);
+        self.entries.push(Entry { generation, value: Some(value) });
+        Slot { index, generation }
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
@@ -61,7 +65,22 @@ impl<T> Slots<T> {
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(slot.index);
         self.len -= 1;
+        self.give_back();
         Some(value)
+    }
+
+    /// Gives memory back behind a rush: free slots at the end, and room for many more than there are.
+    fn give_back(&mut self) {
+        while let Some(last) = self.entries.pop_if(|entry| entry.value.is_none()) {
+            self.young = self.young.max(last.generation);
+        }
+        if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 4 {
+            let used = self.entries.len();
+            let keep = 2 * used.max(SMALL / 2);
+            self.free.retain(|index| (*index as usize) < used);
+            self.entries.shrink_to(keep);
+            self.free.shrink_to(keep);
+        }
     }
 
     /// Every value, in slot order.
@@ -78,6 +97,9 @@ impl<T> Slots<T> {
     }
 }
 
+/// So many slots are never given back.
+const SMALL: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +115,19 @@ mod tests {
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&'b'));
         assert_eq!((slots.len(), slots.iter().count()), (1, 1));
+    }
+
+    #[test]
+    fn a_rush_leaves_no_memory_behind_and_no_key_alive() {
+        let mut slots = Slots::new();
+        let keys: Vec<Slot> = (0..10_000).map(|n| slots.insert(n)).collect();
+        for (n, key) in keys.iter().enumerate().filter(|(n, _)| *n != 5) {
+            assert_eq!(slots.remove(*key), Some(n));
+        }
+        assert_eq!((slots.len(), slots.get(keys[5])), (1, Some(&5)));
+        assert!(slots.entries.capacity() <= 2 * SMALL && slots.free.capacity() <= 2 * SMALL);
+        let again: Vec<Slot> = (0..10_000).map(|n| slots.insert(n)).collect();
+        assert!(keys.iter().zip(0..).filter(|(_, n)| *n != 5).all(|(key, _)| slots.get(*key).is_none()));
+        assert!(again.iter().zip(0..).all(|(key, n)| slots.get(*key) == Some(&n)));
     }
 }
