@@ -1,6 +1,6 @@
 //! One cause, one finding: what several rules say of one mistake, what recurs, and what only followed.
 
-use midcall_proto::observer::{Kind, Repeat};
+use midcall_proto::observer::{Kind, Party, Repeat};
 use midcall_wire::{Message, Method};
 
 use super::read::{Reading, seconds};
@@ -148,7 +148,11 @@ fn firm(cause: &Finding, effect: &Finding) -> bool {
 fn under(cause: &mut Finding, effect: Finding) {
     cause.severity = cause.severity.max(effect.severity);
     if cause.code != effect.code {
-        cause.consequences.push(Consequence { at: effect.at, what: effect.title, code: Some(effect.code) });
+        let what = match cause.at == effect.at && cause.by == effect.by {
+            true => format!("the same by another rule: {}", effect.title),
+            false => effect.title,
+        };
+        cause.consequences.push(Consequence { at: effect.at, what, code: Some(effect.code) });
     }
     cause.consequences.extend(effect.consequences);
 }
@@ -219,7 +223,8 @@ fn aftermath(reading: &Reading<'_>, finding: &mut Finding) {
         finding.consequences.push(Consequence { at: first, what, code: None });
     }
     if ACK_MISSED.contains(&finding.code) || TIMER_RAN_OUT.contains(&finding.code) {
-        if let Some(bye) = bye_after(reading, at) {
+        let other = |bye: &u32| reading.by(*bye) == finding.by.other() || finding.by == Party::Network;
+        if let Some(bye) = bye_after(reading, at).filter(other) {
             let what = format!("{} hung up after {}", reading.sender(bye), seconds(reading.between(at, bye)));
             if !finding.consequences.iter().any(|known| known.at == bye) && !finding.because.contains(&bye) {
                 finding.consequences.push(Consequence { at: bye, what, code: None });

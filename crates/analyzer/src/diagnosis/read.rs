@@ -119,7 +119,7 @@ impl<'c> Reading<'c> {
     /// The same with "a" for the first mention: "a re-INVITE at 12.3 s (message 14)".
     pub(super) fn a(&self, n: u32) -> String {
         let label = self.label(n);
-        let article = if label.starts_with(['A', 'E', 'I', 'O', '8']) { "an" } else { "a" };
+        let article = if label.starts_with(['A', 'E', 'I', 'O', 'U', '8']) { "an" } else { "a" };
         format!("{article} {label} at {} (message {n})", self.time(n))
     }
 
@@ -250,7 +250,8 @@ fn read(raw: &[u8]) -> Option<Message<&[u8]>> {
 pub(super) fn seconds(span: std::time::Duration) -> String {
     let micros = span.as_micros();
     match micros {
-        0..10_000 => format!("{:.3} s", span.as_secs_f64()),
+        0 => "0 s".to_owned(),
+        1..10_000 => format!("{:.3} s", span.as_secs_f64()),
         10_000..1_000_000 => format!("{:.2} s", span.as_secs_f64()),
         1_000_000..100_000_000 => {
             let text = format!("{:.1}", span.as_secs_f64());
@@ -282,8 +283,23 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
 
 /// The formats of a stream by name: "PCMA, opus, telephone-event".
 pub(super) fn codecs(media: &Media<'_>) -> String {
+    listed(media, |_| true)
+}
+
+/// The same without those that carry no voice.
+pub(super) fn voices(media: &Media<'_>) -> String {
+    listed(media, |format| media.rtpmap(format).is_none_or(|map| !carries_no_voice(map.name)))
+}
+
+/// Whether an encoding is only for tones or comfort noise.
+pub(super) fn carries_no_voice(name: &str) -> bool {
+    ["telephone-event", "CN"].iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+fn listed(media: &Media<'_>, shown: impl Fn(&str) -> bool) -> String {
     let names: Vec<_> = media
         .formats()
+        .filter(|format| shown(format))
         .map(|format| match media.rtpmap(format) {
             Some(map) => map.name.to_owned(),
             None => format!("payload {format}"),

@@ -10,11 +10,11 @@ use crate::model::Finding;
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     let mut seen = [Lists::default(), Lists::default()];
     for (own, message) in scene.reading.originals() {
-        let (Some(side), Some(other)) = (side(own.by), side(own.by.other())) else { continue };
+        let Some(side) = side(own.by) else { continue };
         if let Some(finding) = refused_though_listed(scene, own.n, own.by, message, seen.get(side)) {
             found.push(finding);
         }
-        if let Some(finding) = extension_refused(scene, own.n, own.by, message, seen.get(other)) {
+        if let Some(finding) = extension_refused(scene, own.n, own.by, message) {
             found.push(finding);
         }
         let Some(lists) = seen.get_mut(side) else { continue };
@@ -110,14 +110,10 @@ fn refused_though_listed(
 }
 
 /// 420 to a request whose Require names what its receiver does not support.
-fn extension_refused(
-    scene: &Scene<'_, '_>,
-    n: u32,
-    by: Party,
-    message: &Message<&[u8]>,
-    _: Option<&Lists>,
-) -> Option<Finding> {
-    (message.status() == Some(420)).then_some(())?;
+fn extension_refused(scene: &Scene<'_, '_>, n: u32, by: Party, message: &Message<&[u8]>) -> Option<Finding> {
+    if message.status() != Some(420) || scene.has("ER-04", n) {
+        return None;
+    }
     let r = scene.reading;
     let request = r.request_of(n)?;
     let required = r.header(request, Name::Require)?;

@@ -129,9 +129,10 @@ fn unchallenged(scene: &Scene<'_, '_>) -> Vec<Finding> {
         let again = r.next_after(own.n, |other, message| {
             other.by == by && message.is_request() && message.method() == method
         });
-        // Nothing is missing while there may still be time for it.
-        let over = r.call.ended.is_some() || r.between(own.n, last) > Duration::from_secs(10);
-        if again.is_some() || !over {
+        // Nothing is missing while there may still be time for it, or once the call was ended anyway.
+        let bye = r.next_after(own.n, |_, message| message.is_request() && message.method() == Method::Bye);
+        let patient = r.between(own.n, bye.unwrap_or(last)) > Duration::from_secs(5);
+        if again.is_some() || !patient || scene.has("RC-17", request) {
             continue;
         }
         let means = format!(
@@ -276,10 +277,9 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
         .map(|message| message.n)
         .collect();
     if begins && !orphans.is_empty() {
-        limits.push(format!(
-            "requests are missing ({} answer what is not there)",
-            r.list(orphans.get(..orphans.len().min(5)).unwrap_or(&orphans))
-        ));
+        let shown = orphans.get(..orphans.len().min(5)).unwrap_or(&orphans);
+        let answer = if shown.len() == 1 { "answers a request" } else { "answer requests" };
+        limits.push(format!("{} {answer} that it lacks", r.list(shown)));
     }
     let sides = |party| call.messages.iter().any(|message| message.by == party);
     if call.messages.len() > 3 && sides(Party::Caller) != sides(Party::Callee) {

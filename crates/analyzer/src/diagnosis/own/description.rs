@@ -7,7 +7,7 @@ use midcall_wire::sdp::{Media, Sdp};
 
 use super::Scene;
 use crate::diagnosis::exchange::before;
-use crate::diagnosis::read::shorten;
+use crate::diagnosis::read::{carries_no_voice, shorten};
 use crate::diagnosis::words::pairs;
 use crate::model::Finding;
 
@@ -134,6 +134,7 @@ fn running_refused(
             let shared = || {
                 offered.formats().any(|format| {
                     match (offered.rtpmap(format), last.formats().collect::<Vec<_>>()) {
+                        (Some(map), _) if carries_no_voice(map.name) => false,
                         (Some(map), used) => used.iter().any(|used| {
                             last.rtpmap(used).is_some_and(|used| {
                                 used.name.eq_ignore_ascii_case(map.name) && used.clock == map.clock

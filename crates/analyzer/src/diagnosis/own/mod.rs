@@ -53,7 +53,11 @@ impl Scene<'_, '_> {
             cites: row.map_or_else(Vec::new, |row| row.cites.to_vec()),
             title: row.map_or_else(String::new, |row| row.title.to_owned()),
             means,
-            fix: row.map_or_else(String::new, |row| advise(self.reading, by, row.fix)),
+            fix: row.map_or_else(String::new, |row| match row.severity {
+                // A fact worth a line blames nobody.
+                Severity::Info => row.fix.to_owned(),
+                _ => advise(self.reading, by, row.fix),
+            }),
             consequences: Vec::new(),
         }
     }

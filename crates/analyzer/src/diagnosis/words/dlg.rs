@@ -153,7 +153,8 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.status(at),
             r.time(at)
         ))
-        .title("An ACK was answered"),
+        .title("An ACK was answered")
+        .fix(advise(r, f.by, "Drop an ACK that fits nothing in silence.")),
         "DLG-26" => {
             let success = second(f);
             let state = match success {
@@ -182,6 +183,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.time(bye)
             ))
             .title("New request after the sender's own BYE")
+            .fix(advise(r, f.by, "Send nothing but the ACK of a 2xx once BYE is out, and drop what was still to be changed."))
         }
         "DLG-34" => {
             let message = r.get(at)?;

@@ -36,7 +36,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 .map(|(own, _)| own.n)
                 .collect();
             Words::of(format!(
-                "{peer}'s and {who}'s changes were refused with 491 {} times between {} and {} ({}).",
+                "491 came {} times between {} and {} ({}).",
                 refusals.len(),
                 refusals.first().map(|n| r.time(*n)).unwrap_or_default(),
                 r.time(at),

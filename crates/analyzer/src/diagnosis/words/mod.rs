@@ -21,8 +21,7 @@ use midcall_proto::rules::Rule;
 use midcall_wire::Name;
 
 pub(super) use self::sdp::pairs;
-use super::read::Reading;
-use super::table;
+use super::read::{Reading, capital};
 use crate::model::Finding;
 
 /// What a finding is called, what it means and how it is cured; what is not set is said in the words of the rule.
@@ -55,7 +54,7 @@ impl Words {
 /// Puts title, meaning and cure of a finding into the words of its call.
 pub(super) fn tell(reading: &Reading<'_>, finding: &mut Finding) {
     let words = of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding));
-    if let Some(title) = words.title {
+    if let Some(title) = words.title.or_else(|| happened(finding.code)) {
         finding.title = title;
     }
     if !words.means.is_empty() {
@@ -86,6 +85,35 @@ fn of_family(reading: &Reading<'_>, finding: &Finding) -> Option<Words> {
     }
 }
 
+/// A title that says what happened, for rules whose own title says what is demanded.
+fn happened(code: &str) -> Option<String> {
+    TITLES.iter().find(|(rule, _)| *rule == code).map(|(_, title)| (*title).to_owned())
+}
+
+const TITLES: &[(&str, &str)] = &[
+    ("DLG-06", "Record-Route was not copied"),
+    ("DLG-07", "Route in the wrong order"),
+    ("DLG-08", "ACK to an outdated Contact"),
+    ("DLG-09", "Route was left out"),
+    ("DLG-17", "Request to a Contact that had been refused"),
+    ("DLG-19", "Request to the old Contact after a confirmed move"),
+    ("DLG-31", "Method that the peer's last Allow lacks"),
+    ("TX-03", "ACK with another branch than its INVITE"),
+    ("TX-09", "ACK not built from the dialog"),
+    ("TX-17", "408 to a non-INVITE request"),
+    ("TX-22", "CANCEL was refused"),
+    ("OA-09", "Another description in a late response"),
+    ("OA-31", "Version of a refused offer used again"),
+    ("OA-33", "o= number too long"),
+    ("PR-03", "100 sent as if it were reliable"),
+    ("ER-06", "421 without saying what it needs"),
+    ("RF-01", "REFER without exactly one Refer-To and Contact"),
+    ("RF-07", "NOTIFY of a second transfer without id"),
+    ("RF-12", "REFER within a call whose peer has a GRUU"),
+    ("RF-22", "Replaces is not escaped"),
+    ("UP-01", "ACK for an UPDATE"),
+];
+
 /// For a rule without a sentence of its own: its own words behind a quote of what was sent.
 fn quotes(reading: &Reading<'_>, finding: &Finding) -> Words {
     if finding.code.starts_with("F-") {
@@ -104,14 +132,58 @@ fn quotes(reading: &Reading<'_>, finding: &Finding) -> Words {
     Words::of(format!("{what}{because}. {means}"))
 }
 
-/// The cure of the rule, addressed to whoever has to change something.
+/// The cure of the rule, each part addressed to whoever has to change something.
 fn addressed(reading: &Reading<'_>, finding: &Finding) -> String {
-    let fix = match Rule::by_code(finding.code) {
-        Some(rule) => rule.fix,
-        None if finding.fix.is_empty() => table::by_id(finding.code).map_or("", |diagnosis| diagnosis.fix),
-        None => return finding.fix.clone(),
-    };
-    advise(reading, finding.by, fix)
+    let Some(rule) = Rule::by_code(finding.code) else { return finding.fix.clone() };
+    let request = reading.get(finding.at).is_some_and(|message| message.is_request());
+    let mut parts: Vec<(Party, String)> = Vec::new();
+    for sentence in rule.fix.split_inclusive(". ").map(str::trim) {
+        let (role, advice) = match sentence.split_once(": ") {
+            Some((role, advice)) if ROLES.contains(&role) => (role, advice),
+            _ => ("", sentence),
+        };
+        let own = match role {
+            "Caller" => finding.by == Party::Caller,
+            "Callee" => finding.by == Party::Callee,
+            "Sender" | "UAC" => request,
+            "Receiver" | "UAS" => !request,
+            _ => true,
+        };
+        let party = if own { finding.by } else { finding.by.other() };
+        let advice = without_asides(advice);
+        match parts.iter_mut().find(|(known, _)| *known == party) {
+            Some((_, known)) => {
+                known.push(' ');
+                known.push_str(&capital(&advice));
+            }
+            None => parts.push((party, advice)),
+        }
+    }
+    parts.sort_by_key(|(party, _)| *party != finding.by);
+    let parts: Vec<_> = parts.iter().map(|(party, advice)| advise(reading, *party, advice)).collect();
+    parts.join(" ")
+}
+
+/// Who a part of a cure is for, where it says so.
+const ROLES: [&str; 6] = ["Caller", "Callee", "Sender", "Receiver", "UAC", "UAS"];
+
+/// A sentence without what it says, behind a semicolon, to the other side.
+fn without_asides(sentence: &str) -> String {
+    const ASIDES: [&str; 8] = [
+        "; as ",
+        "; treat its absence",
+        "; take their absence",
+        "; accept a missing",
+        "; without a grant",
+        "; ignore it on receipt",
+        "; whoever wants",
+        "; refuse shorter than",
+    ];
+    let end = ASIDES.iter().filter_map(|aside| sentence.find(aside)).min();
+    match end.and_then(|end| sentence.get(..end)) {
+        Some(kept) => format!("{kept}."),
+        None => sentence.to_owned(),
+    }
 }
 
 /// Advice with the name and product of whom it is for in front.

@@ -13,7 +13,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "OA-01" => {
             let offer = first(f)?;
             let owner = match r.by(offer) == f.by {
-                true => format!("{who}'s offer"),
+                true => "its last offer".to_owned(),
                 false => format!("{peer}'s offer"),
             };
             Words::of(format!(

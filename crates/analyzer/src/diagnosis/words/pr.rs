@@ -4,7 +4,7 @@ use midcall_wire::Name;
 
 use super::tx::{resends, times};
 use super::{Words, both, first, second};
-use crate::diagnosis::read::{Reading, seconds};
+use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -24,7 +24,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         }
         "PR-02" => Words::of(format!(
             "{} has \"Require: 100rel\", and {who} sent {} without RSeq.",
-            cap(&r.the(first(f)?)),
+            capital(&r.the(first(f)?)),
             r.the(at)
         )),
         "PR-03" => Words::of(format!(
@@ -75,8 +75,4 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "PR-12" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Require))),
         _ => return None,
     })
-}
-
-fn cap(text: &str) -> String {
-    crate::diagnosis::read::capital(text)
 }

@@ -52,9 +52,9 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.the(first(f)?)
         )),
         "RF-08" | "RF-37" => Words::of(format!(
-            "{who} ended the subscription of {} at {} (message {at}) with {}, and the last word on the transfer is \"{}\".",
-            r.the(first(f)?),
+            "{who}'s NOTIFY at {} (message {at}) ended the subscription of {} with {}, and the last word on the transfer is \"{}\".",
             r.time(at),
+            r.the(first(f)?),
             r.quote(at, Name::SubscriptionState),
             status_line(r, at)
         )),

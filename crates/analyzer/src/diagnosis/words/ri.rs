@@ -14,8 +14,9 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             let open = first(f)?;
             let whose = if r.by(open) == f.by { "its own" } else { "the other side's" };
             Words::of(format!(
-                "{who} sent {} while {whose} INVITE of {} (message {open}) was still open.",
+                "{who} sent {} while {whose} {} at {} (message {open}) was still open.",
                 r.a(at),
+                r.label(open),
                 r.time(open)
             ))
         }

@@ -3,7 +3,7 @@
 use midcall_wire::sdp::{Media, Sdp};
 
 use super::{Words, both, first};
-use crate::diagnosis::read::{Reading, codecs, kinds, shorten};
+use crate::diagnosis::read::{Reading, capital, codecs, kinds, shorten, voices};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -161,8 +161,8 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "OA-43" => Words::of(format!(
             "{who} was asked for an offer and made one in {} with {}, none of which the session uses ({}).",
             r.the(at),
-            codecs(&sdp.media_at(0)?),
-            old.as_ref().and_then(|old| old.media_at(0).map(|media| codecs(&media))).unwrap_or_default()
+            voices(&sdp.media_at(0)?),
+            old.as_ref().and_then(|old| old.media_at(0)).map(|media| voices(&media)).unwrap_or_default()
         )),
         "OA-46" => Words::of(format!(
             "{who}'s answer (message {at}) repeats the line \"o={}\" of {peer}'s offer in {}, with other content.",
@@ -233,7 +233,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 pairs(&offered, &sdp).find(|(offer, answer)| offer.mid() != answer.mid())?;
             Words::of(format!(
                 "{} calls {} \"a=mid:{}\", and {who}'s {} (message {at}) \"a=mid:{}\".",
-                r.the(earlier?),
+                capital(&r.the(earlier?)),
                 offer.kind(),
                 offer.mid().unwrap_or("none"),
                 r.label(at),

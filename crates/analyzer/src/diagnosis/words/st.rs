@@ -3,7 +3,7 @@
 use midcall_wire::Name;
 
 use super::{Words, both, first, second};
-use crate::diagnosis::read::{Reading, seconds};
+use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -62,7 +62,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         )),
         "ST-09" => Words::of(format!(
             "{} asked for {}, and {who} answered {} (message {at}).",
-            r.the(first(f)?),
+            capital(&r.the(first(f)?)),
             expires(first(f)?),
             expires(at)
         )),
@@ -91,7 +91,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                     .map_or(0, |it| it.seconds);
                 Words::of(format!(
                     "{} set the session to {interval} s ({}), and {who} had to refresh it; no refresh came by here before it ran out.",
-                    r.the(at),
+                    capital(&r.the(at)),
                     expires(at)
                 ))
                 .title("Session was never refreshed")

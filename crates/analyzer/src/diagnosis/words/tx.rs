@@ -1,6 +1,6 @@
 //! Transactions: ACK, CANCEL, branches, final responses.
 
-use midcall_wire::{Method, Name};
+use midcall_wire::Name;
 
 use super::{Words, both, first, second};
 use crate::diagnosis::read::{Reading, seconds};
@@ -37,29 +37,24 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         }
         "TX-07" | "TX-08" | "TX-13" => {
             let again = match resends(r, at) {
-                Some((count, last)) => format!(" and sent it again {} until {}", times(count), r.time(last)),
-                None => String::new(),
-            };
-            let bye = r.next_after(at, |own, message| own.by == r.by(at) && message.is_request() && message.method() == Method::Bye);
-            let end = match bye {
-                Some(bye) => format!(" {} hung up after {} (message {bye}).", r.sender(at), seconds(r.between(at, bye))),
+                Some((count, last)) => format!(", sent it again {} until {}", times(count), r.time(last)),
                 None => String::new(),
             };
             Words::of(format!(
-                "{} answered {} at {} (message {at}){again}, and no ACK for it came by here.{end}",
+                "{} answered {} at {} (message {at}){again}, and no ACK for it came by here.",
                 r.sender(at),
                 r.status(at),
                 r.time(at)
             ))
             .title("The ACK never came")
             .fix(format!(
-                "Look for the ACK at {}: it goes to {} along {}. If it was sent, a wrong Contact, a lost route or NAT swallows it; \
+                "Look for the ACK at {}: it goes to {}{}. If it was sent, a wrong Contact, a lost route or NAT swallows it; \
                  if not, {} does not send it.",
                 peer_of(r, at),
                 r.contact(at),
                 match r.header(at, Name::RecordRoute) {
-                    Some(route) => format!("the route {route}"),
-                    None => "no proxy".to_owned(),
+                    Some(route) => format!(" along {route}"),
+                    None => String::new(),
                 },
                 r.product(r.by(at).other())
             ))

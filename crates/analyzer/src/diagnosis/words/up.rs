@@ -18,13 +18,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "UP-01" => {
             Words::of(format!("{who} sent an ACK at {} (message {at}) for {}.", r.time(at), r.the(first(f)?)))
         }
-        "UP-02" => {
-            let refused = r.final_of(at).filter(|n| matches!(r.status(*n), 405 | 501));
-            let end = refused.map_or_else(String::new, |n| {
-                format!(" {peer} refused it with {} (message {n}).", r.status(n))
-            });
-            Words::of(format!("{who} {offered} {} to {peer}, {}.{end}", an(r, at), last_allow(r, f)))
-        }
+        "UP-02" => Words::of(format!("{who} {offered} {} to {peer}, {}.", an(r, at), last_allow(r, f))),
         "UP-03" => Words::of(format!(
             "{who} accepted {} with {} (message {at}), but {}.",
             r.the(first(f)?),
@@ -49,12 +43,27 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         }
         "UP-09" => {
             let open = first(f)?;
-            let whose = if r.by(open) == f.by { &who } else { &peer };
-            Words::of(format!(
-                "{who} made an offer in {} while {whose}'s offer in {} was still unanswered.",
-                r.the(at),
-                r.the(open)
-            ))
+            let own = r.by(open) == f.by;
+            match offered {
+                "offered" => {
+                    let whose = if own { "its last offer".to_owned() } else { format!("{peer}'s offer") };
+                    Words::of(format!(
+                        "{who} made an offer in {} while {whose} in {} was still unanswered.",
+                        r.the(at),
+                        r.the(open)
+                    ))
+                }
+                _ => {
+                    let whose = if own { "its own".to_owned() } else { format!("{peer}'s") };
+                    Words::of(format!(
+                        "{who} sent {} while {whose} {} at {} (message {open}) was still open.",
+                        r.a(at),
+                        r.label(open),
+                        r.time(open)
+                    ))
+                    .title("UPDATE while another was open")
+                }
+            }
         }
         "UP-11" => {
             let request = first(f)?;
