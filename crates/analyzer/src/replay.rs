@@ -14,7 +14,7 @@ use midcall_proto::time::Instant;
 
 use self::keep::{Keep, Stored};
 use crate::diagnosis;
-use crate::model::Call;
+use crate::model::{Call, Message};
 use crate::report::stats::Stats;
 use crate::source::{Item, Packet};
 use crate::story;
@@ -182,12 +182,22 @@ impl Analyzer {
             diagnosis::find(&mut call);
         }
         if self.settings.details.of(call.worst()) {
-            build::detail(&mut call);
-            diagnosis::tell(&mut call);
-            call.story = story::tell(&call);
+            call.work_out();
         }
         self.stats.count(&call);
         self.finished.push(call);
+    }
+}
+
+impl Call {
+    /// Works out its [details](Details), if that was not done before.
+    pub fn work_out(&mut self) {
+        let kept = |message: &Message| message.summary.is_empty() && !message.raw.is_empty();
+        if self.messages.iter().any(kept) {
+            build::detail(self);
+            diagnosis::tell(self);
+            self.story = story::tell(self);
+        }
     }
 }
 

@@ -2,43 +2,42 @@
 
 use owo_colors::{OwoColorize, Style};
 
-/// Draws lines that fit below each other. What stands in the margin is put in front of them by whoever asks for them.
+/// Draws lines that fit below each other, each beginning with its first column.
 ///
 /// ```
 /// use midcall_analyzer::report::ladder::Columns;
 ///
-/// let columns = Columns::new(2, 20, 2);
-/// assert_eq!(columns.head(&["alice", "bob"]), "  alice            bob");
+/// let columns = Columns::new(2, 20);
+/// assert_eq!(columns.head(&["alice", "bob"]), "alice            bob");
 /// assert_eq!(columns.arrow(0, 1, "BYE 7", Default::default(), '-'), "|-- BYE 7 ---------->|");
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
     count: usize,
     distance: usize,
-    margin: usize,
 }
 
 impl Columns {
-    /// So many columns at this distance, behind a margin. At least two columns, and room for an arrow between them.
+    /// So many columns at this distance. At least two columns, and room for an arrow between them.
     #[must_use]
-    pub const fn new(count: usize, distance: usize, margin: usize) -> Self {
+    pub const fn new(count: usize, distance: usize) -> Self {
         let count = if count < 2 { 2 } else { count };
         let distance = if distance < LEAST { LEAST } else { distance };
-        Self { count, distance, margin }
+        Self { count, distance }
     }
 
     /// So many columns in a line of this width.
     #[must_use]
-    pub const fn fitting(count: usize, width: usize, margin: usize) -> Self {
+    pub const fn fitting(count: usize, width: usize) -> Self {
         let spaces = if count < 2 { 1 } else { count - 1 };
-        let distance = width.saturating_sub(margin + 1) / spaces;
-        Self::new(count, if distance > MOST { MOST } else { distance }, margin)
+        let distance = width.saturating_sub(1) / spaces;
+        Self::new(count, if distance > WIDEST { WIDEST } else { distance })
     }
 
-    /// How wide a line is.
+    /// The most columns that a line of this width has room for.
     #[must_use]
-    pub const fn width(&self) -> usize {
-        self.margin + (self.count - 1) * self.distance + 1
+    pub const fn most(width: usize) -> usize {
+        width.saturating_sub(1) / LEAST + 1
     }
 
     /// Names above their columns: the first begins there, the last ends there, the others stand around it.
@@ -46,7 +45,7 @@ impl Columns {
     pub fn head<S: AsRef<str>>(&self, names: &[S]) -> String {
         let mut line = String::new();
         for (column, name) in names.iter().enumerate() {
-            let place = self.margin + column * self.distance;
+            let place = column * self.distance;
             let room =
                 if column == 0 || column + 1 == self.count { self.distance / 2 } else { self.distance };
             let name = shortened(name.as_ref(), room.max(2) - 1);
@@ -114,7 +113,7 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     text
 }
 
-/// The least distance of two columns: an arrow and a few letters.
-const LEAST: usize = 12;
+/// The least distance of two columns: an arrow and a method with its number.
+const LEAST: usize = 16;
 /// The most: wider arrows are harder to follow.
-const MOST: usize = 60;
+const WIDEST: usize = 72;

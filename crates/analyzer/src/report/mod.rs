@@ -1,5 +1,6 @@
 //! Reports: the same calls as text, as JSON, as a page, as a Mermaid diagram, as numbers.
 
+mod clock;
 pub mod html;
 pub mod json;
 pub mod ladder;

@@ -90,10 +90,20 @@ fn changes(
             _ => {}
         }
     }
-    if let (Some(before), Some(after)) = (codecs(old), codecs(new))
-        && before != after
-    {
-        what.push(format!("{name} goes from {before} to {after}"));
+    match (codecs(old), codecs(new)) {
+        (Some(before), Some(after)) if before != after => {
+            what.push(format!("{name} goes from {before} to {after}"));
+        }
+        _ => {
+            let all = |stream: &Sided<AgreedStream>| {
+                let names = stream.ours.send.iter().map(|(_, codec)| codec.name.as_str());
+                names.collect::<Vec<_>>().join("/")
+            };
+            let (before, after) = (all(old), all(new));
+            if before != after {
+                what.push(format!("{name} may be {after}, no longer {before}"));
+            }
+        }
     }
     let places = [
         (&names.ours, &old.ours.local, &new.ours.local),

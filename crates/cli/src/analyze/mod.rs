@@ -55,7 +55,9 @@ enum Stop {
 
 impl Work {
     fn through(&mut self, options: &AnalyzeOptions) -> Result<(Vec<Summary>, Stats), Stop> {
-        let mut analyzer = Analyzer::new(Settings::default());
+        let mut settings = Settings::default();
+        settings.details = Output::needs(options);
+        let mut analyzer = Analyzer::new(settings);
         let mut sources = Vec::new();
         for name in &options.files {
             let trouble = |error: &ReadError| Stop::Trouble(unreadable(name, error));

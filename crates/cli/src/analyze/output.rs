@@ -2,10 +2,10 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use midcall_analyzer::Stats;
 use midcall_analyzer::model::Call;
 use midcall_analyzer::report::{json, text};
 use midcall_analyzer::source::Summary;
+use midcall_analyzer::{Details, Stats};
 use midcall_proto::rules::Severity;
 
 use super::create;
@@ -19,6 +19,15 @@ pub(super) enum Output {
 }
 
 impl Output {
+    /// Of which calls the details are worked out before they come here.
+    pub(super) const fn needs(options: &AnalyzeOptions) -> Details {
+        match options.format {
+            // Of most calls a text tells nothing.
+            AnalyzeFormat::Text => Details::From(Severity::Warning),
+            AnalyzeFormat::Json => Details::All,
+        }
+    }
+
     pub(super) fn open(options: &AnalyzeOptions) -> Result<Self, Trouble> {
         let plain = |out: Box<dyn Write>| Box::new(anstream::AutoStream::never(out)) as Box<dyn Write>;
         match options.format {
@@ -80,16 +89,17 @@ impl Text {
             Some(waiting) => {
                 let waiting = std::mem::take(waiting);
                 self.waiting = None;
-                for call in &waiting {
+                for call in waiting {
                     self.show(call, false)?;
                 }
             }
             None => {}
         }
-        self.show(&call, false)
+        self.show(call, false)
     }
 
-    fn show(&mut self, call: &Call, alone: bool) -> io::Result<()> {
+    /// Writes a call, unless there is nothing to say of it.
+    fn show(&mut self, mut call: Call, alone: bool) -> io::Result<()> {
         let bad = call.worst() >= Severity::Warning;
         let ladder = match self.ladder {
             Some(LadderOf::All) => true,
@@ -97,17 +107,26 @@ impl Text {
             Some(LadderOf::None) => false,
             None => bad || alone,
         };
-        text::call(call, text::Layout { width: self.width, ladder }, &mut self.out)?;
+        if !(bad || alone || ladder) {
+            return Ok(());
+        }
+        call.work_out();
+        text::call(&call, text::Layout { width: self.width, ladder }, &mut self.out)?;
         writeln!(self.out)
     }
 
-    fn finish(mut self, _sources: &[Summary], _stats: &Stats) -> io::Result<()> {
+    fn finish(mut self, sources: &[Summary], stats: &Stats) -> io::Result<()> {
         let mut waiting = self.waiting.take().unwrap_or_default();
         waiting.sort_by_key(|call| call.number);
+        if waiting.len() > 1 {
+            text::overview(&waiting, self.width, &mut self.out)?;
+            writeln!(self.out)?;
+        }
         let alone = waiting.len() <= ALONE;
-        for call in &waiting {
+        for call in waiting {
             self.show(call, alone)?;
         }
+        text::summary(sources, stats, &mut self.out)?;
         self.out.flush()
     }
 }

@@ -17,14 +17,15 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub(super) fn new(agents: Vec<(&'static str, SocketAddr)>) -> Self {
-        let columns = Columns::new(agents.len(), WIDTH, TIME + 1);
+        let columns = Columns::new(agents.len(), WIDTH);
         Self { agents, columns, summaries: Summaries::default() }
     }
 
     /// The names above their columns.
     pub(super) fn head(&self) -> String {
         let names = self.agents.iter().map(|(name, address)| format!("{name} {}", address.port()));
-        self.columns.head(&names.collect::<Vec<_>>()).bold().to_string()
+        let head = self.columns.head(&names.collect::<Vec<_>>());
+        format!("{} {}", " ".repeat(TIME), head.bold())
     }
 
     /// What happens next, in words.

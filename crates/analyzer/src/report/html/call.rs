@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::{Cite, Severity};
 
+use super::super::clock::clock;
 use super::escape::Esc;
-use super::{clock, ladder, link, name, since, who, worst_finding};
+use super::{ladder, link, name, since, who, worst_finding};
 use crate::model::{Call, Change, DiffLine, Finding, Moment, Person};
 
 /// A whole call.

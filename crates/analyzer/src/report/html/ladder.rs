@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use midcall_proto::observer::{Kind, Repeat};
 use midcall_proto::time::Instant;
 
+use super::super::clock::clock;
 use super::call::{diff, ways};
 use super::escape::{Bytes, Esc};
-use super::{clock, since};
+use super::since;
 use crate::model::{Call, Finding, Message};
 use crate::report::lifelines::{Lifeline, ends, lifelines};
 

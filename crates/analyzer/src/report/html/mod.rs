@@ -16,7 +16,6 @@ use std::fmt::Write as _;
 use midcall_proto::observer::Party;
 use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
-use midcall_wire::Date;
 
 use self::escape::Esc;
 use crate::model::{Call, Finding};
@@ -228,19 +227,6 @@ fn since(call: &Call, at: Instant) -> String {
     format!("{}.{:03}", span.as_secs(), span.subsec_millis())
 }
 
-/// A point in time as people read it; of a trace without dates only the time of day.
-fn clock(at: Instant) -> String {
-    let micros = at.as_micros();
-    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000 / 1_000);
-    let date = Date::from_unix_seconds(i64::try_from(seconds).unwrap_or_default()).to_string();
-    let text = date.trim_end_matches(" GMT");
-    if seconds < DATED {
-        let time = text.rsplit(' ').next().unwrap_or_default();
-        return format!("{time}.{rest:03}");
-    }
-    format!("{text}.{rest:03} UTC")
-}
-
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -249,6 +235,3 @@ const SCRIPT_HASH: &str = "ZjVAK4xxRgrutTqevn37VFURS4u4au7bB8P2cPjuEqc=";
 
 /// The most rules in the overview.
 const GROUPS: usize = 12;
-
-/// Times before this have no date: a trace that gives none begins at day one.
-const DATED: u64 = 365 * 86_400;

@@ -1,0 +1,20 @@
+//! Points in time as people read them.
+
+use midcall_proto::time::Instant;
+use midcall_wire::Date;
+
+/// A point in time as people read it; of a trace without dates only the time of day.
+pub(super) fn clock(at: Instant) -> String {
+    let micros = at.as_micros();
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000 / 1_000);
+    let date = Date::from_unix_seconds(i64::try_from(seconds).unwrap_or_default()).to_string();
+    let text = date.trim_end_matches(" GMT");
+    if seconds < DATED {
+        let time = text.rsplit(' ').next().unwrap_or_default();
+        return format!("{time}.{rest:03}");
+    }
+    format!("{text}.{rest:03} UTC")
+}
+
+/// Times before this have no date: a trace that gives none begins at day one.
+const DATED: u64 = 365 * 86_400;

@@ -1,0 +1,109 @@
+//! What all calls of a trace come to: an overview in front, numbers behind.
+
+use std::io::{self, Write};
+
+use midcall_proto::rules::{Rule, Severity};
+use owo_colors::OwoColorize;
+
+use super::words::{colour, count, harmless, shortened, verdict};
+use crate::diagnosis;
+use crate::model::Call;
+use crate::report::stats::{Stats, Tally};
+use crate::source::Summary;
+
+/// Writes a line for each call.
+///
+/// # Errors
+/// What the writer says.
+pub fn overview(calls: &[Call], width: usize, out: &mut impl Write) -> io::Result<()> {
+    let names = |call: &Call| harmless(&format!("{} -> {}", call.caller.name, call.callee.name));
+    let most = (width / 2).max(10);
+    let wide = calls.iter().map(|call| names(call).chars().count()).max().unwrap_or_default().min(most);
+    writeln!(out, "{}", count(calls.len(), "call").bold())?;
+    for call in calls {
+        let worst = call.findings.iter().find(|finding| finding.severity >= Severity::Warning);
+        let first = worst.map(|finding| format!(": {} {}", finding.code, harmless(&finding.title)));
+        let names = shortened(&names(call), most);
+        writeln!(out, "{:>4}  {names:<wide$}  {}{}", call.number, verdict(call), first.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Writes what was read and how often what was found.
+///
+/// # Errors
+/// What the writer says.
+pub fn summary(sources: &[Summary], stats: &Stats, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", "All in all".bold())?;
+    let calls = count(stats.calls, "call");
+    let with = |severity, count: u64, words: &str| {
+        (count > 0).then(|| format!("{count} {words}").style(colour(severity)).to_string())
+    };
+    let clean = stats.worst.none + stats.worst.info;
+    let parts = [
+        with(Severity::Error, stats.worst.error, "with errors"),
+        with(Severity::Warning, stats.worst.warning, "with warnings"),
+        (clean > 0).then(|| format!("{clean} clean").green().to_string()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    writeln!(out, "  {calls} in {}: {}", count(stats.messages, "message"), parts.join(", "))?;
+    if stats.calls > 1 {
+        rankings(stats, out)?;
+    }
+    for (number, words) in [
+        (stats.outside, "message outside calls (registrations and the like)"),
+        (stats.not_sip, "packet without SIP"),
+        (stats.media, "media packet"),
+        (stats.calls_dropped, "call let go before its end: too many at once"),
+        (stats.messages_dropped, "message not kept: too much"),
+    ] {
+        if number > 0 {
+            let (noun, rest) = words.split_once(' ').unwrap_or((words, ""));
+            writeln!(out, "  {}", format!("{} {rest}", count(number, noun)).dimmed())?;
+        }
+    }
+    for source in sources {
+        let format = if source.format.is_empty() { String::new() } else { format!(" ({})", source.format) };
+        let line = format!("{}{format}: {}", harmless(&source.name), count(source.records, "record"));
+        writeln!(out, "  {}", line.dimmed())?;
+        for skipped in &source.skipped {
+            writeln!(out, "    {}", format!("{} {}", skipped.count, skipped.reason).yellow())?;
+        }
+    }
+    Ok(())
+}
+
+fn rankings(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
+    let title = |code: &str| match (Rule::by_code(code), diagnosis::by_id(code)) {
+        (Some(rule), _) => rule.title,
+        (None, Some(diagnosis)) => diagnosis.title,
+        (None, None) => "",
+    };
+    ranking("by rule", &stats.by_rule, |code| format!("{code}  {}", title(code)), out)?;
+    ranking("by program", &stats.by_user_agent, |name| harmless(name), out)?;
+    ranking("by address", &stats.by_peer, ToString::to_string, out)
+}
+
+fn ranking<K: std::hash::Hash + Ord + Clone>(
+    title: &str,
+    tally: &Tally<K>,
+    name: impl Fn(&K) -> String,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let ranked = tally.ranked();
+    if ranked.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {}", title.bold())?;
+    for (key, number) in ranked.iter().take(MOST_LINES) {
+        writeln!(out, "  {number:>6}  {}", name(key))?;
+    }
+    let rest: u64 = ranked.iter().skip(MOST_LINES).map(|(_, number)| number).sum::<u64>() + tally.others;
+    if rest > 0 {
+        writeln!(out, "  {rest:>6}  others")?;
+    }
+    Ok(())
+}
+
+/// The most lines of a ranking.
+const MOST_LINES: usize = 10;
