@@ -4,6 +4,7 @@
 //! by the rules that endpoints keep.
 
 mod analysis;
+mod anonymize;
 pub mod diagnosis;
 pub mod model;
 mod replay;
@@ -15,6 +16,7 @@ mod story;
 mod summary;
 
 pub use analysis::{Analysis, analyze, analyze_file};
+pub use anonymize::Anonymizer;
 pub use replay::{Analyzer, Details, Settings};
 pub use report::stats::Stats;
 pub use summary::Summaries;

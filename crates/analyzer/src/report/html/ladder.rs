@@ -49,11 +49,11 @@ fn row(out: &mut String, call: &Call, columns: &[Lifeline], message: &Message, b
     let (first, last) = (from.min(to), from.max(to));
     let response = message.raw.starts_with(b"SIP/");
     let since_last = message.at.since(before);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<li id=\"c{}m{}\"{bad}><details class=\"msg\"><summary class=\"row\"><span class=\"num\">{}</span>\
          <span>{}</span><span class=\"delta\">+{}.{:03}</span><span class=\"lanes\">\
-         <span class=\"arrow {} {}{}{}\" style=\"grid-column:{}/{}\"><b>{}</b><span class=\"vh\">, {}</span></span></span></summary>\n",
+         <span class=\"arrow {} {}{}{}\" style=\"grid-column:{}/{}\"><b>{}</b><span class=\"vh\">, {}</span></span></span></summary>",
         call.number,
         message.n,
         message.n,

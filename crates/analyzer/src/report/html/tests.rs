@@ -114,8 +114,8 @@ fn a_row_of_the_ladder_opens_its_message_and_names_what_is_wrong() {
 fn the_verdict_names_the_worst_first() {
     let (bad, good) = (sample::call(BREAKS), sample::call(KEEPS));
     let verdict = |calls: &[Call]| part(&page(calls, &[]), "<h1>", "</div>").replace('\n', "");
-    insta::assert_snapshot!(verdict(&[bad.clone()]), @"<h1>Crossing UPDATE was accepted</h1><p class=\"lead\">alice broke this call with message 6.</p>");
-    insta::assert_snapshot!(verdict(&[good.clone()]), @"<h1>Nothing went wrong</h1><p class=\"lead\">alice called bob; every message keeps the rules.</p>");
+    insta::assert_snapshot!(verdict(std::slice::from_ref(&bad)), @"<h1>Crossing UPDATE was accepted</h1><p class=\"lead\">alice broke this call with message 6.</p>");
+    insta::assert_snapshot!(verdict(std::slice::from_ref(&good)), @"<h1>Nothing went wrong</h1><p class=\"lead\">alice called bob; every message keeps the rules.</p>");
     insta::assert_snapshot!(verdict(&[]), @"<h1>No call in this trace</h1><p class=\"lead\">Nothing that was read belongs to a call.</p>");
     let (mut first, mut second) = (good, bad);
     (first.number, second.number) = (1, 2);

@@ -1,0 +1,80 @@
+//! Identities out, everything else kept: calls that can be shown to others.
+//!
+//! User parts, display names, hosts, addresses, numbers, Call-IDs, tags, branches, credentials and keys are replaced, each
+//! by the same wherever it stands, in every call that one [`Anonymizer`] takes: whoever was the same stays the same, whoever
+//! was another stays another. A replacement has the shape of what it replaces: digits for digits, as many, in the same case;
+//! a private address for a private one. Ports, times, versions, codecs and all protocol words stay. Bodies that are neither
+//! descriptions nor fragments of messages lose every word.
+//!
+//! Replacements are drawn by lot and do not depend on what they replace: without the original trace nothing leads back.
+
+mod message;
+mod scan;
+mod sdp;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use midcall_wire::Message as Sip;
+
+use crate::Summaries;
+use crate::model::{Call, DiffLine, Person};
+
+pub use self::table::Anonymizer;
+
+impl Anonymizer {
+    /// Replaces every identity in a call.
+    pub fn call(&mut self, call: &mut Call) {
+        // What is found in one message may stand in the free text of an earlier one.
+        for message in &call.messages {
+            self.message(&message.raw);
+        }
+        call.call_id = self.value(&call.call_id);
+        for person in [&mut call.caller, &mut call.callee] {
+            self.person(person);
+        }
+        let mut summaries = Summaries::default();
+        for message in &mut call.messages {
+            message.raw = self.message(&message.raw);
+            message.from = self.socket(message.from);
+            message.to = self.socket(message.to);
+            message.summary = match Sip::salvage(message.raw.as_slice()) {
+                Some(sip) => summaries.of(&sip),
+                None => self.words(&message.summary),
+            };
+        }
+        for dialog in &mut call.dialogs {
+            dialog.caller_tag = self.value(&dialog.caller_tag);
+            dialog.callee_tag = self.value(&dialog.callee_tag);
+        }
+        for finding in &mut call.findings {
+            for text in [&mut finding.title, &mut finding.means, &mut finding.fix] {
+                *text = self.words(text);
+            }
+            for consequence in &mut finding.consequences {
+                consequence.what = self.words(&consequence.what);
+            }
+        }
+        for moment in &mut call.story {
+            moment.what = self.words(&moment.what);
+            for stream in &mut moment.streams {
+                *stream = self.words(stream);
+            }
+            for line in &mut moment.diff {
+                let (DiffLine::Same(text) | DiffLine::Removed(text) | DiffLine::Added(text)) = line;
+                *text = self.sdp_line(text);
+            }
+        }
+        for leg in &mut call.legs {
+            leg.call_id = self.value(&leg.call_id);
+        }
+    }
+
+    fn person(&mut self, person: &mut Person) {
+        person.uri = self.value(&person.uri);
+        person.name = self.value(&person.name);
+        person.tag = self.value(&person.tag);
+        person.address = self.socket(person.address);
+        person.user_agent = person.user_agent.as_ref().map(|software| self.software(software));
+    }
+}

@@ -1,0 +1,194 @@
+//! What replaces what.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use midcall_proto::rng::Rng;
+
+/// Replaces identities, each by the same in everything it is given.
+#[derive(Clone, Debug)]
+pub struct Anonymizer {
+    rng: Rng,
+    words: HashMap<Box<str>, Box<str>>,
+    given: HashSet<Box<str>>,
+    addresses: HashMap<IpAddr, IpAddr>,
+    given_addresses: HashSet<IpAddr>,
+    crowded: u64,
+}
+
+impl Anonymizer {
+    /// One that draws its replacements from this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            words: HashMap::new(),
+            given: HashSet::new(),
+            addresses: HashMap::new(),
+            given_addresses: HashSet::new(),
+            crowded: 0,
+        }
+    }
+
+    /// How many words and addresses came after the table was full: each of them was replaced, but not by the same each time.
+    #[must_use]
+    pub const fn crowded(&self) -> u64 {
+        self.crowded
+    }
+
+    /// An address with its port.
+    pub(super) fn socket(&mut self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.ip(address.ip()), address.port())
+    }
+
+    /// An address: private ones stay private, the others become examples; those that name nobody stay.
+    pub(super) fn ip(&mut self, address: IpAddr) -> IpAddr {
+        if let Some(known) = self.addresses.get(&address) {
+            return *known;
+        }
+        let mut fresh = address;
+        for _ in 0..ATTEMPTS {
+            fresh = match address {
+                IpAddr::V4(address) => IpAddr::V4(self.draw_v4(address)),
+                IpAddr::V6(address) => IpAddr::V6(self.draw_v6(address)),
+            };
+            if fresh == address {
+                return fresh; // it names nobody
+            }
+            if !self.given_addresses.contains(&fresh) && !self.addresses.contains_key(&fresh) {
+                break;
+            }
+        }
+        if self.addresses.len() < MOST {
+            self.addresses.insert(address, fresh);
+            self.given_addresses.insert(fresh);
+        } else {
+            self.crowded += 1;
+        }
+        fresh
+    }
+
+    /// Whether an address was replaced before.
+    pub(super) fn knows(&self, address: IpAddr) -> bool {
+        self.addresses.contains_key(&address)
+    }
+
+    fn draw_v4(&mut self, address: Ipv4Addr) -> Ipv4Addr {
+        let [a, b, ..] = address.octets();
+        let (low, high) = (self.byte(1, 254), self.byte(0, 255));
+        if address.is_unspecified()
+            || address.is_loopback()
+            || address.is_broadcast()
+            || address.is_multicast()
+        {
+            return address;
+        }
+        match (a, b) {
+            (10, _) => Ipv4Addr::new(10, self.byte(0, 255), high, low),
+            (172, 16..=31) => Ipv4Addr::new(172, self.byte(16, 31), high, low),
+            (192, 168) => Ipv4Addr::new(192, 168, high, low),
+            (169, 254) => Ipv4Addr::new(169, 254, self.byte(1, 254), low),
+            (100, 64..=127) => Ipv4Addr::new(100, self.byte(64, 127), high, low),
+            // The examples first (RFC 5737), then the nets for benchmarks (RFC 2544).
+            _ if self.addresses.len() < 200 => match self.rng.below(3) {
+                0 => Ipv4Addr::new(192, 0, 2, low),
+                1 => Ipv4Addr::new(198, 51, 100, low),
+                _ => Ipv4Addr::new(203, 0, 113, low),
+            },
+            _ => Ipv4Addr::new(198, self.byte(18, 19), high, low),
+        }
+    }
+
+    fn draw_v6(&mut self, address: Ipv6Addr) -> Ipv6Addr {
+        if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+            return address;
+        }
+        if let Some(inner) = address.to_ipv4_mapped() {
+            return match self.ip(IpAddr::V4(inner)) {
+                IpAddr::V4(inner) => inner.to_ipv6_mapped(),
+                IpAddr::V6(inner) => inner,
+            };
+        }
+        let [one, two] = [self.group(), self.group()];
+        match address.segments()[0] {
+            first @ 0xfe80..=0xfebf => Ipv6Addr::new(first, 0, 0, 0, 0, 0, one, two),
+            0xfc00..=0xfdff => Ipv6Addr::new(0xfd00, 0, 0, one, 0, 0, 0, two),
+            _ => Ipv6Addr::new(0x2001, 0xdb8, 0, one, 0, 0, 0, two),
+        }
+    }
+
+    fn byte(&mut self, least: u8, most: u8) -> u8 {
+        least.saturating_add(u8::try_from(self.rng.below(u64::from(most - least) + 1)).unwrap_or(0))
+    }
+
+    fn group(&mut self) -> u16 {
+        u16::try_from(1 + self.rng.below(0xfffe)).unwrap_or(1)
+    }
+
+    /// A word: letters for letters, digits for digits, in the same case; hexadecimal digits stay hexadecimal.
+    pub(super) fn word(&mut self, word: &str) -> String {
+        if word.is_empty() || word.bytes().all(|byte| byte == b'0') {
+            return word.to_owned(); // nobody, as in the nil UUID of RFC 7989
+        }
+        let key = word.to_lowercase();
+        let fresh = match self.words.get(key.as_str()) {
+            Some(known) => known.clone(),
+            None => self.draw_word(&key),
+        };
+        // A word of which only the case differs stays one of which only the case differs.
+        word.chars()
+            .zip(fresh.chars())
+            .map(|(old, new)| if old.is_uppercase() { new.to_ascii_uppercase() } else { new })
+            .collect()
+    }
+
+    /// The replacement of a word, if it is known as an identity.
+    pub(super) fn known(&mut self, word: &str) -> Option<String> {
+        let known = self.words.contains_key(word.to_lowercase().as_str());
+        known.then(|| self.word(word))
+    }
+
+    fn draw_word(&mut self, key: &str) -> Box<str> {
+        let letters = || key.chars().filter(|letter| letter.is_alphabetic());
+        let hex = letters().all(|letter| letter.is_ascii_hexdigit())
+            && (key.chars().count() >= 8 || key.chars().any(|letter| letter.is_ascii_digit()));
+        let spoken = !hex && letters().count() == key.chars().count();
+        let mut fresh = String::new();
+        for _ in 0..ATTEMPTS {
+            fresh.clear();
+            for (at, letter) in key.chars().enumerate() {
+                let pool: &[u8] = match letter {
+                    '0' if at == 0 => b"0", // as in 0049...
+                    _ if letter.is_numeric() && at == 0 => b"123456789",
+                    _ if letter.is_numeric() => b"0123456789",
+                    _ if hex => b"abcdef",
+                    _ if spoken && at % 2 == 0 => b"bdfgklmnprstvz",
+                    _ if spoken => b"aeiou",
+                    _ => b"abcdefghijklmnopqrstuvwxyz",
+                };
+                let pick = usize::try_from(self.rng.below(pool.len() as u64)).unwrap_or(0);
+                fresh.push(char::from(pool.get(pick).copied().unwrap_or(b'x')));
+            }
+            if fresh != key
+                && !self.given.contains(fresh.as_str())
+                && !self.words.contains_key(fresh.as_str())
+            {
+                break;
+            }
+        }
+        let fresh: Box<str> = fresh.into();
+        if self.words.len() < MOST {
+            self.words.insert(key.into(), fresh.clone());
+            self.given.insert(fresh.clone());
+        } else {
+            self.crowded += 1;
+        }
+        fresh
+    }
+}
+
+/// How often a replacement is drawn anew because another identity has it.
+const ATTEMPTS: usize = 200;
+
+/// The most words, and the most addresses, that are remembered.
+const MOST: usize = 500_000;
