@@ -13,6 +13,8 @@ pub struct Anonymizer {
     given: HashSet<Box<str>>,
     addresses: HashMap<IpAddr, IpAddr>,
     given_addresses: HashSet<IpAddr>,
+    nets: HashMap<IpAddr, IpAddr>,
+    given_nets: HashSet<IpAddr>,
     crowded: u64,
 }
 
@@ -26,6 +28,8 @@ impl Anonymizer {
             given: HashSet::new(),
             addresses: HashMap::new(),
             given_addresses: HashSet::new(),
+            nets: HashMap::new(),
+            given_nets: HashSet::new(),
             crowded: 0,
         }
     }
@@ -73,9 +77,8 @@ impl Anonymizer {
         self.addresses.contains_key(&address)
     }
 
+    /// Neighbours stay neighbours: a net of 256 addresses becomes another.
     fn draw_v4(&mut self, address: Ipv4Addr) -> Ipv4Addr {
-        let [a, b, ..] = address.octets();
-        let (low, high) = (self.byte(1, 254), self.byte(0, 255));
         if address.is_unspecified()
             || address.is_loopback()
             || address.is_broadcast()
@@ -83,19 +86,29 @@ impl Anonymizer {
         {
             return address;
         }
-        match (a, b) {
-            (10, _) => Ipv4Addr::new(10, self.byte(0, 255), high, low),
-            (172, 16..=31) => Ipv4Addr::new(172, self.byte(16, 31), high, low),
-            (192, 168) => Ipv4Addr::new(192, 168, high, low),
-            (169, 254) => Ipv4Addr::new(169, 254, self.byte(1, 254), low),
-            (100, 64..=127) => Ipv4Addr::new(100, self.byte(64, 127), high, low),
-            // The examples first (RFC 5737), then the nets for benchmarks (RFC 2544).
-            _ if self.addresses.len() < 200 => match self.rng.below(3) {
-                0 => Ipv4Addr::new(192, 0, 2, low),
-                1 => Ipv4Addr::new(198, 51, 100, low),
-                _ => Ipv4Addr::new(203, 0, 113, low),
-            },
-            _ => Ipv4Addr::new(198, self.byte(18, 19), high, low),
+        let [a, b, c, _] = address.octets();
+        let net = IpAddr::V4(Ipv4Addr::new(a, b, c, 0));
+        let drawn = self.net(net, |own| {
+            let [middle, third] = [own.byte(0, 255), own.byte(0, 255)];
+            IpAddr::V4(match (a, b) {
+                (10, _) => Ipv4Addr::new(10, middle, third, 0),
+                (172, 16..=31) => Ipv4Addr::new(172, 16 + middle % 16, third, 0),
+                (192, 168) => Ipv4Addr::new(192, 168, third, 0),
+                (169, 254) => Ipv4Addr::new(169, 254, third, 0),
+                (100, 64..=127) => Ipv4Addr::new(100, 64 + middle % 64, third, 0),
+                // The examples first (RFC 5737), then the nets for benchmarks (RFC 2544).
+                _ => match EXAMPLES.iter().find(|net| !own.given_nets.contains(&IpAddr::V4(**net))) {
+                    Some(net) => *net,
+                    None => Ipv4Addr::new(198, 18 + middle % 2, third, 0),
+                },
+            })
+        });
+        match drawn {
+            IpAddr::V4(net) => {
+                let [a, b, c, _] = net.octets();
+                Ipv4Addr::new(a, b, c, self.byte(1, 254))
+            }
+            IpAddr::V6(_) => address,
         }
     }
 
@@ -109,12 +122,42 @@ impl Anonymizer {
                 IpAddr::V6(inner) => inner,
             };
         }
-        let [one, two] = [self.group(), self.group()];
-        match address.segments()[0] {
-            first @ 0xfe80..=0xfebf => Ipv6Addr::new(first, 0, 0, 0, 0, 0, one, two),
-            0xfc00..=0xfdff => Ipv6Addr::new(0xfd00, 0, 0, one, 0, 0, 0, two),
-            _ => Ipv6Addr::new(0x2001, 0xdb8, 0, one, 0, 0, 0, two),
+        let [first, b, c, d, ..] = address.segments();
+        let net = IpAddr::V6(Ipv6Addr::new(first, b, c, d, 0, 0, 0, 0));
+        let drawn = self.net(net, |own| {
+            let group = own.group();
+            IpAddr::V6(match first {
+                0xfe80..=0xfebf => Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0),
+                0xfc00..=0xfdff => Ipv6Addr::new(0xfd00, 0, 0, group, 0, 0, 0, 0),
+                _ => Ipv6Addr::new(0x2001, 0xdb8, 0, group, 0, 0, 0, 0),
+            })
+        });
+        match drawn {
+            IpAddr::V6(net) => {
+                let [a, b, c, d, ..] = net.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, self.group())
+            }
+            IpAddr::V4(_) => address,
         }
+    }
+
+    /// What replaces a net.
+    fn net(&mut self, net: IpAddr, draw: impl Fn(&mut Self) -> IpAddr) -> IpAddr {
+        if let Some(known) = self.nets.get(&net) {
+            return *known;
+        }
+        let mut fresh = draw(self);
+        for _ in 0..ATTEMPTS {
+            if !self.given_nets.contains(&fresh) && fresh != net {
+                break;
+            }
+            fresh = draw(self);
+        }
+        if self.nets.len() < MOST {
+            self.nets.insert(net, fresh);
+            self.given_nets.insert(fresh);
+        }
+        fresh
     }
 
     fn byte(&mut self, least: u8, most: u8) -> u8 {
@@ -189,6 +232,10 @@ impl Anonymizer {
 
 /// How often a replacement is drawn anew because another identity has it.
 const ATTEMPTS: usize = 200;
+
+/// Nets for examples (RFC 5737).
+const EXAMPLES: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(192, 0, 2, 0), Ipv4Addr::new(198, 51, 100, 0), Ipv4Addr::new(203, 0, 113, 0)];
 
 /// The most words, and the most addresses, that are remembered.
 const MOST: usize = 500_000;
