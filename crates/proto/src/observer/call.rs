@@ -69,6 +69,13 @@ struct Attempt {
     over: Option<Instant>,
 }
 
+impl Attempt {
+    /// Whether a message has the tag and the number of this INVITE.
+    fn is_of(&self, facts: &Facts<'_>) -> bool {
+        *self.from_tag == *facts.from_tag && self.cseq == facts.cseq
+    }
+}
+
 /// How much is remembered of one call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -210,7 +217,9 @@ impl ObservedCall {
                     && matches!(how, Repeat::Resent | Repeat::Failover)
                 {
                     dialog.copied(by, facts, patience);
-                    signs::again(dialog, by, facts, &self.trace, patience, &mut claims);
+                }
+                if how == Repeat::Resent {
+                    self.again(known, facts, &mut claims);
                 }
                 (known.map(|(_, by)| by).or(Some(self.side_of(facts))), Kind::Again { of, how })
             }
@@ -227,6 +236,23 @@ impl ObservedCall {
         }
         self.look_whether_over(facts.at);
         claims
+    }
+
+    /// A message was sent again, in a dialog or around an INVITE that forms one.
+    fn again(&mut self, known: Option<(usize, Party)>, facts: &Facts<'_>, claims: &mut Vec<Claim>) {
+        let index = self.attempts.iter().rposition(|attempt| attempt.is_of(facts));
+        let place = match known {
+            Some((index, by)) => self.dialogs.get_mut(index).map(|dialog| (dialog, by)),
+            None => index.and_then(|index| self.attempts.get_mut(index)).map(|attempt| {
+                let by = if facts.is_request() { Party::Caller } else { Party::Callee };
+                (&mut attempt.seed, by)
+            }),
+        };
+        let Some((dialog, by)) = place else { return };
+        let mut found = Vec::new();
+        signs::again(dialog, by, facts, &self.trace, &mut found);
+        found.retain(|claim| !signs::is_told(dialog, claim));
+        claims.append(&mut found);
     }
 
     fn take_new(
@@ -292,8 +318,7 @@ impl ObservedCall {
     /// The attempt that a message belongs to outside any dialog: a response to its INVITE, its CANCEL, the ACK of its
     /// failure.
     fn attempt_of(&self, facts: &Facts<'_>) -> Option<usize> {
-        let own = |attempt: &Attempt| *attempt.from_tag == *facts.from_tag && attempt.cseq == facts.cseq;
-        let index = self.attempts.iter().rposition(own)?;
+        let index = self.attempts.iter().rposition(|attempt| attempt.is_of(facts))?;
         let outside = match (facts.status, facts.method) {
             (Some(_), Method::Invite) => self.trace.answered_by(facts).is_some_and(|one| !one.in_dialog()),
             (_, Method::Cancel) => true,
@@ -372,8 +397,12 @@ impl ObservedCall {
             route.reverse();
             route
         });
+        let passing = Passing { by, seen, facts, message, trace, patience, route };
+        if known.is_none() {
+            claims.extend(signs::second_tag(&self.dialogs, position, &passing));
+        }
         if let Some(dialog) = self.dialogs.get_mut(position) {
-            dialog.pass(Passing { by, seen, facts, message, trace, patience, route }, claims);
+            dialog.pass(passing, claims);
         }
         by
     }
@@ -471,6 +500,8 @@ impl ObservedCall {
                 }),
             );
         }
+        // Two early dialogs may miss the same thing.
+        claims.dedup_by(|one, other| (one.rule, one.at, one.by) == (other.rule, other.at, other.by));
         self.doubt(&lost);
         self.look_whether_over(now);
         self.tidy(now, patience);

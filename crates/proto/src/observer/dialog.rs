@@ -30,6 +30,8 @@ pub struct ObservedDialog {
     pub(super) reliable: SmallVec<[(u32, RSeq, u32); 2]>,
     /// What was reported as never having come.
     pub(super) told: SmallVec<[(DueKind, u32); 2]>,
+    /// When the last CANCEL or BYE passed.
+    pub(super) ended: Option<Instant>,
     /// What the signs remember.
     pub(super) memory: signs::Memory,
 }
@@ -76,6 +78,7 @@ impl ObservedDialog {
             unsure: false,
             reliable: SmallVec::new(),
             told: SmallVec::new(),
+            ended: None,
             memory: signs::Memory::default(),
         }
     }
@@ -181,10 +184,11 @@ impl ObservedDialog {
         self.catch_up(seen.at.time, passing.patience);
         self.side_mut(by).proven_by(seen);
         self.look_for_loss(&passing);
+        let mut retold: SmallVec<[RuleId; 2]> = SmallVec::new();
         for (breach, sure) in self.side(by).judge(seen) {
             let mut because = breach.because;
             let Some(severity) = weigh::breach(self, &passing, breach.rule, &mut because) else { continue };
-            let claim = Claim {
+            let mut claim = Claim {
                 rule: breach.rule,
                 severity,
                 certainty: if sure { Certainty::Certain } else { Certainty::Crossed },
@@ -192,15 +196,31 @@ impl ObservedDialog {
                 at: facts.n,
                 because,
             };
+            if let Some(rule) = signs::told_instead(self, &passing, claim.rule) {
+                if retold.contains(&rule) {
+                    continue;
+                }
+                retold.push(rule);
+                (claim.rule, claim.severity) = (rule, claim.severity.min(rule.rule().severity));
+            }
             claims.extend(self.doubted(claim, &passing));
         }
         let mut found: Vec<Claim> = weigh::refusal(self, &passing).into_iter().collect();
         signs::look(self, &passing, &mut found);
-        for claim in found {
-            claims.extend(self.doubted(claim, &passing));
+        found.retain(|claim| !retold.contains(&claim.rule));
+        for claim in found.drain(..) {
+            if !signs::is_told(self, &claim) {
+                claims.extend(self.doubted(claim, &passing));
+            }
         }
+        let before = signs::Before::of(self, &passing);
         self.record(&passing);
-        signs::note(self, &passing);
+        signs::note(self, &passing, &before, &mut found);
+        for claim in found {
+            if !signs::is_told(self, &claim) {
+                claims.extend(self.doubted(claim, &passing));
+            }
+        }
     }
 
     /// Lowers a claim that a missing message could explain; `None` if nothing can be said at all.
@@ -247,6 +267,9 @@ impl ObservedDialog {
 
     /// Records a message without judging it.
     pub(super) fn note(&mut self, by: Party, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
+        if seen.is_request() && matches!(seen.method, Method::Cancel | Method::Bye) {
+            self.ended = Some(seen.at.time);
+        }
         let before = self.side(by).base.offers.last.ours.clone();
         let applied = self.side_mut(by).sent(seen);
         let agreed = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));

@@ -46,6 +46,44 @@ pub(super) struct Facts<'m> {
     content: u64,
     /// Whether its transport resends by itself.
     pub(super) reliable: bool,
+    /// Whether the sender's own Via has a branch of RFC 3261.
+    pub(super) cookie: bool,
+    /// By which transport it passed the tap, as the Via of the hop says.
+    pub(super) by: Transport,
+    /// Whether that Via asks for the response at the port that the request comes from (RFC 3581 §3).
+    pub(super) rport: bool,
+    /// How long it is.
+    pub(super) size: u32,
+}
+
+/// A transport, as a Via names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+    /// WebSocket, or what a Via may name besides.
+    Other,
+    /// Secure WebSocket.
+    Wss,
+}
+
+impl Transport {
+    fn of(via: Option<&Via<'_>>) -> Self {
+        let named = |name| via.is_some_and(|via| via.transport.eq_ignore_ascii_case(name));
+        match () {
+            () if named("UDP") => Self::Udp,
+            () if named("TCP") => Self::Tcp,
+            () if named("TLS") => Self::Tls,
+            () if named("WSS") => Self::Wss,
+            () => Self::Other,
+        }
+    }
+
+    /// Whether it keeps what passes secret.
+    pub(super) const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
 }
 
 impl<'m> Facts<'m> {
@@ -62,9 +100,10 @@ impl<'m> Facts<'m> {
         let mut vias = message.values(Name::Via);
         let top = vias.next().unwrap_or_default();
         let (last, more) = vias.fold((top, 0u8), |(_, count), via| (via, count.saturating_add(1)));
-        let branch = |via: &'m str| Via::parse(via).ok().and_then(|via| via.branch()).unwrap_or(via);
-        let key = branch(last);
-        let top = if more == 0 { key } else { branch(top) };
+        let branch = |via: Option<&Via<'m>>, text: &'m str| via.and_then(Via::branch).unwrap_or(text);
+        let hop = Via::parse(top).ok();
+        let own = if more == 0 { hop } else { Via::parse(last).ok() };
+        let (key, top) = (branch(own.as_ref(), last), branch(hop.as_ref(), top));
         let to_tag = target.tag().unwrap_or_default();
         let content = if message.is_request() {
             0
@@ -86,7 +125,11 @@ impl<'m> Facts<'m> {
             top: hash(&[top.as_bytes()]),
             vias: more.saturating_add(1),
             content,
-            reliable: !last.get(..12).is_some_and(|via| via.eq_ignore_ascii_case("SIP/2.0/UDP ")),
+            reliable: Transport::of(own.as_ref()) != Transport::Udp,
+            cookie: key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("z9hG4bK")),
+            by: Transport::of(hop.as_ref()),
+            rport: hop.is_some_and(|via| via.rport().is_some() && via.maddr().is_none()),
+            size: u32::try_from(message.bytes().len()).unwrap_or(u32::MAX),
         })
     }
 
@@ -119,7 +162,7 @@ pub(super) struct Response {
     pub(super) n: u32,
     pub(super) status: u16,
     pub(super) copies: u16,
-    first: Instant,
+    pub(super) first: Instant,
     pub(super) last: Instant,
     content: u64,
     place: Place,
@@ -135,16 +178,27 @@ pub(super) struct Transaction {
     pub(super) first: Instant,
     pub(super) last: Instant,
     pub(super) copies: u16,
+    /// How many of its copies came behind a provisional response.
+    pub(super) insisted: u16,
+    /// How many copies came since a response passed.
+    pub(super) ignored: u16,
+    /// The number of the copy that went to another address, 0 if none did.
+    pub(super) elsewhere: u32,
     pub(super) reliable: bool,
+    /// Whether its response belongs to the port that it came from.
+    pub(super) rport: bool,
+    pub(super) size: u32,
     pub(super) responses: SmallVec<[Response; 2]>,
     from_tag: u64,
     to_tag: u64,
     key: u64,
     /// The branches that hops put on top.
     hops: SmallVec<[u64; 2]>,
-    from: SocketAddr,
-    to: SocketAddr,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
     place: Place,
+    /// The flows at which its request was seen.
+    flows: SmallVec<[u64; 2]>,
 }
 
 impl Transaction {
@@ -156,6 +210,27 @@ impl Transaction {
     /// Whether its request was in the dialog already, not the one that forms it.
     pub(super) const fn in_dialog(&self) -> bool {
         self.to_tag != 0
+    }
+
+    /// Whether this is another request of the same sender with the same number, made for the same dialog.
+    pub(super) fn is_merged_with(&self, other: &Self) -> bool {
+        let one = |it: &Self| (it.from_tag, it.to_tag, it.method, it.cseq, it.to);
+        self.n != other.n && self.key != other.key && one(self) == one(other)
+    }
+
+    /// Whether this response goes back where a copy of the request came from, and has the branch that it had there.
+    pub(super) fn is_answered_back(&self, response: &Facts<'_>) -> bool {
+        self.flows.contains(&flow(response.to, response.from))
+    }
+
+    /// Whether this response was captured at the hop where the request was first.
+    pub(super) const fn is_same_hop(&self, response: &Facts<'_>) -> bool {
+        self.place.top == response.top && self.place.vias == response.vias
+    }
+
+    /// Whether this response has the branch of no request of the same number.
+    pub(super) fn is_misnamed(&self, response: &Facts<'_>) -> bool {
+        self.key != response.key && !self.hops.contains(&response.top)
     }
 
     /// Whether the party with this tag sent its request.
@@ -257,6 +332,11 @@ impl Transactions {
         Some((invite, invite.key == ack.key || invite.hops.contains(&ack.top)))
     }
 
+    /// Every transaction that is remembered, in the order of their requests.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Transaction> {
+        self.list.iter()
+    }
+
     /// The transaction that a response belongs to.
     pub(super) fn answered_by(&self, response: &Facts<'_>) -> Option<&Transaction> {
         self.request_of(response).and_then(|index| self.list.get(index))
@@ -339,6 +419,17 @@ impl Transactions {
         {
             if kind == Repeat::Resent {
                 one.copies = one.copies.saturating_add(1);
+                if one.responses.iter().any(|response| (101..=199).contains(&response.status)) {
+                    one.insisted = one.insisted.saturating_add(1);
+                }
+                one.ignored = one.ignored.saturating_add(1);
+            }
+            if kind == Repeat::Failover {
+                one.elsewhere = facts.n;
+            }
+            let flow = flow(facts.from, facts.to);
+            if !one.flows.contains(&flow) && one.flows.len() < MOST_HOPS {
+                one.flows.push(flow);
             }
             if matches!(kind, Repeat::Resent | Repeat::Failover) {
                 one.last = facts.at;
@@ -361,7 +452,12 @@ impl Transactions {
             first: facts.at,
             last: facts.at,
             copies: 0,
+            insisted: 0,
+            ignored: 0,
+            elsewhere: 0,
             reliable: facts.reliable,
+            rport: facts.rport,
+            size: facts.size,
             responses: SmallVec::new(),
             from_tag,
             to_tag,
@@ -370,6 +466,7 @@ impl Transactions {
             from: facts.from,
             to: facts.to,
             place: facts.place(),
+            flows: smallvec![flow(facts.from, facts.to)],
         });
         Taken::New
     }
@@ -379,6 +476,7 @@ impl Transactions {
         let (Some(one), Some(status)) = (self.list.get_mut(index), facts.status) else {
             return Taken::Orphan;
         };
+        one.ignored = 0;
         let same = |known: &&mut Response| known.status == status && known.content == facts.content;
         if let Some(known) = one.responses.iter_mut().find(same) {
             let kind = repeat_at(facts, &known.place, known.last);
@@ -423,15 +521,19 @@ impl Transactions {
 
 impl Facts<'_> {
     fn place(&self) -> Place {
-        let flow = [self.from, self.to].iter().fold(0, |flow: u64, address| {
-            let ip = match address.ip() {
-                IpAddr::V4(ip) => hash(&[&ip.octets()]),
-                IpAddr::V6(ip) => hash(&[&ip.octets()]),
-            };
-            flow.rotate_left(7) ^ ip.wrapping_add(u64::from(address.port()))
-        });
-        Place { flow, top: self.top, vias: self.vias }
+        Place { flow: flow(self.from, self.to), top: self.top, vias: self.vias }
     }
+}
+
+/// A fingerprint of a pair of addresses.
+fn flow(from: SocketAddr, to: SocketAddr) -> u64 {
+    [from, to].iter().fold(0, |flow: u64, address| {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => hash(&[&ip.octets()]),
+            IpAddr::V6(ip) => hash(&[&ip.octets()]),
+        };
+        flow.rotate_left(7) ^ ip.wrapping_add(u64::from(address.port()))
+    })
 }
 
 impl Transaction {

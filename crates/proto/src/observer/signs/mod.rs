@@ -1,6 +1,6 @@
 //! What no dialog by itself can judge: signs of a breach in transactions, in times, in what the parties did before and after.
 //!
-//! One file per theme, each with the same four places to look from. They are asked in this order:
+//! One file per theme, each with the same places to look from. They are asked in this order:
 //! - `look`: a new message passes; both views are as they were before it. What is found goes through the same doubts as
 //!   a breach of the dialog.
 //! - `note`: it has passed and is recorded; what later looks need is written down in the theme's part of [`Memory`].
@@ -10,39 +10,132 @@
 //! A theme has only those that it needs. What a theme remembers is bounded, and takes no room while nothing happened.
 
 mod bridge;
+mod change;
 mod dialog;
+mod hop;
 mod offer;
+mod precondition;
 mod race;
 mod refer;
+mod reliable;
+mod resend;
 mod security;
 mod timer;
 mod transaction;
 
-pub(super) use self::race::success_after_bye;
-pub(super) use self::security::carry;
-pub(super) use self::timer::was_unasked;
-pub(super) use self::transaction::unknown_rack;
+use std::sync::Arc;
+
+use midcall_wire::Method;
+use midcall_wire::sdp::Sdp;
+use smallvec::SmallVec;
 
 use super::dialog::{Claim, ObservedDialog, Passing};
 use super::finding::Party;
 use super::side::Patience;
 use super::trace::{Facts, Transactions};
+use crate::dialog::Way;
+use crate::rules::RuleId;
 use crate::time::Instant;
+
+pub(super) use self::dialog::second_tag;
+pub(super) use self::race::success_after_bye;
+pub(super) use self::security::carry;
+pub(super) use self::timer::was_unasked;
+pub(super) use self::transaction::unknown_rack;
+
+/// One value for each party.
+#[derive(Clone, Default, Debug)]
+struct Each<T> {
+    caller: T,
+    callee: T,
+}
+
+impl<T> Each<T> {
+    const fn of(&self, party: Party) -> &T {
+        match party {
+            Party::Caller | Party::Network => &self.caller,
+            Party::Callee => &self.callee,
+        }
+    }
+
+    const fn of_mut(&mut self, party: Party) -> &mut T {
+        match party {
+            Party::Caller | Party::Network => &mut self.caller,
+            Party::Callee => &mut self.callee,
+        }
+    }
+}
 
 /// What the signs of one dialog remember.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Memory {
+    change: Each<change::Memory>,
+    dialog: dialog::Memory,
+    hop: hop::Memory,
+    offer: offer::Memory,
+    reliable: reliable::Memory,
     timer: Option<Box<timer::Memory>>,
     refer: Option<Box<refer::Memory>>,
     race: Option<Box<race::Memory>>,
     security: security::Memory,
+    /// What is told once in a dialog and was told: the rule and who broke it.
+    said: SmallVec<[(RuleId, Party); 2]>,
+}
+
+impl Memory {
+    /// Whether this was not told yet; from now on it was.
+    fn tell(&mut self, rule: RuleId, by: Party) -> bool {
+        if self.said.contains(&(rule, by)) {
+            return false;
+        }
+        if self.said.len() < MOST_SAID {
+            self.said.push((rule, by));
+        }
+        true
+    }
+}
+
+/// What a dialog said before a message that changes it was recorded.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Before {
+    /// Of a refused request: its number.
+    on: u32,
+    /// Whether an exchange inside it had been completed.
+    executed: bool,
+    /// Whether it had been cancelled.
+    cancelled: bool,
+    /// The offer that was refused with it.
+    offer: Option<Arc<Sdp>>,
+    /// How many exchanges had been completed.
+    exchanges: u32,
+}
+
+impl Before {
+    /// What `note` needs of the time before this message.
+    pub(super) fn of(observed: &ObservedDialog, passing: &Passing<'_>) -> Self {
+        let (seen, dialog) = (passing.seen, &observed.side(passing.by).base);
+        let mut before = Self { exchanges: dialog.offers.exchanges, ..Self::default() };
+        let changes = matches!(seen.method, Method::Invite | Method::Update) && seen.is_failure();
+        if let Some(open) = dialog.request_of(seen).filter(|open| changes && !open.forms) {
+            before.on = open.on;
+            (before.executed, before.cancelled) = (open.executed, open.cancelled.is_some());
+            let offer = dialog.offers.pending.by(Way::Received).iter().flat_map(|offer| offer.all());
+            let mut own = offer.filter(|offer| offer.on == open.on);
+            before.offer = own.next().and_then(|offer| offer.sdp.clone());
+        }
+        before
+    }
 }
 
 /// A new message passes.
 pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
     transaction::look(observed, passing, found);
+    hop::look(observed, passing, found);
     dialog::look(observed, passing, found);
     offer::look(observed, passing, found);
+    change::look(observed, passing, found);
+    reliable::look(observed, passing, found);
+    precondition::look(observed, passing, found);
     timer::look(observed, passing, found);
     refer::look(observed, passing, found);
     race::look(observed, passing, found);
@@ -50,23 +143,58 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     security::look(observed, passing, found);
 }
 
+/// Whether this breach is only the other face of a sign that is told instead.
+pub(super) fn told_instead(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> Option<RuleId> {
+    change::told_instead(observed, passing, rule).or_else(|| offer::told_instead(observed, passing, rule))
+}
+
 /// It has passed.
-pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
+pub(super) fn note(
+    observed: &mut ObservedDialog,
+    passing: &Passing<'_>,
+    before: &Before,
+    found: &mut Vec<Claim>,
+) {
+    hop::note(observed, passing);
+    dialog::note(observed, passing);
+    change::note(observed, passing, before);
+    reliable::note(observed, passing);
+    offer::note(observed, passing, before, found);
     timer::note(observed, passing);
     refer::note(observed, passing);
     race::note(observed, passing);
     security::note(observed, passing);
 }
 
+/// Whether a claim is one that is told at most once in a dialog, and was told before.
+pub(super) fn is_told(observed: &mut ObservedDialog, claim: &Claim) -> bool {
+    let once = matches!(
+        claim.rule,
+        RuleId::BranchWithoutCookie
+            | RuleId::RequestTooBigForUdp
+            | RuleId::ContentLength
+            | RuleId::ResponseSentElsewhere
+            | RuleId::InviteResentAfterProvisional
+            | RuleId::ResendRepeatsProvisional
+            | RuleId::AckOutsideCSeqOrder
+            | RuleId::ReInviteLessProtected
+            | RuleId::PreconditionTags
+            | RuleId::AlertedBeforePreconditions
+            | RuleId::ReInviteOnMediaLoss
+            | RuleId::OfferPingPong
+    );
+    once && !observed.memory.tell(claim.rule, claim.by)
+}
+
 /// A message of this party was sent again.
 pub(super) fn again(
-    _observed: &mut ObservedDialog,
-    _by: Party,
-    _facts: &Facts<'_>,
-    _trace: &Transactions,
-    _patience: &Patience,
-    _found: &mut Vec<Claim>,
+    observed: &ObservedDialog,
+    by: Party,
+    facts: &Facts<'_>,
+    trace: &Transactions,
+    found: &mut Vec<Claim>,
 ) {
+    resend::again(observed, by, facts, trace, found);
 }
 
 /// Time passed.
@@ -77,10 +205,14 @@ pub(super) fn overdue(
     trace: &Transactions,
     found: &mut Vec<Claim>,
 ) {
+    change::overdue(observed, now, patience, trace, found);
     race::overdue(observed, now, patience, trace, found);
 }
 
 /// When [`overdue`] may have something to tell.
-pub(super) fn next(observed: &ObservedDialog, _: &Patience) -> Option<Instant> {
-    race::next(observed)
+pub(super) fn next(observed: &ObservedDialog, patience: &Patience) -> Option<Instant> {
+    change::next(observed, patience).into_iter().chain(race::next(observed)).min()
 }
+
+/// The most that is remembered as told.
+const MOST_SAID: usize = 16;
