@@ -6,6 +6,7 @@
 mod analysis;
 mod anonymize;
 pub mod diagnosis;
+mod media;
 pub mod model;
 mod replay;
 pub mod report;

@@ -14,6 +14,7 @@ use midcall_proto::time::Instant;
 
 use self::keep::{Keep, Stored};
 use crate::diagnosis;
+use crate::media::Media;
 use crate::model::{Call, Message};
 use crate::report::stats::Stats;
 use crate::source::{Item, Packet};
@@ -96,6 +97,7 @@ pub struct Analyzer {
     settings: Settings,
     observer: Observer,
     keep: Keep,
+    media: Media,
     finished: Vec<Call>,
     stats: Stats,
     last: Instant,
@@ -109,6 +111,7 @@ impl Analyzer {
             settings,
             observer: Observer::new(settings.observer),
             keep: Keep::new(settings.max_bytes, settings.max_bytes_of_call, settings.observer.max_messages),
+            media: Media::default(),
             finished: Vec::new(),
             stats: Stats::default(),
             last: Instant::ZERO,
@@ -120,7 +123,10 @@ impl Analyzer {
         self.last = self.last.max(item.at());
         match item {
             Item::Sip(packet) => self.message(packet),
-            Item::Rtp(_) => self.stats.media += 1,
+            Item::Rtp(packet) => {
+                self.stats.media += 1;
+                self.media.observe(&packet);
+            }
         }
     }
 
@@ -143,6 +149,7 @@ impl Analyzer {
         (self.stats.messages, self.stats.not_sip) = (seen.messages, seen.not_sip);
         (self.stats.outside, self.stats.calls) = (seen.outside, seen.calls);
         self.stats.calls_dropped = seen.calls_dropped;
+        self.stats.media_dropped = self.media.dropped();
         self.finished.sort_by_key(|call| call.number);
         (self.finished, self.stats)
     }
@@ -179,6 +186,7 @@ impl Analyzer {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
         let mut call = build::call(observed, kept);
         if self.settings.details != Details::None {
+            call.findings.extend(self.media.of(&call));
             diagnosis::find(&mut call);
         }
         if self.settings.details.of(call.worst()) {

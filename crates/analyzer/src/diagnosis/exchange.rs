@@ -8,28 +8,28 @@ use super::read::Reading;
 
 /// An offer and its answer or refusal.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     /// Who offered.
-    pub(super) by: Party,
+    pub(crate) by: Party,
     /// The message with the offer.
-    pub(super) offer: u32,
+    pub(crate) offer: u32,
     /// What it says.
-    pub(super) offered: Sdp,
+    pub(crate) offered: Sdp,
     /// The message with the answer, and what it says.
-    pub(super) answer: Option<(u32, Sdp)>,
+    pub(crate) answer: Option<(u32, Sdp)>,
     /// The final response that refused it.
-    pub(super) refusal: Option<u32>,
+    pub(crate) refusal: Option<u32>,
 }
 
 impl Exchange {
     /// The offer and its answer.
-    pub(super) fn done(&self) -> Option<(&Sdp, u32, &Sdp)> {
+    pub(crate) fn done(&self) -> Option<(&Sdp, u32, &Sdp)> {
         self.answer.as_ref().map(|(n, answer)| (&self.offered, *n, answer))
     }
 }
 
 /// A party's last description that was agreed on before this exchange: its message and what it says.
-pub(super) fn before(exchanges: &[Exchange], index: usize, by: Party) -> Option<(u32, &Sdp)> {
+pub(crate) fn before(exchanges: &[Exchange], index: usize, by: Party) -> Option<(u32, &Sdp)> {
     exchanges.get(..index)?.iter().rev().find_map(|exchange| {
         let (answer, answered) = exchange.answer.as_ref()?;
         Some(if exchange.by == by { (exchange.offer, &exchange.offered) } else { (*answer, answered) })
@@ -37,7 +37,7 @@ pub(super) fn before(exchanges: &[Exchange], index: usize, by: Party) -> Option<
 }
 
 /// The exchanges of a call in the order of their offers. Of a fork, the branch that accepted counts.
-pub(super) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
+pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
     let mut found: Vec<Exchange> = Vec::new();
     // Requests whose transaction may still bring an offer or an answer: their message and the exchange.
     let mut open: Vec<Open> = Vec::new();

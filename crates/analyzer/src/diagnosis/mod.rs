@@ -26,9 +26,11 @@ mod table;
 mod tests;
 mod words;
 
+pub(crate) use self::exchange::{Exchange, read as exchanges};
+pub(crate) use self::read::{Reading, capital, seconds};
 pub use self::table::{Diagnosis, Shown, all, by_id};
+pub(crate) use self::words::advise;
 
-use self::read::Reading;
 use crate::model::Call;
 
 /// Adds what no rule covers to the findings of a call.

@@ -9,49 +9,49 @@ use midcall_wire::{Message, Method, Name};
 use crate::model::{self, Call};
 
 /// The messages of a call, taken apart, with the words that findings use for them.
-pub(super) struct Reading<'c> {
-    pub(super) call: &'c Call,
+pub(crate) struct Reading<'c> {
+    pub(crate) call: &'c Call,
     parsed: Vec<Option<Message<&'c [u8]>>>,
 }
 
 impl<'c> Reading<'c> {
-    pub(super) fn new(call: &'c Call) -> Self {
+    pub(crate) fn new(call: &'c Call) -> Self {
         let parsed = call.messages.iter().map(|message| read(&message.raw)).collect();
         Self { call, parsed }
     }
 
     /// The messages in order, each with what it says; those that say nothing readable are left out.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
         self.call.messages.iter().zip(&self.parsed).filter_map(|(own, parsed)| Some((own, parsed.as_ref()?)))
     }
 
     /// The same without copies.
-    pub(super) fn originals(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
+    pub(crate) fn originals(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
         self.messages().filter(|(own, _)| !matches!(own.kind, Kind::Again { .. }))
     }
 
     /// A message taken apart.
-    pub(super) fn get(&self, n: u32) -> Option<&Message<&'c [u8]>> {
+    pub(crate) fn get(&self, n: u32) -> Option<&Message<&'c [u8]>> {
         self.parsed.get(usize::try_from(n).ok()?.checked_sub(1)?)?.as_ref()
     }
 
     /// The session description of a message.
-    pub(super) fn sdp(&self, n: u32) -> Option<Sdp> {
+    pub(crate) fn sdp(&self, n: u32) -> Option<Sdp> {
         Sdp::parse(self.get(n)?.sdp()?).ok()
     }
 
     /// Who sent a message.
-    pub(super) fn by(&self, n: u32) -> Party {
+    pub(crate) fn by(&self, n: u32) -> Party {
         self.call.message(n).map_or(Party::Network, |message| message.by)
     }
 
     /// The name of a party.
-    pub(super) fn name(&self, party: Party) -> String {
+    pub(crate) fn name(&self, party: Party) -> String {
         self.call.person(party).map_or_else(|| "the network".to_owned(), |person| person.name.clone())
     }
 
     /// The name of who sent a message.
-    pub(super) fn sender(&self, n: u32) -> String {
+    pub(crate) fn sender(&self, n: u32) -> String {
         match self.call.person(self.by(n)) {
             Some(person) => person.name.clone(),
             None => self.call.message(n).map_or_else(String::new, |message| message.from.to_string()),
@@ -59,7 +59,7 @@ impl<'c> Reading<'c> {
     }
 
     /// A party with the product that it says it is: "bob (FooPhone 1.2)".
-    pub(super) fn product(&self, party: Party) -> String {
+    pub(crate) fn product(&self, party: Party) -> String {
         match self.call.person(party).and_then(|person| person.user_agent.as_deref()) {
             Some(agent) => format!("{} ({})", self.name(party), shorten(agent, 60)),
             None => self.name(party),
@@ -67,13 +67,13 @@ impl<'c> Reading<'c> {
     }
 
     /// When a message passed: "12.3 s" after the first of the call.
-    pub(super) fn time(&self, n: u32) -> String {
+    pub(crate) fn time(&self, n: u32) -> String {
         let began = self.call.began();
         self.call.message(n).map_or_else(String::new, |message| seconds(message.at.since(began)))
     }
 
     /// How long after one message another passed.
-    pub(super) fn between(&self, first: u32, second: u32) -> std::time::Duration {
+    pub(crate) fn between(&self, first: u32, second: u32) -> std::time::Duration {
         match (self.call.message(first), self.call.message(second)) {
             (Some(first), Some(second)) => second.at.since(first.at),
             _ => std::time::Duration::ZERO,
@@ -81,7 +81,7 @@ impl<'c> Reading<'c> {
     }
 
     /// What a message is, in the fewest words: "re-INVITE", "200 to UPDATE".
-    pub(super) fn label(&self, n: u32) -> String {
+    pub(crate) fn label(&self, n: u32) -> String {
         let Some(message) = self.get(n) else { return "message".to_owned() };
         match message.status() {
             Some(status) => format!("{status} to {}", self.request_label(message)),
@@ -112,19 +112,19 @@ impl<'c> Reading<'c> {
     }
 
     /// A message as a sentence names it: "the re-INVITE at 12.3 s (message 14)".
-    pub(super) fn the(&self, n: u32) -> String {
+    pub(crate) fn the(&self, n: u32) -> String {
         format!("the {} at {} (message {n})", self.label(n), self.time(n))
     }
 
     /// The same with "a" for the first mention: "a re-INVITE at 12.3 s (message 14)".
-    pub(super) fn a(&self, n: u32) -> String {
+    pub(crate) fn a(&self, n: u32) -> String {
         let label = self.label(n);
         let article = if label.starts_with(['A', 'E', 'I', 'O', 'U', '8']) { "an" } else { "a" };
         format!("{article} {label} at {} (message {n})", self.time(n))
     }
 
     /// A header of a message as it stands there; every line of it, with commas between.
-    pub(super) fn header(&self, n: u32, name: Name) -> Option<String> {
+    pub(crate) fn header(&self, n: u32, name: Name) -> Option<String> {
         let message = self.get(n)?;
         let mut lines = message.headers().filter(|header| header.name == name).peekable();
         lines.peek()?;
@@ -134,7 +134,7 @@ impl<'c> Reading<'c> {
     }
 
     /// A header with its name, for quotes: "Allow: INVITE, ACK", or "no Allow".
-    pub(super) fn quote(&self, n: u32, name: Name) -> String {
+    pub(crate) fn quote(&self, n: u32, name: Name) -> String {
         match self.header(n, name) {
             Some(value) => format!("\"{}: {value}\"", name.as_str()),
             None => format!("no {}", name.as_str()),
@@ -142,36 +142,36 @@ impl<'c> Reading<'c> {
     }
 
     /// The URI of the Contact of a message, or of the Request-URI.
-    pub(super) fn contact(&self, n: u32) -> String {
+    pub(crate) fn contact(&self, n: u32) -> String {
         let contact = self.get(n).and_then(|message| message.contact()).and_then(Result::ok);
         contact.map_or_else(|| "none".to_owned(), |contact| shorten(contact.uri, 100))
     }
 
     /// The Request-URI of a request.
-    pub(super) fn uri(&self, n: u32) -> String {
+    pub(crate) fn uri(&self, n: u32) -> String {
         self.get(n)
             .and_then(|message| message.request_uri())
             .map_or_else(String::new, |uri| shorten(uri, 100))
     }
 
     /// The number in the CSeq of a message.
-    pub(super) fn cseq(&self, n: u32) -> u32 {
+    pub(crate) fn cseq(&self, n: u32) -> u32 {
         self.get(n).and_then(|message| message.cseq().ok()).map_or(0, |cseq| cseq.number)
     }
 
     /// The status of a response.
-    pub(super) fn status(&self, n: u32) -> u16 {
+    pub(crate) fn status(&self, n: u32) -> u16 {
         self.get(n).and_then(Message::status).unwrap_or_default()
     }
 
     /// The version in the o= line of a message.
-    pub(super) fn version(&self, n: u32) -> String {
+    pub(crate) fn version(&self, n: u32) -> String {
         let sdp = self.sdp(n);
         sdp.as_ref().and_then(Sdp::version).map_or_else(|| "none".to_owned(), |version| version.to_string())
     }
 
     /// The last message before this one for which something holds.
-    pub(super) fn last_before(
+    pub(crate) fn last_before(
         &self,
         n: u32,
         holds: impl Fn(&model::Message, &Message<&'c [u8]>) -> bool,
@@ -184,7 +184,7 @@ impl<'c> Reading<'c> {
     }
 
     /// The first message behind this one for which something holds.
-    pub(super) fn next_after(
+    pub(crate) fn next_after(
         &self,
         n: u32,
         holds: impl Fn(&model::Message, &Message<&'c [u8]>) -> bool,
@@ -196,7 +196,7 @@ impl<'c> Reading<'c> {
     }
 
     /// The request that a response answers.
-    pub(super) fn request_of(&self, n: u32) -> Option<u32> {
+    pub(crate) fn request_of(&self, n: u32) -> Option<u32> {
         let response = self.get(n)?;
         let (cseq, branch) = (response.cseq().ok()?, response.top_via().ok()?.branch()?.to_owned());
         self.last_before(n, |_, request| {
@@ -207,7 +207,7 @@ impl<'c> Reading<'c> {
     }
 
     /// The final response to a request.
-    pub(super) fn final_of(&self, n: u32) -> Option<u32> {
+    pub(crate) fn final_of(&self, n: u32) -> Option<u32> {
         let request = self.get(n).filter(|message| message.is_request())?;
         let (cseq, branch) = (request.cseq().ok()?, request.top_via().ok()?.branch()?.to_owned());
         self.next_after(n, |_, response| {
@@ -218,18 +218,18 @@ impl<'c> Reading<'c> {
     }
 
     /// The last description that the sender of a message gave before it.
-    pub(super) fn earlier_sdp(&self, n: u32) -> Option<u32> {
+    pub(crate) fn earlier_sdp(&self, n: u32) -> Option<u32> {
         let by = self.by(n);
         self.last_before(n, |own, parsed| own.by == by && parsed.sdp().is_some())
     }
 
     /// The last message of a party before this one that has this header.
-    pub(super) fn last_with(&self, n: u32, by: Party, name: Name) -> Option<u32> {
+    pub(crate) fn last_with(&self, n: u32, by: Party, name: Name) -> Option<u32> {
         self.last_before(n, |own, parsed| own.by == by && parsed.count(name) > 0)
     }
 
     /// Several messages by number: "messages 3, 5 and 8".
-    pub(super) fn list(&self, numbers: &[u32]) -> String {
+    pub(crate) fn list(&self, numbers: &[u32]) -> String {
         match numbers {
             [] => "no message".to_owned(),
             [one] => format!("message {one}"),
@@ -247,7 +247,7 @@ fn read(raw: &[u8]) -> Option<Message<&[u8]>> {
 }
 
 /// A time as people read it: "0.35 s", "12.3 s", "32 s", "25 min 3 s".
-pub(super) fn seconds(span: std::time::Duration) -> String {
+pub(crate) fn seconds(span: std::time::Duration) -> String {
     let micros = span.as_micros();
     match micros {
         0 => "0 s".to_owned(),
@@ -273,7 +273,7 @@ pub(super) fn seconds(span: std::time::Duration) -> String {
 }
 
 /// A text cut to so many characters.
-pub(super) fn shorten(text: &str, most: usize) -> String {
+pub(crate) fn shorten(text: &str, most: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match flat.char_indices().nth(most) {
         Some((end, _)) => format!("{}...", flat.get(..end).unwrap_or_default()),
@@ -282,17 +282,17 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
 }
 
 /// The formats of a stream by name: "PCMA, opus, telephone-event".
-pub(super) fn codecs(media: &Media<'_>) -> String {
+pub(crate) fn codecs(media: &Media<'_>) -> String {
     listed(media, |_| true)
 }
 
 /// The same without those that carry no voice.
-pub(super) fn voices(media: &Media<'_>) -> String {
+pub(crate) fn voices(media: &Media<'_>) -> String {
     listed(media, |format| media.rtpmap(format).is_none_or(|map| !carries_no_voice(map.name)))
 }
 
 /// Whether an encoding is only for tones or comfort noise.
-pub(super) fn carries_no_voice(name: &str) -> bool {
+pub(crate) fn carries_no_voice(name: &str) -> bool {
     ["telephone-event", "CN"].iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
@@ -309,7 +309,7 @@ fn listed(media: &Media<'_>, shown: impl Fn(&str) -> bool) -> String {
 }
 
 /// The `m=` lines of a description by type: "audio, video".
-pub(super) fn kinds(sdp: &Sdp) -> String {
+pub(crate) fn kinds(sdp: &Sdp) -> String {
     let kinds: Vec<_> = sdp
         .media()
         .map(|media| match media.rejected() {
@@ -321,7 +321,7 @@ pub(super) fn kinds(sdp: &Sdp) -> String {
 }
 
 /// The first words of a sentence with a capital.
-pub(super) fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

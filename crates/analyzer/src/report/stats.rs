@@ -20,6 +20,8 @@ pub struct Stats {
     pub outside: u64,
     /// RTP packets.
     pub media: u64,
+    /// RTP packets that were not looked at because there were too many flows at a time.
+    pub media_dropped: u64,
     /// Calls.
     pub calls: u64,
     /// Calls that were let go before their end because too many were open.

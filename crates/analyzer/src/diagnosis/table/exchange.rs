@@ -400,4 +400,14 @@ pub(super) const ROWS: &[Diagnosis] = &[
               missing media is the likely cause.",
         fix: "Send music or RTCP while on hold, and switch the timer off then.",
     },
+    Diagnosis {
+        id: "F-HLD9",
+        title: "Media flows into a hold",
+        severity: Severity::Warning,
+        shown: Shown::Media,
+        rules: &[],
+        cites: &[Cite::new(3264, "8.4"), Cite::new(3264, "6.1")],
+        means: "A stream is on hold by its descriptions and RTP still goes to the side that wants none.",
+        fix: "Stop sending when the hold is agreed.",
+    },
 ];

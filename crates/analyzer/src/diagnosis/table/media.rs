@@ -70,6 +70,16 @@ pub(super) const ROWS: &[Diagnosis] = &[
         fix: "Repeat the attribute in every offer.",
     },
     Diagnosis {
+        id: "F-MED7",
+        title: "One-way media",
+        severity: Severity::Warning,
+        shown: Shown::Media,
+        rules: &[],
+        cites: &[Cite::new(3264, "5.1"), Cite::new(3264, "6.1")],
+        means: "Both sides agreed on media both ways, and the trace shows RTP in one direction only.",
+        fix: "Look at the address in the SDP of the side that hears nothing, at its firewall, and at what the other side sends.",
+    },
+    Diagnosis {
         id: "F-CPT1",
         title: "The trace does not show all of the call",
         severity: Severity::Info,

@@ -53,14 +53,15 @@ impl Words {
 
 /// Puts title, meaning and cure of a finding into the words of its call.
 pub(super) fn tell(reading: &Reading<'_>, finding: &mut Finding) {
-    let words = of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding));
-    if let Some(title) = words.title.or_else(|| happened(finding.code)) {
-        finding.title = title;
-    }
-    if !words.means.is_empty() {
+    // What was found with its words already says more than a rule can.
+    if Rule::by_code(finding.code).is_some_and(|rule| rule.means == finding.means) {
+        let words = of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding));
+        if let Some(title) = words.title.or_else(|| happened(finding.code)) {
+            finding.title = title;
+        }
         finding.means = words.means;
+        finding.fix = words.fix.unwrap_or_else(|| addressed(reading, finding));
     }
-    finding.fix = words.fix.unwrap_or_else(|| addressed(reading, finding));
     match finding.certainty {
         Certainty::Certain => {}
         Certainty::Crossed => finding.means.push_str(CROSSED),
@@ -116,9 +117,6 @@ const TITLES: &[(&str, &str)] = &[
 
 /// For a rule without a sentence of its own: its own words behind a quote of what was sent.
 fn quotes(reading: &Reading<'_>, finding: &Finding) -> Words {
-    if finding.code.starts_with("F-") {
-        return Words::default(); // worded where it was found
-    }
     let what = match finding.by {
         Party::Network => format!("This concerns {}", reading.the(finding.at)),
         by => format!("{} sent {}", reading.name(by), reading.a(finding.at)),
@@ -187,7 +185,7 @@ fn without_asides(sentence: &str) -> String {
 }
 
 /// Advice with the name and product of whom it is for in front.
-pub(super) fn advise(reading: &Reading<'_>, by: Party, fix: &str) -> String {
+pub(crate) fn advise(reading: &Reading<'_>, by: Party, fix: &str) -> String {
     match by {
         Party::Network => fix.to_owned(),
         by => format!("{}: {}", reading.product(by), lower(fix)),

@@ -55,6 +55,7 @@ pub fn summary(sources: &[Summary], stats: &Stats, out: &mut impl Write) -> io::
         (stats.not_sip, "packet without SIP"),
         (stats.media, "media packet"),
         (stats.calls_dropped, "call let go before its end: too many at once"),
+        (stats.media_dropped, "RTP packet not looked at: too many streams at once"),
         (stats.messages_dropped, "message not kept: too much"),
     ] {
         if number > 0 {
