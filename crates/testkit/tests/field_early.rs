@@ -20,6 +20,7 @@ fn the_codec_of_the_ringback_server_stays_in_use() {
     covers!("DLG-27", "OA-03", "OA-11");
     for reliable in [true, false] {
         let (mut seat, call, invite) = calling(1);
+        seat.expect_findings(&["DLG-05"]);
         assert!(seat.peer.select_tag(invite.call_id(), "ringback"));
         let progress = seat.peer.reply(&invite, 183).answer(&tweaks(&["codecs=0", "port=47000"]));
         if reliable {

@@ -324,6 +324,7 @@ fn d17_a_declined_identity_leaves_ours() {
 #[test]
 fn d12_a_change_taken_by_a_losing_branch_is_made_again() {
     let mut seat = Seat::new(Seed(12)).latency(ms(20));
+    seat.expect_findings(&["DLG-05"]);
     let (call, invite) = seat.placed_early();
     let first = seat.peer.leg().unwrap().local_tag.clone();
     seat.ua.call(call).hold();

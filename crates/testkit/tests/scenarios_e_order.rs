@@ -300,6 +300,7 @@ fn e17_an_update_waits_for_our_reinvite() {
     covers!("UP-09");
     for placed in [true, false] {
         let (mut seat, call) = seated(17, placed, Prefer::ReInvite);
+        seat.expect_findings(&["RI-09"]);
         seat.ua.call(call).hold();
         let hold = seat.expect("INVITE");
         seat.peer.reply(&hold, 100).send();

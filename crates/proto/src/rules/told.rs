@@ -21,6 +21,15 @@ impl RuleId {
 
 /// Rules and those under which their breaches are told.
 const TOLD: &[(RuleId, &[RuleId])] = &[
+    // That nobody acknowledges a 2xx is one thing; what its sender does about it another.
+    (RuleId::SuccessResentWithoutAck, &[RuleId::NoAckThenBye]),
+    // Whether the offer was disliked or forgotten, the ACK lacks its answer.
+    (RuleId::UnacceptableOfferInResponse, &[RuleId::AnswerMissingInPrackOrAck]),
+    (RuleId::DislikedOfferInSuccess, &[RuleId::AnswerMissingInPrackOrAck]),
+    (RuleId::OfferlessReInviteExchange, &[RuleId::InitialOfferMissing, RuleId::AnswerMissingInPrackOrAck]),
+    (RuleId::OfferIsWhole, &[RuleId::MediaLineRemoved]),
+    // The early re-INVITE that replaces a refused UPDATE, and a 405 that names no methods.
+    (RuleId::UpdateRefusedAsMethod, &[RuleId::ReInviteInEarlyDialog, RuleId::AllowMissing]),
     // An interval below 90 s is what makes it hostile.
     (RuleId::HostileInterval, &[RuleId::IntervalTooShort]),
     (RuleId::RefreshDropsTimerTag, &[RuleId::TimerNotListed]),

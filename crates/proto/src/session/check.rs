@@ -451,16 +451,20 @@ fn check_numbers(before: &Media<'_>, after: &Media<'_>, faults: &mut Vec<Fault>)
 }
 
 /// Says what is wrong with the `o=` line of a description after the previous one of the same side. RFC 3264 §8.
-pub fn check_origin(previous: &Sdp, new: &Sdp) -> Option<Fault> {
+pub fn check_origin(previous: &Sdp, new: &Sdp) -> impl Iterator<Item = Fault> + use<> {
+    let step = check_origin_step(previous, new);
+    let numbers = check_origin_numbers(new).filter(|_| step != Some(Fault::OriginChanged));
+    numbers.into_iter().chain(step)
+}
+
+fn check_origin_step(previous: &Sdp, new: &Sdp) -> Option<Fault> {
     let (before, after) = (previous.origin()?, new.origin()?);
     if !before.same_session(&after) {
         return Some(Fault::OriginChanged);
     }
     let (old, version) = (Version::parse(before.version)?, Version::parse(after.version)?);
-    let step = if version == old {
-        (previous != new && !previous.same_but_version(new)).then_some(Fault::VersionKept)
-    } else {
-        (version != old.plus_one()).then_some(Fault::VersionStep)
-    };
-    check_origin_numbers(new).or(step)
+    if version == old {
+        return (previous != new && !previous.same_but_version(new)).then_some(Fault::VersionKept);
+    }
+    (version != old.plus_one()).then_some(Fault::VersionStep)
 }

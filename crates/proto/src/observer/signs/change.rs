@@ -80,11 +80,14 @@ pub(super) fn told_instead(observed: &ObservedDialog, passing: &Passing<'_>, rul
     (of_retry && resent_stale(observed, passing).is_some()).then_some(RuleId::RetryRebuiltFromNow)
 }
 
-/// Whether a request offers again what met 491, byte for byte, although the session has changed since: its refusal.
+/// Whether a request offers again what met 491, byte for byte, although its sender has described another session since:
+/// its refusal.
 fn resent_stale<'o>(observed: &'o ObservedDialog, passing: &Passing<'_>) -> Option<&'o Refused> {
     let refused = observed.memory.change.of(passing.by).refused.as_deref()?;
     let (old, new) = (refused.offer.as_deref()?, passing.seen.sdp.as_deref()?);
-    let since = observed.side(passing.by).base.offers.exchanges > refused.exchanges;
+    let offers = &observed.side(passing.by).base.offers;
+    let said = |last: &Arc<Sdp>| last.as_bytes() != old.as_bytes();
+    let since = offers.exchanges > refused.exchanges && offers.last.ours.as_ref().is_some_and(said);
     let request = passing.seen.is_request() && refused.status == 491;
     (request && since && old.as_bytes() == new.as_bytes()).then_some(refused)
 }
@@ -144,7 +147,8 @@ fn dropped(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
         let because = smallvec![refused.request, refused.on];
         let cancelled = refused.status == 487 && refused.cancelled;
         let rule = match refused.status {
-            408 | 481 => return None,
+            // RFC 5057 §5.1: these end what they answer in.
+            404 | 408 | 410 | 416 | 481 | 482 | 484 | 485 | 502 | 604 => return None,
             _ if cancelled => RuleId::CancelledReInvite,
             _ if asker == passing.by => RuleId::CallDroppedOnRefusal,
             _ => return None,
@@ -193,6 +197,10 @@ fn changes_nothing(dialog: &Dialog, seen: &Seen<'_>) -> bool {
 fn challenged_again(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     let dialog = &observed.side(passing.by).base;
     let open = dialog.request_of(passing.seen).filter(|open| open.credentials != 0 && !open.forms)?;
+    let challenged = dialog.party.theirs.challenged.as_deref();
+    if challenged.is_some_and(|(credentials, _)| *credentials == open.credentials) {
+        return None; // the same credentials again have a rule of their own
+    }
     let asker = passing.by.other();
     let (nonce, on) = observed.memory.change.of(asker).challenge?;
     let challenges = passing.message.challenges();

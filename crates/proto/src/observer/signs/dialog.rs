@@ -154,9 +154,10 @@ pub(in crate::observer) fn second_tag(
     let invite = passing.trace.answered_by(facts)?;
     let mut earlier = invite.responses.iter().filter(|response| response.n < facts.n);
     if let Some(first) = earlier.clone().find(|response| (200..300).contains(&response.status)) {
+        // Two of them without a resend may be those of a fork.
         let resent = invite.copies > 0 && invite.last > first.first;
-        let rule = if resent { RuleId::AcceptedServer } else { RuleId::ToTagChanged };
-        return Some(against(passing.by, rule, facts.n, smallvec![invite.n, first.n]));
+        return resent
+            .then(|| against(passing.by, RuleId::AcceptedServer, facts.n, smallvec![invite.n, first.n]));
     }
     let first = earlier.find(|response| (101..200).contains(&response.status))?;
     Some(against(passing.by, RuleId::ToTagChanged, facts.n, smallvec![first.n]))

@@ -34,8 +34,8 @@ struct Exchange {
     on: u32,
     time: Instant,
     offerer: Party,
-    /// A print of both descriptions without their origins.
-    content: u64,
+    /// A print of what its answer chose.
+    chosen: u64,
 }
 
 pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
@@ -93,31 +93,36 @@ pub(super) fn note(
     if seen.is_request() && seen.has_body {
         note_parts(observed, passing);
     }
+    if before.on != 0 {
+        // What was refused need not be what its sender wants still.
+        observed.memory.offer.offered.of_mut(by.other()).take_if(|(on, _)| *on == before.on);
+    }
     let Some(sdp) = seen.sdp.as_ref() else { return };
     let offers = &observed.side(by).base.offers;
     if offers.pending.ours.as_ref().is_some_and(|offer| offer.on == seen.at.n) {
         *observed.memory.offer.offered.of_mut(by) = Some((seen.at.n, sdp.clone()));
     }
     let offers = &observed.side(by).base.offers;
+    // Who answers in ACK or PRACK had asked for the offer.
+    if seen.is_request() {
+        return;
+    }
     if offers.exchanges <= before.exchanges {
         return;
     }
-    let (Some(agreed), Some(offerer)) = (&offers.agreed, offers.offerer) else { return };
-    let offerer = if offerer == Way::Sent { by } else { by.other() };
-    // The same pair whoever sends.
-    let way = if by == Party::Caller { Way::Sent } else { Way::Received };
-    let content = content(agreed.by(way)).rotate_left(1) ^ content(agreed.by(way.reversed()));
+    let Some(agreed) = &offers.agreed else { return };
+    let (offerer, chosen) = (by.other(), choice(agreed.by(Way::Sent)));
     let list = &mut observed.memory.offer.exchanges;
     if list.len() >= PING_PONG {
         list.remove(0);
     }
-    list.push(Exchange { on: seen.at.n, time: seen.at.time, offerer, content });
+    list.push(Exchange { on: seen.at.n, time: seen.at.time, offerer, chosen });
     if let [one, two, three, four] = list.as_slice() {
-        let alternate = one.content == three.content && two.content == four.content;
+        let alternate = one.chosen == three.chosen && two.chosen == four.chosen;
         let turns = one.offerer == three.offerer && two.offerer == four.offerer && one.offerer != two.offerer;
         if alternate
             && turns
-            && one.content != two.content
+            && one.chosen != two.chosen
             && four.time.since(one.time) < RALLY
             && passing.patience.tells(RALLY / 4)
         {
@@ -142,12 +147,12 @@ fn note_parts(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     observed.memory.offer.optional = optional.then_some(passing.facts.n);
 }
 
-/// A print of a description without its origin.
-fn content(sdp: &Sdp) -> u64 {
-    let bytes = sdp.as_bytes();
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let skipped: usize = lines.by_ref().take_while(|line| !line.starts_with(b"s=")).map(<[u8]>::len).sum();
-    hash(&[bytes.get(skipped..).unwrap_or_default()])
+/// A print of what an answer chose: which streams, and the format in front of each. Hold and resume are no rally.
+fn choice(answer: &Sdp) -> u64 {
+    answer.media().fold(0, |print: u64, media| {
+        let chosen = if media.rejected() { "" } else { media.formats().next().unwrap_or_default() };
+        print.rotate_left(9) ^ hash(&[chosen.as_bytes()])
+    })
 }
 
 /// How many exchanges in a row make a rally.

@@ -211,7 +211,7 @@ fn continued(
     if offers.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed.by(seen.way), last))
         && last.same_but_direction(sdp)
     {
-        if let Some(fault) = session::check_origin(last, sdp).filter(|fault| tells(seen, fault)) {
+        for fault in session::check_origin(last, sdp).filter(|fault| tells(seen, fault)) {
             found(fault_rule(dialog, seen, &fault), on(*offers.last_on.by(seen.way)));
         }
         return;
