@@ -27,6 +27,12 @@ impl Date {
         Self { seconds }
     }
 
+    /// The first second of a day of the Gregorian calendar; months and days count from 1.
+    #[must_use]
+    pub const fn midnight(year: i64, month: i64, day: i64) -> Self {
+        Self { seconds: days_before(year, month, day) * DAY }
+    }
+
     /// Seconds since the start of 1970.
     #[must_use]
     pub const fn unix_seconds(self) -> i64 {

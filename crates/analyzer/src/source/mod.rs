@@ -1,6 +1,7 @@
 //! Where traces come from.
 
 pub mod pcap;
+pub mod text;
 
 use std::fmt;
 use std::io;
@@ -109,7 +110,7 @@ pub struct Summary {
     pub media: u64,
     /// What was passed over, by reason.
     pub skipped: Vec<Skipped>,
-    /// How finely its clock counts; zero if that is finer than any timer.
+    /// How finely its clock counts; zero if that is finer than any timer, [`Duration::MAX`] if there is no clock.
     pub resolution: Duration,
     /// Bytes read so far, as they stand in the file.
     pub bytes: u64,
