@@ -6,6 +6,7 @@
 mod analysis;
 mod anonymize;
 pub mod diagnosis;
+mod legs;
 mod media;
 pub mod model;
 mod replay;
@@ -18,6 +19,7 @@ mod summary;
 
 pub use analysis::{Analysis, analyze, analyze_file};
 pub use anonymize::Anonymizer;
+pub use legs::Legs;
 pub use replay::{Analyzer, Details, Settings};
 pub use report::stats::Stats;
 pub use summary::Summaries;

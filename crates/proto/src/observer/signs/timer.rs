@@ -48,6 +48,8 @@ struct Refused {
     on: u32,
     at: Instant,
     status: u16,
+    /// Whether it had no description.
+    bare: bool,
     /// How many came within a moment of each other.
     hasty: u8,
 }
@@ -153,6 +155,7 @@ fn refusal(observed: &ObservedDialog, passing: &Passing<'_>, open: &Open) -> Opt
         on: passing.facts.n,
         at: passing.facts.at,
         status,
+        bare: !open.offered,
         hasty: hasty.map_or(0, |before| before.hasty.saturating_add(1)),
     })
 }
@@ -222,10 +225,12 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
         }
         let refused = memory.and_then(|memory| memory.refused[place(by)]);
         if let Some(refused) = refused.filter(|refused| {
-            !matches!(refused.status, 408 | 481)
+            // What collided may not be wanted any more, and for a description a person may have hung up.
+            !matches!(refused.status, 401 | 407 | 408 | 422 | 481 | 491)
+                && refused.bare
                 && refused.refresh > running.set_by
-                && now.since(refused.at) < GIVEN_UP
-                && passing.patience.tells(GIVEN_UP)
+                && now.since(refused.at) < AT_ONCE
+                && passing.patience.tells(AT_ONCE)
                 && now + running.interval / 4 < running.expires
         }) {
             found.retain(|claim| claim.rule != RuleId::CallDroppedOnRefusal);
@@ -248,7 +253,7 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
 fn from_the_middle(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     let other = observed.side(passing.by.other()).base.party.ours.bye?;
     let (first, source, at) = observed.memory.timer.as_deref()?.bye?;
-    let together = passing.facts.at.since(at) < GIVEN_UP;
+    let together = passing.facts.at.since(at) < TOGETHER;
     (first == other && source == passing.facts.from && together).then_some(first)
 }
 
@@ -256,7 +261,9 @@ fn from_the_middle(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u
 const PAUSE: Duration = Duration::from_secs(2);
 /// How many such tries are too many.
 const HASTY: u8 = 2;
-/// How soon after a refusal a BYE counts as its consequence.
-const GIVEN_UP: Duration = Duration::from_secs(2);
+/// How soon no person reacts to a refusal.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// How far apart two BYEs of one sender are at most.
+const TOGETHER: Duration = Duration::from_secs(2);
 /// How exactly a timer is kept.
 const NEAR: Duration = Duration::from_millis(1500);

@@ -1,0 +1,498 @@
+//! What is remembered of a finished call to compare it with others.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use midcall_proto::observer::{Kind, Party};
+use midcall_proto::time::Instant;
+use midcall_wire::sdp::Sdp;
+use midcall_wire::{Message as Sip, Method, Name, Uri};
+
+use crate::model::{Call, Message};
+
+/// A call boiled down to what others are compared with.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) number: u32,
+    pub(super) call_id: Box<str>,
+    pub(super) began: Instant,
+    pub(super) last: Instant,
+    /// Where its first message went from and to.
+    pub(super) from: IpAddr,
+    pub(super) to: IpAddr,
+    /// Names of caller and callee for sentences.
+    pub(super) names: (Box<str>, Box<str>),
+    /// The user parts of both, as far as boxes leave them as they are; 0 for none.
+    pub(super) users: (u64, u64),
+    /// The tags of each dialog, caller first.
+    pub(super) tags: Vec<(Box<str>, Box<str>)>,
+    pub(super) setup: Setup,
+    pub(super) refers: Vec<Refer>,
+    pub(super) events: Vec<Event>,
+    pub(super) traits: Vec<(Trait, u64)>,
+    /// What was found in it: code, who, message, when.
+    pub(super) faults: Vec<(&'static str, Party, u32, Instant)>,
+}
+
+/// The INVITE that set it up, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    /// Its number, 0 if it was not seen.
+    pub(super) n: u32,
+    pub(super) max_forwards: Option<u32>,
+    pub(super) offered: bool,
+    /// Session-Expires in the INVITE, and in its 2xx.
+    pub(super) timer: (bool, bool),
+    pub(super) replaces: Option<Named>,
+    pub(super) referred_by: Option<Box<str>>,
+    pub(super) authorised: bool,
+    /// Its final response: status, number, time.
+    pub(super) outcome: Option<(u16, u32, Instant)>,
+}
+
+/// A dialog that a header names.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) call_id: Box<str>,
+    /// The tag of whoever gets the header, and of the other one.
+    pub(super) local: Box<str>,
+    pub(super) remote: Box<str>,
+}
+
+/// A REFER, and what became of it.
+#[derive(Debug)]
+pub(super) struct Refer {
+    pub(super) n: u32,
+    pub(super) at: Instant,
+    pub(super) by: Party,
+    /// The user part of the target, and the whole of it.
+    pub(super) user: u64,
+    pub(super) replaces: Option<Box<str>>,
+    pub(super) referred_by: Option<Box<str>>,
+    pub(super) target_dialog: Option<Named>,
+    pub(super) accepted: bool,
+    /// When its sender ended the subscription.
+    pub(super) unsubscribed: Option<Instant>,
+}
+
+/// A message that others may be compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) n: u32,
+    pub(super) at: Instant,
+    pub(super) by: Party,
+    pub(super) method: Method,
+    /// 0 for a request.
+    pub(super) status: u16,
+    pub(super) cseq: u32,
+    /// A print of its body's media, 0 without any.
+    pub(super) media: u64,
+}
+
+impl Event {
+    pub(super) const fn is(&self, method: Method) -> bool {
+        self.status == 0 && self.method as u8 == method as u8
+    }
+}
+
+/// What calls may have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Trait {
+    /// Both halves of Session-ID (RFC 7989 §5).
+    Session,
+    /// One half of it.
+    HalfSession,
+    /// The value of a header that correlates, or the Call-ID that such a header may name.
+    Correlation,
+    /// An ICE user fragment or an SRTP key.
+    Secret,
+    /// Where the caller, or the callee, wants media.
+    Media,
+    /// An o= line but its version.
+    Origin,
+    /// It came in at this place about this time for these parties.
+    Arrived,
+    /// It left from this place about this time for these parties.
+    Left,
+    /// It has this Call-ID.
+    Named,
+    /// It speaks of the call with this Call-ID.
+    Names,
+    /// It was placed, or taken back, by somebody there, to somebody, about then.
+    Placed,
+    /// It asks for such a call.
+    Places,
+}
+
+impl Known {
+    pub(super) fn of(call: &Call) -> Self {
+        let first = call.messages.first();
+        let unknown = IpAddr::from([0, 0, 0, 0]);
+        let mut known = Self {
+            number: call.number,
+            call_id: call.call_id.as_str().into(),
+            began: call.began(),
+            last: call.messages.last().map_or(Instant::ZERO, |message| message.at),
+            from: first.map_or(unknown, |message| message.from.ip()),
+            to: first.map_or(unknown, |message| message.to.ip()),
+            names: (call.caller.name.as_str().into(), call.callee.name.as_str().into()),
+            users: (user(&call.caller.uri), user(&call.callee.uri)),
+            tags: call.dialogs.iter().map(|one| (one.caller_tag.as_str().into(), one.callee_tag.as_str().into())).collect(),
+            setup: Setup::default(),
+            refers: Vec::new(),
+            events: Vec::new(),
+            traits: Vec::new(),
+            faults: Vec::new(),
+        };
+        for message in &call.messages {
+            if !matches!(message.kind, Kind::Again { .. }) {
+                known.read(message);
+            }
+        }
+        known.place();
+        let at = |n: u32| call.message(n).map_or(known.began, |message| message.at);
+        known.faults = call
+            .findings
+            .iter()
+            .take(MOST_FAULTS)
+            .map(|finding| (finding.code, finding.by, finding.at, at(finding.at)))
+            .collect();
+        known
+    }
+
+    /// Prints of what others may find it by.
+    pub(super) fn shows(&self) -> impl Iterator<Item = u64> + '_ {
+        self.traits.iter().map(|(kind, value)| print(*kind, value))
+    }
+
+    /// Prints of what it may find others by.
+    pub(super) fn looks_for(&self) -> impl Iterator<Item = u64> + '_ {
+        self.traits.iter().flat_map(|(kind, value)| {
+            // Most is the same on both sides; some is the other side of a thing.
+            let other = match kind {
+                Trait::Arrived => Trait::Left,
+                Trait::Left => Trait::Arrived,
+                Trait::Named => Trait::Names,
+                Trait::Names => Trait::Named,
+                Trait::Placed => Trait::Places,
+                Trait::Places => Trait::Placed,
+                same => *same,
+            };
+            [Some(print(other, value)), (*kind == Trait::Named).then(|| print(Trait::Correlation, value))]
+        }).flatten()
+    }
+
+    /// Prints of where it wants media.
+    pub(super) fn media(&self) -> impl Iterator<Item = u64> + '_ {
+        let media = self.traits.iter().filter(|(kind, _)| matches!(kind, Trait::Media | Trait::Origin));
+        media.map(|(kind, value)| print(*kind, value))
+    }
+
+    /// Whether both have a trait of this kind in common.
+    pub(super) fn shares(&self, other: &Self, kind: Trait) -> bool {
+        let mine = self.traits.iter().filter(|(own, _)| *own == kind);
+        mine.into_iter().any(|one| other.traits.contains(one))
+    }
+
+    /// Whether a header of it that correlates has this value.
+    pub(super) fn correlates_with(&self, value: &str) -> bool {
+        self.traits.contains(&(Trait::Correlation, hash(value)))
+    }
+
+    /// The message of that kind that came first.
+    pub(super) fn first(&self, wanted: impl Fn(&Event) -> bool) -> Option<&Event> {
+        self.events.iter().find(|event| wanted(event))
+    }
+
+    /// Where a party sits.
+    pub(super) const fn address(&self, party: Party) -> IpAddr {
+        match party {
+            Party::Callee => self.to,
+            Party::Caller | Party::Network => self.from,
+        }
+    }
+
+    /// The name of a party.
+    pub(super) fn name(&self, party: Party) -> &str {
+        match party {
+            Party::Callee => &self.names.1,
+            Party::Caller | Party::Network => &self.names.0,
+        }
+    }
+
+    /// Whether it was answered.
+    pub(super) fn confirmed(&self) -> bool {
+        self.setup.outcome.is_some_and(|(status, ..)| status < 300)
+    }
+
+    fn add(&mut self, kind: Trait, value: u64) {
+        if self.traits.len() < MOST_TRAITS && !self.traits.contains(&(kind, value)) {
+            self.traits.push((kind, value));
+        }
+    }
+
+    /// Where and when it came in and left, what it is called, and what it asks for.
+    fn place(&mut self) {
+        // A leg begins in the same slot of time, or in the next one.
+        self.add(Trait::Arrived, self.meeting(self.to, 0));
+        self.add(Trait::Arrived, self.meeting(self.to, 1));
+        self.add(Trait::Left, self.meeting(self.from, 0));
+        self.add(Trait::Left, self.meeting(self.from, 1));
+        self.add(Trait::Named, hash(&*self.call_id));
+        self.add(Trait::Placed, placed(self.from, self.users.1, self.began, 0));
+        let taken_back = self.first(|event| event.is(Method::Cancel)).map(|event| event.at);
+        if let Some(at) = taken_back {
+            self.add(Trait::Placed, placed(self.from, self.users.1, at, 0));
+        }
+        if let Some(named) = &self.setup.replaces {
+            self.add(Trait::Names, hash(&*named.call_id));
+        }
+        for index in 0..self.refers.len() {
+            let Some(refer) = self.refers.get(index) else { break };
+            let (by, user, at) = (refer.by, refer.user, refer.at);
+            if let Some(named) = refer.target_dialog.as_ref().map(|named| hash(&*named.call_id)) {
+                self.add(Trait::Names, named);
+            }
+            for (place, later) in [(by.other(), 0), (by.other(), 1), (by, 0), (by, -1)] {
+                self.add(Trait::Places, placed(self.address(place), user, at, later));
+            }
+        }
+    }
+
+    fn meeting(&self, place: IpAddr, later: i64) -> u64 {
+        hash(&(place, self.users, self.slot(MEETING, later)))
+    }
+
+    fn slot(&self, width: Duration, near: i64) -> u64 {
+        (self.began.as_micros() / micros(width)).saturating_add_signed(near)
+    }
+
+    fn read(&mut self, message: &Message) {
+        let Some((method, status, cseq)) = glance(&message.raw) else { return };
+        let telling = matches!(
+            (method, status),
+            (Method::Invite, 0 | 200..=299) | (Method::Refer | Method::Subscribe, 0) | (Method::Ack, 0)
+        );
+        let mut media = 0;
+        if telling && let Ok(sip) = Sip::parse(message.raw.as_slice()) {
+            media = self.describe(&sip, message.by);
+            match (method, status) {
+                (Method::Invite, 0) if self.setup.n == 0 && message.by == Party::Caller => self.set_up(&sip, message.n),
+                (Method::Invite, 0) => {}
+                (Method::Invite, _) => self.session_of(&sip),
+                (Method::Refer, _) => self.refer(&sip, message),
+                (Method::Subscribe, _) => self.unsubscribe(&sip, message),
+                _ => {}
+            }
+            if (method, status / 100) == (Method::Invite, 2) && self.setup.outcome.is_none() {
+                self.setup.timer.1 = sip.header(Name::SessionExpires).is_some();
+            }
+        }
+        if method == Method::Invite && status >= 200 && self.setup.outcome.is_none() && !matches!(status, 401 | 407) {
+            self.setup.outcome = Some((status, message.n, message.at));
+        }
+        if method == Method::Refer
+            && (200..300).contains(&status)
+            && let Some(refer) = self.refers.last_mut()
+        {
+            refer.accepted = true;
+        }
+        if self.events.len() < MOST_EVENTS && !(100..200).contains(&status) {
+            self.events.push(Event { n: message.n, at: message.at, by: message.by, method, status, cseq, media });
+        }
+    }
+
+    fn set_up(&mut self, sip: &Sip<&[u8]>, n: u32) {
+        self.setup.n = n;
+        self.setup.max_forwards = sip.max_forwards().and_then(Result::ok);
+        self.setup.offered = sip.sdp().is_some();
+        self.setup.timer.0 = sip.header(Name::SessionExpires).is_some();
+        self.setup.replaces = sip.replaces().and_then(Result::ok).map(|one| Named {
+            call_id: one.call_id.into(),
+            local: one.to_tag.into(),
+            remote: one.from_tag.into(),
+        });
+        self.setup.referred_by = sip.header(Name::ReferredBy).map(|value| value.trim().into());
+        self.setup.authorised = sip.header(Name::Authorization).or(sip.header(Name::ProxyAuthorization)).is_some();
+        self.session_of(sip);
+        for header in sip.headers() {
+            if correlates(header.raw_name) {
+                let value = std::str::from_utf8(header.value).unwrap_or_default();
+                // Of P-Charging-Vector only the icid is the same along the way (RFC 7315 §4.6).
+                let value = value.split(';').map(str::trim).find_map(|part| part.strip_prefix("icid-value=")).unwrap_or(value);
+                let value = value.trim().trim_matches('"');
+                if value.len() > 5 {
+                    self.add(Trait::Correlation, hash(value));
+                }
+            }
+        }
+    }
+
+    /// RFC 7989 §5: the identifiers of both ends; RFC 7329 knew only one.
+    fn session_of(&mut self, sip: &Sip<&[u8]>) {
+        let Some(value) = sip.header(Name::SessionId) else { return };
+        let mut parts = value.split(';').map(str::trim);
+        let local = parts.next().unwrap_or_default();
+        let remote = parts.find_map(|part| part.strip_prefix("remote=")).unwrap_or_default();
+        let real = |uuid: &str| uuid.len() == 32 && uuid.bytes().any(|byte| byte != b'0');
+        let (mut one, mut other) = (local, remote);
+        if one > other {
+            std::mem::swap(&mut one, &mut other);
+        }
+        if real(one) && real(other) {
+            self.add(Trait::Session, hash(&(one, other)));
+        }
+        for half in [one, other].into_iter().filter(|half| real(half)) {
+            self.add(Trait::HalfSession, hash(half));
+        }
+    }
+
+    /// The traits of a description, and a print of where it wants media.
+    fn describe(&mut self, sip: &Sip<&[u8]>, _: Party) -> u64 {
+        let Some(sdp) = sip.sdp().and_then(|bytes| Sdp::parse(bytes).ok()) else { return 0 };
+        let mut first = 0;
+        for media in sdp.media().filter(|media| !media.rejected() && media.port() > 9) {
+            let Some(address) = media.connection().filter(|address| !matches!(*address, "0.0.0.0" | "::")) else { continue };
+            let value = hash(&(address, media.port()));
+            first = if first == 0 { value } else { first };
+            self.add(Trait::Media, value);
+            let secrets = media.attributes("crypto").filter_map(|crypto| crypto.split("inline:").nth(1));
+            let secrets: Vec<u64> = secrets.map(|key| hash(key)).collect();
+            secrets.into_iter().for_each(|key| self.add(Trait::Secret, key));
+            if let Some(fragment) = media.attribute("ice-ufrag").or_else(|| sdp.attribute("ice-ufrag")) {
+                self.add(Trait::Secret, hash(fragment));
+            }
+        }
+        if let Some(origin) = sdp.origin()
+            && origin.session_id.len() > 4
+        {
+            self.add(Trait::Origin, hash(&(origin.username, origin.session_id, origin.address)));
+        }
+        first
+    }
+
+    fn refer(&mut self, sip: &Sip<&[u8]>, message: &Message) {
+        let Some(Ok(target)) = sip.refer_to() else { return };
+        if self.refers.len() >= MOST_REFERS {
+            return;
+        }
+        let replaces = Uri::parse(target.uri).ok().and_then(|uri| uri.header("Replaces").map(|value| value.into_owned()));
+        self.refers.push(Refer {
+            n: message.n,
+            at: message.at,
+            by: message.by,
+            user: user(target.uri),
+            replaces: replaces.map(|value| value.split(';').next().unwrap_or_default().into()),
+            referred_by: sip.header(Name::ReferredBy).map(|value| value.trim().into()),
+            target_dialog: sip.header(Name::TargetDialog).and_then(target_dialog),
+            accepted: false,
+            unsubscribed: None,
+        });
+    }
+
+    fn unsubscribe(&mut self, sip: &Sip<&[u8]>, message: &Message) {
+        let ends = sip.expires().is_some_and(|expires| expires == Ok(0));
+        let refer = self.refers.iter_mut().rev().find(|refer| refer.by == message.by);
+        if let Some(refer) = refer.filter(|_| ends) {
+            refer.unsubscribed = Some(message.at);
+        }
+    }
+}
+
+/// RFC 4538 §3: the tags are those of whoever gets it.
+fn target_dialog(value: &str) -> Option<Named> {
+    let mut parts = value.split(';').map(str::trim);
+    let call_id = parts.next()?.into();
+    let (mut local, mut remote) = (None, None);
+    for part in parts {
+        match part.split_once('=') {
+            Some(("local-tag", tag)) => local = Some(tag.into()),
+            Some(("remote-tag", tag)) => remote = Some(tag.into()),
+            _ => {}
+        }
+    }
+    Some(Named { call_id, local: local?, remote: remote? })
+}
+
+/// A call to this user, by whoever sits there, about that time.
+fn placed(by: IpAddr, user: u64, at: Instant, later: i64) -> u64 {
+    hash(&(by, user, (at.as_micros() / micros(PLACED)).saturating_add_signed(later)))
+}
+
+/// Whether a header of this name is known to correlate legs.
+fn correlates(name: &str) -> bool {
+    let like = |known: &&str| name.eq_ignore_ascii_case(known);
+    CORRELATING.iter().any(|known| like(&known))
+}
+
+/// Method, status (0 for a request) and CSeq number, without reading the rest.
+fn glance(raw: &[u8]) -> Option<(Method, u16, u32)> {
+    let mut lines = raw.split(|byte| *byte == b'\n');
+    let status = match lines.next()?.strip_prefix(b"SIP/2.0 ") {
+        Some(rest) => std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?,
+        None => 0,
+    };
+    let cseq = lines.take_while(|line| line.len() > 1).find_map(|line| {
+        let value = line.get(..5).filter(|name| name.eq_ignore_ascii_case(b"CSeq:")).and(line.get(5..))?;
+        std::str::from_utf8(value).ok()
+    })?;
+    let mut words = cseq.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    Some((Method::parse(words.next()?), status, number))
+}
+
+/// The user part of a URI, as far as boxes leave it alone: of a number the last digits, since prefixes change.
+pub(super) fn user(uri: &str) -> u64 {
+    let Ok(uri) = Uri::parse(uri) else { return 0 };
+    let Some(user) = uri.user.filter(|user| !user.is_empty()) else { return 0 };
+    let digits: Vec<u8> = user.bytes().filter(u8::is_ascii_digit).collect();
+    let number = user.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'));
+    if number && digits.len() > 7 {
+        return hash(&digits.get(digits.len() - 8..));
+    }
+    hash(&user.to_ascii_lowercase())
+}
+
+fn print(kind: Trait, value: &u64) -> u64 {
+    hash(&(kind, value))
+}
+
+fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Headers that boxes use to tell which calls belong together.
+const CORRELATING: [&str; 12] = [
+    "X-CID",
+    "X-Call-ID",
+    "X-Correlation-ID",
+    "X-Original-Call-ID",
+    "X-Parent-Call-ID",
+    "X-Orig-Call-ID",
+    "X-UCID",
+    "X-Genesys-CallUUID",
+    "X-Session-ID",
+    "User-to-User",
+    "P-Charging-Vector",
+    "X-Call-UUID",
+];
+/// How far apart two legs begin.
+pub(super) const MEETING: Duration = Duration::from_secs(2);
+/// How long after a REFER the call that it asks for begins.
+pub(super) const PLACED: Duration = Duration::from_secs(10);
+/// The most traits of a call.
+const MOST_TRAITS: usize = 40;
+/// The most messages of a call that others are compared with.
+const MOST_EVENTS: usize = 96;
+/// The most REFERs of a call.
+const MOST_REFERS: usize = 8;
+/// The most findings of a call that others are compared with.
+const MOST_FAULTS: usize = 16;
