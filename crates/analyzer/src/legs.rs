@@ -89,10 +89,12 @@ impl Legs {
         }
         for (number, code, at, whose) in found.relayed {
             let call = self.waits(number);
-            let relayed = call.and_then(|call| call.findings.iter_mut().find(|one| one.code == code && one.at == at));
+            let relayed =
+                call.and_then(|call| call.findings.iter_mut().find(|one| one.code == code && one.at == at));
             if let Some(finding) = relayed {
                 finding.severity = finding.severity.min(Severity::Info);
-                finding.means = format!("It only relays what {whose} did on the other leg. {}", finding.means);
+                finding.means =
+                    format!("It only relays what {whose} did on the other leg. {}", finding.means);
             }
         }
     }

@@ -14,6 +14,7 @@ use midcall_proto::time::Instant;
 
 use self::keep::{Keep, Stored};
 use crate::diagnosis;
+use crate::legs::Legs;
 use crate::media::Media;
 use crate::model::{Call, Message};
 use crate::report::stats::Stats;
@@ -98,6 +99,7 @@ pub struct Analyzer {
     observer: Observer,
     keep: Keep,
     media: Media,
+    legs: Legs,
     finished: Vec<Call>,
     stats: Stats,
     last: Instant,
@@ -112,6 +114,7 @@ impl Analyzer {
             observer: Observer::new(settings.observer),
             keep: Keep::new(settings.max_bytes, settings.max_bytes_of_call, settings.observer.max_messages),
             media: Media::default(),
+            legs: Legs::default(),
             finished: Vec::new(),
             stats: Stats::default(),
             last: Instant::ZERO,
@@ -130,7 +133,8 @@ impl Analyzer {
         }
     }
 
-    /// Hands over the calls that ended, in the order of their end, and forgets them. Whoever reads an endless trace takes
+    /// Hands over the calls that ended a few seconds ago, in the order of their end, and forgets them: what ends with them
+    /// may be a leg of the same conversation. Whoever reads an endless trace takes
     /// them now and then.
     pub fn take_finished(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.finished)
@@ -144,6 +148,9 @@ impl Analyzer {
         let open: Vec<ObservedCall> = self.observer.calls().cloned().collect();
         for call in &open {
             self.done(call);
+        }
+        for call in self.legs.all() {
+            self.tell(call);
         }
         let seen = self.observer.stats();
         (self.stats.messages, self.stats.not_sip) = (seen.messages, seen.not_sip);
@@ -180,15 +187,25 @@ impl Analyzer {
         for call in self.observer.take_finished() {
             self.done(&call);
         }
+        for call in self.legs.ready(self.last) {
+            self.tell(call);
+        }
     }
 
     fn done(&mut self, observed: &ObservedCall) {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
         let mut call = build::call(observed, kept);
-        if self.settings.details != Details::None {
-            call.findings.extend(self.media.of(&call));
-            diagnosis::find(&mut call);
+        if self.settings.details == Details::None {
+            self.tell(call);
+            return;
         }
+        call.findings.extend(self.media.of(&call));
+        diagnosis::find(&mut call);
+        self.legs.take(call, self.last);
+    }
+
+    /// Nothing more will be found in it.
+    fn tell(&mut self, mut call: Call) {
         if self.settings.details.of(call.worst()) {
             call.work_out();
         }

@@ -66,9 +66,11 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
     let over = end.at + FOLLOWS;
     // A transfer or a new far end keeps it up for a reason.
     let reused = |event: &&Event| event.at + FOLLOWS >= end.at && event.at <= over && event.by == side.own;
-    let changed = call.events.iter().filter(reused).any(|event| {
-        event.is(Method::Invite) || event.is(Method::Refer) || event.is(Method::Update)
-    });
+    let changed = call
+        .events
+        .iter()
+        .filter(reused)
+        .any(|event| event.is(Method::Invite) || event.is(Method::Refer) || event.is(Method::Update));
     if changed || !gone.refers.is_empty() || !call.refers.is_empty() {
         return None;
     }
@@ -84,7 +86,11 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
         |own| format!("and here the BYE came {} s later", own.at.since(end.at).as_secs()),
     );
     let who = gone.name(beside.far());
-    let means = format!("The leg to {who} (call {}) ended {till}: {} still paid and waited.", gone.number, call.name(side.far()));
+    let means = format!(
+        "The leg to {who} (call {}) ended {till}: {} still paid and waited.",
+        gone.number,
+        call.name(side.far())
+    );
     Some(Finding {
         code: row.id,
         severity: row.severity,
@@ -179,7 +185,11 @@ fn burst(side: Side<'_>) -> Option<Finding> {
     })?;
     let last = request_of(side.call, burst.last()?)?;
     let because: Vec<u32> = burst.iter().map(|event| event.n).collect();
-    let means = format!("{} changes within {} s were refused here: they were not queued.", BURST, BURST_SPAN.as_secs());
+    let means = format!(
+        "{} changes within {} s were refused here: they were not queued.",
+        BURST,
+        BURST_SPAN.as_secs()
+    );
     Some(told(RuleId::ChangesQueuedPerLeg, side.own, last.n, &because, means))
 }
 
@@ -190,7 +200,8 @@ fn late_answer(side: Side<'_>, beside: Side<'_>) -> Option<Finding> {
     }
     let (_, success, at) = side.call.setup.outcome.filter(|(status, ..)| *status < 300)?;
     let ack = side.call.first(|event| event.is(Method::Ack) && event.by == side.own && event.media != 0)?;
-    let copied = beside.call.first(|event| event.by == beside.far() && event.media == ack.media && event.at <= ack.at);
+    let copied =
+        beside.call.first(|event| event.by == beside.far() && event.media == ack.media && event.at <= ack.at);
     (ack.at.since(at) > FLOW_ONE && copied.is_some()).then(|| {
         let means = format!(
             "The ACK with the answer came {:.1} s after the 2xx: it waited for {} to answer (call {}).",

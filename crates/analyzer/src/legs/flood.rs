@@ -31,7 +31,11 @@ impl Flood {
         // Who means it acknowledges what he gets, or takes it back.
         let meant = |method| known.first(|event| event.by == Party::Caller && event.is(method)).is_some();
         let left = known.setup.n > 0 && ![Method::Ack, Method::Cancel, Method::Bye].into_iter().any(meant);
-        if !left || known.confirmed() && known.first(|event| event.status >= 300).is_none() && known.events.len() > 2 {
+        if !left
+            || known.confirmed()
+                && known.first(|event| event.status >= 300).is_none()
+                && known.events.len() > 2
+        {
             return None;
         }
         if self.sources.len() >= MOST_SOURCES && !self.sources.contains_key(&known.from) {

@@ -21,7 +21,9 @@ pub(super) fn find(call: &Call) -> Vec<Finding> {
         let Kind::Again { of, .. } = message.kind else { continue };
         // Of three hops each is compared with the one before it.
         let before = last.insert(of, message.n).unwrap_or(of);
-        let (Some(here), Some(first)) = (read(message), call.message(before).and_then(read)) else { continue };
+        let (Some(here), Some(first)) = (read(message), call.message(before).and_then(read)) else {
+            continue;
+        };
         if here.method() != Method::Invite && here.method() != Method::Update {
             continue;
         }
@@ -51,18 +53,27 @@ fn changed(first: &Sip<&[u8]>, here: &Sip<&[u8]>) -> Option<(RuleId, String)> {
     let request = first.is_request();
     // A request collects Via values on its way, a response loses them.
     let (up, down) = if (vias(first) < vias(here)) == request { (first, here) } else { (here, first) };
-    let expires = |sip: &Sip<&[u8]>| sip.session_expires().and_then(Result::ok).map(|one| (one.seconds, one.refresher));
+    let expires =
+        |sip: &Sip<&[u8]>| sip.session_expires().and_then(Result::ok).map(|one| (one.seconds, one.refresher));
     let least = |sip: &Sip<&[u8]>| sip.min_se().and_then(Result::ok);
     let timed = up.has_option(Name::Supported, "timer");
     if !request {
         let rule = RuleId::ProxyTimerResponse;
         return match (expires(up), expires(down)) {
-            (Some(was), Some(is)) if was != is => {
-                Some((rule, format!("Session-Expires of the response was {} and became {} on the way.", say(was), say(is))))
-            }
+            (Some(was), Some(is)) if was != is => Some((
+                rule,
+                format!(
+                    "Session-Expires of the response was {} and became {} on the way.",
+                    say(was),
+                    say(is)
+                ),
+            )),
             (Some(was), None) => Some((
                 rule,
-                format!("Session-Expires of the response, {}, got lost on the way: one side counts, the other does not.", say(was)),
+                format!(
+                    "Session-Expires of the response, {}, got lost on the way: one side counts, the other does not.",
+                    say(was)
+                ),
             )),
             _ => None,
         };
@@ -70,15 +81,22 @@ fn changed(first: &Sip<&[u8]>, here: &Sip<&[u8]>) -> Option<(RuleId, String)> {
     let rule = RuleId::ProxyChangedTimer;
     let refresher = |sip: &Sip<&[u8]>| expires(sip).and_then(|(_, refresher)| refresher);
     if expires(down).is_some() && refresher(up) != refresher(down) {
-        return Some((rule, "Something on the way set or changed who refreshes; that is for the two ends.".to_owned()));
+        return Some((
+            rule,
+            "Something on the way set or changed who refreshes; that is for the two ends.".to_owned(),
+        ));
     }
     let means = match (expires(up), expires(down)) {
         (Some((was, _)), Some((is, _))) if is > was && was >= least(up).unwrap_or(90) => {
-            format!("Session-Expires was raised on the way, from {was} to {is}, though {was} was not too small.")
+            format!(
+                "Session-Expires was raised on the way, from {was} to {is}, though {was} was not too small."
+            )
         }
         (Some((was, _)), None) => format!("Session-Expires of the request, {was}, got lost on the way."),
         _ => match (least(up), least(down)) {
-            (Some(was), Some(is)) if is < was => format!("Min-SE was lowered on the way, from {was} to {is}."),
+            (Some(was), Some(is)) if is < was => {
+                format!("Min-SE was lowered on the way, from {was} to {is}.")
+            }
             (was, is) if was != is && timed => {
                 "Something on the way changed Min-SE although the request supports timers itself.".to_owned()
             }

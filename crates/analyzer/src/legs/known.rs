@@ -139,7 +139,11 @@ impl Known {
             to: first.map_or(unknown, |message| message.to.ip()),
             names: (call.caller.name.as_str().into(), call.callee.name.as_str().into()),
             users: (user(&call.caller.uri), user(&call.callee.uri)),
-            tags: call.dialogs.iter().map(|one| (one.caller_tag.as_str().into(), one.callee_tag.as_str().into())).collect(),
+            tags: call
+                .dialogs
+                .iter()
+                .map(|one| (one.caller_tag.as_str().into(), one.callee_tag.as_str().into()))
+                .collect(),
             setup: Setup::default(),
             refers: Vec::new(),
             events: Vec::new(),
@@ -169,19 +173,22 @@ impl Known {
 
     /// Prints of what it may find others by.
     pub(super) fn looks_for(&self) -> impl Iterator<Item = u64> + '_ {
-        self.traits.iter().flat_map(|(kind, value)| {
-            // Most is the same on both sides; some is the other side of a thing.
-            let other = match kind {
-                Trait::Arrived => Trait::Left,
-                Trait::Left => Trait::Arrived,
-                Trait::Named => Trait::Names,
-                Trait::Names => Trait::Named,
-                Trait::Placed => Trait::Places,
-                Trait::Places => Trait::Placed,
-                same => *same,
-            };
-            [Some(print(other, value)), (*kind == Trait::Named).then(|| print(Trait::Correlation, value))]
-        }).flatten()
+        self.traits
+            .iter()
+            .flat_map(|(kind, value)| {
+                // Most is the same on both sides; some is the other side of a thing.
+                let other = match kind {
+                    Trait::Arrived => Trait::Left,
+                    Trait::Left => Trait::Arrived,
+                    Trait::Named => Trait::Names,
+                    Trait::Names => Trait::Named,
+                    Trait::Placed => Trait::Places,
+                    Trait::Places => Trait::Placed,
+                    same => *same,
+                };
+                [Some(print(other, value)), (*kind == Trait::Named).then(|| print(Trait::Correlation, value))]
+            })
+            .flatten()
     }
 
     /// Prints of where it wants media.
@@ -279,7 +286,9 @@ impl Known {
         if telling && let Ok(sip) = Sip::parse(message.raw.as_slice()) {
             media = self.describe(&sip, message.by);
             match (method, status) {
-                (Method::Invite, 0) if self.setup.n == 0 && message.by == Party::Caller => self.set_up(&sip, message.n),
+                (Method::Invite, 0) if self.setup.n == 0 && message.by == Party::Caller => {
+                    self.set_up(&sip, message.n)
+                }
                 (Method::Invite, 0) => {}
                 (Method::Invite, _) => self.session_of(&sip),
                 (Method::Refer, _) => self.refer(&sip, message),
@@ -290,7 +299,11 @@ impl Known {
                 self.setup.timer.1 = sip.header(Name::SessionExpires).is_some();
             }
         }
-        if method == Method::Invite && status >= 200 && self.setup.outcome.is_none() && !matches!(status, 401 | 407) {
+        if method == Method::Invite
+            && status >= 200
+            && self.setup.outcome.is_none()
+            && !matches!(status, 401 | 407)
+        {
             self.setup.outcome = Some((status, message.n, message.at));
         }
         if method == Method::Refer
@@ -300,7 +313,15 @@ impl Known {
             refer.accepted = true;
         }
         if self.events.len() < MOST_EVENTS && !(100..200).contains(&status) {
-            self.events.push(Event { n: message.n, at: message.at, by: message.by, method, status, cseq, media });
+            self.events.push(Event {
+                n: message.n,
+                at: message.at,
+                by: message.by,
+                method,
+                status,
+                cseq,
+                media,
+            });
         }
     }
 
@@ -315,13 +336,18 @@ impl Known {
             remote: one.from_tag.into(),
         });
         self.setup.referred_by = sip.header(Name::ReferredBy).map(|value| value.trim().into());
-        self.setup.authorised = sip.header(Name::Authorization).or(sip.header(Name::ProxyAuthorization)).is_some();
+        self.setup.authorised =
+            sip.header(Name::Authorization).or(sip.header(Name::ProxyAuthorization)).is_some();
         self.session_of(sip);
         for header in sip.headers() {
             if correlates(header.raw_name) {
                 let value = std::str::from_utf8(header.value).unwrap_or_default();
                 // Of P-Charging-Vector only the icid is the same along the way (RFC 7315 §4.6).
-                let value = value.split(';').map(str::trim).find_map(|part| part.strip_prefix("icid-value=")).unwrap_or(value);
+                let value = value
+                    .split(';')
+                    .map(str::trim)
+                    .find_map(|part| part.strip_prefix("icid-value="))
+                    .unwrap_or(value);
                 let value = value.trim().trim_matches('"');
                 if value.len() > 5 {
                     self.add(Trait::Correlation, hash(value));
@@ -354,7 +380,10 @@ impl Known {
         let Some(sdp) = sip.sdp().and_then(|bytes| Sdp::parse(bytes).ok()) else { return 0 };
         let mut first = 0;
         for media in sdp.media().filter(|media| !media.rejected() && media.port() > 9) {
-            let Some(address) = media.connection().filter(|address| !matches!(*address, "0.0.0.0" | "::")) else { continue };
+            let Some(address) = media.connection().filter(|address| !matches!(*address, "0.0.0.0" | "::"))
+            else {
+                continue;
+            };
             let value = hash(&(address, media.port()));
             first = if first == 0 { value } else { first };
             self.add(Trait::Media, value);
@@ -378,7 +407,9 @@ impl Known {
         if self.refers.len() >= MOST_REFERS {
             return;
         }
-        let replaces = Uri::parse(target.uri).ok().and_then(|uri| uri.header("Replaces").map(|value| value.into_owned()));
+        let replaces = Uri::parse(target.uri)
+            .ok()
+            .and_then(|uri| uri.header("Replaces").map(|value| value.into_owned()));
         self.refers.push(Refer {
             n: message.n,
             at: message.at,

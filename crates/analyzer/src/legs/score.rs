@@ -63,7 +63,8 @@ pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie>
     if named && together && bridge.is_some_and(|bridge| bridge.at.0 != bridge.at.1) {
         tie.add(75, "same parties, one call out of the other");
     }
-    let bridge = bridge.filter(|_| tie.confidence > 0);
+    let mut bridge = bridge.filter(|_| tie.confidence > 0);
+    let alike = tie.because.len();
     for (taken, by) in [(other, one), (one, other)] {
         if by.setup.replaces.as_ref().is_some_and(|named| *named.call_id == *taken.call_id) {
             tie.add(95, "one takes the place of the other");
@@ -74,9 +75,16 @@ pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie>
         if taken_back(taken, by).is_some() {
             tie.add(80, "one was taken back for a REFER in the other");
         }
-        if taken.refers.iter().any(|refer| refer.target_dialog.as_ref().is_some_and(|named| *named.call_id == *by.call_id)) {
+        if taken
+            .refers
+            .iter()
+            .any(|refer| refer.target_dialog.as_ref().is_some_and(|named| *named.call_id == *by.call_id))
+        {
             tie.add(85, "one names the other in Target-Dialog");
         }
+    }
+    if tie.because.len() > alike {
+        bridge = None; // one party makes both calls, no box between
     }
     (tie.confidence >= LEAST).then(|| Tie { confidence: tie.confidence, because: tie.because, bridge })
 }
@@ -84,7 +92,8 @@ pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie>
 /// The REFER in a call that made this other call.
 pub(super) fn referred<'k>(call: &'k Known, placed: &Known) -> Option<&'k Refer> {
     call.refers.iter().find(|refer| {
-        let goes = placed.from == call.address(refer.by.other()) && placed.users.1 == refer.user && refer.user != 0;
+        let goes =
+            placed.from == call.address(refer.by.other()) && placed.users.1 == refer.user && refer.user != 0;
         goes && placed.began >= refer.at && placed.began.since(refer.at) <= PLACED
     })
 }
@@ -93,7 +102,8 @@ pub(super) fn referred<'k>(call: &'k Known, placed: &Known) -> Option<&'k Refer>
 pub(super) fn taken_back<'k>(call: &'k Known, consulted: &Known) -> Option<(&'k Refer, Instant)> {
     let cancel = consulted.first(|event| event.is(Method::Cancel) && event.by == Party::Caller)?;
     let refer = call.refers.iter().find(|refer| {
-        let same = consulted.from == call.address(refer.by) && consulted.users.1 == refer.user && refer.user != 0;
+        let same =
+            consulted.from == call.address(refer.by) && consulted.users.1 == refer.user && refer.user != 0;
         same && cancel.at <= refer.at && refer.at.since(cancel.at) <= RACING && refer.replaces.is_none()
     })?;
     Some((refer, cancel.at))

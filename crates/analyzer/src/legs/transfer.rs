@@ -19,7 +19,8 @@ pub(super) fn find(one: &Known, other: &Known, _: &Tie, found: &mut Found) {
             replaced(call, taken, named, found);
         }
         for refer in &call.refers {
-            if let Some(named) = refer.target_dialog.as_ref().filter(|named| *named.call_id == *taken.call_id) {
+            if let Some(named) = refer.target_dialog.as_ref().filter(|named| *named.call_id == *taken.call_id)
+            {
                 push(found, call, target_dialog(call, taken, refer, named));
             }
         }
@@ -111,7 +112,8 @@ fn unauthorised(call: &Known, taken: &Known, receiver: Party) -> Option<Finding>
             taken.number,
             taken.name(receiver.other())
         );
-        let mut finding = told(RuleId::ReplacesUnauthorised, setup.outcome.map_or(setup.n, |(_, n, _)| n), means);
+        let mut finding =
+            told(RuleId::ReplacesUnauthorised, setup.outcome.map_or(setup.n, |(_, n, _)| n), means);
         (finding.by, finding.because) = (Party::Callee, vec![setup.n]);
         finding
     })

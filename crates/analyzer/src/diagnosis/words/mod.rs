@@ -55,7 +55,12 @@ impl Words {
 pub(super) fn tell(reading: &Reading<'_>, finding: &mut Finding) {
     // What was found with its words already says more than a rule can.
     if Rule::by_code(finding.code).is_some_and(|rule| rule.means == finding.means) {
-        let words = of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding));
+        // What was found by comparing calls was worded there.
+        let worded = Rule::by_code(finding.code).is_some_and(|rule| rule.means != finding.means);
+        let words = match worded {
+            true => Words::default(),
+            false => of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding)),
+        };
         if let Some(title) = words.title.or_else(|| happened(finding.code)) {
             finding.title = title;
         }
