@@ -108,6 +108,7 @@ fn the_peer_counts_by_itself() {
 fn an_impossible_cseq_is_refused() {
     covers!("DLG-14");
     let mut seat = seat(4);
+    seat.expect_findings(&["DLG-14"]);
     let call = seat.placed_call();
     for cseq in ["2147483648 UPDATE", "4294967296 UPDATE", "x UPDATE"] {
         seat.peer.request("UPDATE").header("CSeq", cseq).send();

@@ -24,7 +24,7 @@ pub(super) struct Unanswered {
     pub(super) cseq: u32,
     pub(super) n: u32,
     /// Whether it is a 2xx without ACK that is missing, not a response.
-    acknowledgement: bool,
+    pub(super) acknowledgement: bool,
 }
 
 impl ObservedDialog {
@@ -61,6 +61,9 @@ impl ObservedDialog {
             // Whoever is told of a BYE may stop resending: only resends that go on show that the ACK is missing.
             DueKind::Ack if resent > 2 && signs::success_after_bye(self, debtor, due.since) => {
                 against(debtor, RuleId::RaceSuccessAfterBye, due.since, because)
+            }
+            DueKind::Ack if resent > 2 && self.second => {
+                against(debtor, RuleId::SecondSuccessNotAcked, due.since, because)
             }
             DueKind::Ack if resent > 2 => against(debtor, due.rule, due.since, because),
             DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),

@@ -11,7 +11,7 @@ use super::dialog::{Claim, ObservedDialog, Passing};
 use super::finding::{Certainty, Finding, Party};
 use super::side::Patience;
 use super::signs;
-use super::trace::{Facts, Repeat, Taken, Transactions};
+use super::trace::{Facts, Repeat, Taken, Transaction, Transactions};
 use super::weigh::against;
 use crate::dialog::{At, Dialog, Evidence, Seen, Way};
 use crate::rules::RuleId;
@@ -200,6 +200,12 @@ impl ObservedCall {
         let mut claims = Vec::new();
         let taken = self.trace.take(facts, bounds.transactions);
         let (by, kind) = match taken {
+            Taken::New if facts.out_of_range => {
+                let by = self.side_of(facts);
+                let wrong = against(by, RuleId::CSeqOutOfRange, facts.n, Evidence::new());
+                claims.extend(facts.is_request().then_some(wrong));
+                (Some(by), Kind::First)
+            }
             Taken::Orphan => {
                 let known = self.dialog_of(facts);
                 if let Some((dialog, _)) = known
@@ -207,7 +213,20 @@ impl ObservedCall {
                 {
                     dialog.unsure = true;
                 }
+                if let Some((dialog, by)) = known
+                    && self.dialogs.get(dialog).is_some_and(ObservedDialog::is_whole)
+                {
+                    let mut claim = against(by, RuleId::StrayResponse, facts.n, Evidence::new());
+                    claim.doubt(Certainty::CaptureGap);
+                    claims.push(claim);
+                }
                 (known.map(|(_, by)| by), Kind::Orphan)
+            }
+            Taken::Stray(request) => {
+                // Nobody takes it (RFC 3261 §17.1.3), so no dialog does.
+                let by = self.side_of(facts);
+                claims.push(against(by, RuleId::StrayResponse, facts.n, ObservedDialog::on(request)));
+                (Some(by), Kind::Orphan)
             }
             Taken::Copy(of, how) => {
                 self.trace.relayed |= how == Repeat::Hop;
@@ -374,6 +393,12 @@ impl ObservedCall {
         }
         let known =
             self.dialogs.iter().position(|dialog| dialog.invite == n && dialog.callee_tag() == facts.to_tag);
+        let accepted = self.dialogs.iter().any(|dialog| {
+            let mut open = dialog.side(Party::Callee).base.open.iter();
+            dialog.invite == n
+                && dialog.callee_tag() != facts.to_tag
+                && open.any(|one| one.accepted.is_some())
+        });
         // RFC 6228 §4: an unreliable 199 forms no dialog.
         let forms = known.is_none() && !(facts.status == Some(199) && seen.reliable().is_none());
         let position = match known {
@@ -402,6 +427,7 @@ impl ObservedCall {
             claims.extend(signs::second_tag(&self.dialogs, position, &passing));
         }
         if let Some(dialog) = self.dialogs.get_mut(position) {
+            dialog.second |= success && accepted;
             dialog.pass(passing, claims);
         }
         by
@@ -487,12 +513,16 @@ impl ObservedCall {
     /// Time passed: what is long on its way has come, what never came is claimed, what is over is forgotten.
     pub(super) fn on_time(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
         let mut claims = self.unanswered(now, patience);
+        claims.extend(self.unacknowledged(Some(now - patience.transaction())));
         let mut lost = Vec::new();
         for dialog in &mut self.dialogs {
             dialog.catch_up(now, patience);
             claims.extend(dialog.overdue(now, patience, &self.trace));
             signs::overdue(dialog, now, patience, &self.trace, &mut claims);
-            let gone = dialog.give_up(now, patience).into_iter().map(|gone| gone.n);
+            let gone = dialog.give_up(now, patience);
+            let invites = gone.iter().filter(|gone| gone.method == Method::Invite && !gone.acknowledgement);
+            claims.extend(invites.filter_map(|gone| unheard(self.trace.numbered(gone.n)?)));
+            let gone = gone.into_iter().map(|gone| gone.n);
             // Nobody sent it again, so somebody answered it: the capture lacks that.
             lost.extend(
                 gone.filter(|n| {
@@ -515,18 +545,20 @@ impl ObservedCall {
             let Some(one) = self.trace.numbered(attempt.n) else { continue };
             if one.responses.is_empty() && now >= one.first + patience.transaction() {
                 attempt.over = Some(now);
-                if one.copies >= 3 {
-                    let because = Evidence::new();
-                    claims.push(against(Party::Network, RuleId::InviteNeverAnswered, attempt.n, because));
-                }
+                claims.extend(unheard(one));
             }
         }
         claims
     }
 
-    /// Failures of INVITEs that were sent again to the end of the trace without an ACK.
-    pub(super) fn unacknowledged(&self) -> Vec<Claim> {
-        let failures = self.trace.unacknowledged_failures().map(|(invite, response)| {
+    /// Failures of INVITEs that were sent again to their end, first at that time or sooner, or to the end of the trace,
+    /// without an ACK.
+    pub(super) fn unacknowledged(&self, before: Option<Instant>) -> Vec<Claim> {
+        let failures = self.trace.unacknowledged_failures();
+        let over = failures.filter(|(_, response)| before.is_none_or(|before| response.first <= before));
+        let told = |n| self.findings.iter().any(|f| f.rule == RuleId::FailureResentWithoutAck && f.at == n);
+        let untold = over.filter(|(_, response)| !told(response.n));
+        let failures = untold.map(|(invite, response)| {
             let because = ObservedDialog::on(invite.n);
             against(Party::Network, RuleId::FailureResentWithoutAck, response.n, because)
         });
@@ -583,6 +615,17 @@ impl ObservedCall {
     }
 }
 
+/// An INVITE that was sent again and again and got no response at all. One that is too large for a packet may have been
+/// lost for that.
+fn unheard(invite: &Transaction) -> Option<Claim> {
+    let alone = invite.responses.is_empty() && invite.copies >= 3;
+    let large = !invite.reliable && invite.size > MTU_UNKNOWN;
+    let rule = if large { RuleId::RequestTooBigForUdp } else { RuleId::InviteNeverAnswered };
+    alone.then(|| against(Party::Network, rule, invite.n, Evidence::new()))
+}
+
+/// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
+const MTU_UNKNOWN: u32 = 1300;
 /// The most INVITEs without To tag that are remembered of one call.
 const MOST_ATTEMPTS: usize = 4;
 /// How long a call that is over is kept for the NOTIFYs of a REFER.

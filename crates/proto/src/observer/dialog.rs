@@ -30,6 +30,8 @@ pub struct ObservedDialog {
     pub(super) reliable: SmallVec<[(u32, RSeq, u32); 2]>,
     /// What was reported as never having come.
     pub(super) told: SmallVec<[(DueKind, u32); 2]>,
+    /// Whether another dialog of the same INVITE was accepted before this one.
+    pub(super) second: bool,
     /// When the last CANCEL or BYE passed.
     pub(super) ended: Option<Instant>,
     /// What the signs remember.
@@ -78,6 +80,7 @@ impl ObservedDialog {
             unsure: false,
             reliable: SmallVec::new(),
             told: SmallVec::new(),
+            second: false,
             ended: None,
             memory: signs::Memory::default(),
         }

@@ -38,6 +38,7 @@ mod held;
 mod side;
 mod signs;
 mod table;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -60,7 +61,10 @@ use self::dialog::Claim;
 use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
+use self::tags::Tags;
 use self::trace::Facts;
+use self::weigh::against;
+use crate::rules::RuleId;
 use crate::time::Instant;
 
 /// Settings of an [`Observer`].
@@ -131,6 +135,7 @@ pub struct ObserverStats {
 pub struct Observer {
     config: ObserverConfig,
     table: Table,
+    tags: Tags,
     findings: Vec<Finding>,
     stats: ObserverStats,
     now: Instant,
@@ -146,6 +151,7 @@ impl Observer {
         Self {
             table: Table::new(config.max_calls, config.max_finished),
             config,
+            tags: Tags::default(),
             findings: Vec::new(),
             stats: ObserverStats::default(),
             now: Instant::ZERO,
@@ -183,7 +189,7 @@ impl Observer {
         for slot in self.table.slots() {
             self.release(slot, Release::All);
             let Some(entry) = self.table.get_mut(slot) else { continue };
-            let claims = entry.call.unacknowledged();
+            let claims = entry.call.unacknowledged(None);
             self.report(slot, claims);
         }
     }
@@ -286,7 +292,21 @@ impl Observer {
     fn take(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<&[u8]>) {
         let (patience, bounds) = (self.patience(), self.bounds());
         let Some(entry) = self.table.get_mut(slot) else { return };
-        let claims = entry.call.take(facts, message, &patience, &bounds);
+        let before = entry.call.dialogs().len();
+        let mut claims = entry.call.take(facts, message, &patience, &bounds);
+        // The caller takes its tag with its INVITE, the callee with the response that forms the dialog.
+        let taken = match (facts.status, facts.method) {
+            (None, Method::Invite) if facts.to_tag.is_empty() => Some((facts.from_tag, Party::Caller)),
+            (Some(_), Method::Invite) if entry.call.dialogs().len() > before => {
+                Some((facts.to_tag, Party::Callee))
+            }
+            _ => None,
+        };
+        if let Some((tag, by)) = taken
+            && let Some(on) = self.tags.taken(tag, facts.from, entry.call.call_id(), facts.n)
+        {
+            claims.push(against(by, RuleId::TagNotRandom, facts.n, ObservedDialog::on(on)));
+        }
         self.report(slot, claims);
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Facts<'m> {
     pub(super) method: Method,
     pub(super) status: Option<u16>,
     pub(super) cseq: u32,
+    /// Whether that number is one that no CSeq may have (RFC 3261 §8.1.1.5).
+    pub(super) out_of_range: bool,
     /// The sender's own Via.
     key: u64,
     /// The Via of the hop it was captured at.
@@ -96,7 +98,8 @@ impl<'m> Facts<'m> {
         message: &'m Message<B>,
     ) -> Option<Self> {
         let (sender, target) = (message.from().ok()?, message.to().ok()?);
-        let cseq = message.cseq().ok()?;
+        let cseq = message.cseq().map_or_else(|_| beyond(message), |cseq| Some((cseq.number, false)));
+        let (cseq, out_of_range) = cseq?;
         let mut vias = message.values(Name::Via);
         let top = vias.next().unwrap_or_default();
         let (last, more) = vias.fold((top, 0u8), |(_, count), via| (via, count.saturating_add(1)));
@@ -120,7 +123,8 @@ impl<'m> Facts<'m> {
             to_tag,
             method: message.method(),
             status: message.status(),
-            cseq: cseq.number,
+            cseq,
+            out_of_range,
             key: hash(&[key.as_bytes()]),
             top: hash(&[top.as_bytes()]),
             vias: more.saturating_add(1),
@@ -249,6 +253,14 @@ impl Transaction {
     }
 }
 
+/// A CSeq number that is too large to be one.
+fn beyond<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(u32, bool)> {
+    let digits = message.header(Name::CSeq)?.split_ascii_whitespace().next()?;
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>())?;
+    let number = u32::try_from(number.unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
+    (number >= 1 << 31).then_some((number, true))
+}
+
 /// What a message turned out to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Taken {
@@ -258,6 +270,8 @@ pub(super) enum Taken {
     Copy(u32, Repeat),
     /// A response to a request that was not seen.
     Orphan,
+    /// A response that has the branch of no request, though the request that it names is in the trace, with this number.
+    Stray(u32),
 }
 
 /// The transactions of one call.
@@ -473,9 +487,13 @@ impl Transactions {
 
     fn take_response(&mut self, facts: &Facts<'_>) -> Taken {
         let Some(index) = self.request_of(facts) else { return Taken::Orphan };
+        let direct = !self.relayed && facts.vias == 1;
         let (Some(one), Some(status)) = (self.list.get_mut(index), facts.status) else {
             return Taken::Orphan;
         };
+        if direct && one.place.vias == 1 && one.is_misnamed(facts) && one.is_answered_back(facts) {
+            return Taken::Stray(one.n);
+        }
         one.ignored = 0;
         let same = |known: &&mut Response| known.status == status && known.content == facts.content;
         if let Some(known) = one.responses.iter_mut().find(same) {
