@@ -5,6 +5,8 @@
 
 mod build;
 mod keep;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -5,6 +5,8 @@
 
 mod look;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use midcall_wire::{Scheme, Uri};
 
+use crate::analyze::When;
 use crate::script::{EXPECTATIONS, Script, VERBS};
 
 /// SIP calls that change while they are up: place them, answer them, and see which rule decided.
@@ -147,6 +148,21 @@ pub(crate) struct AnalyzeOptions {
     /// Only calls whose Call-ID contains this
     #[arg(long, value_name = "TEXT", help_heading = "What to show")]
     pub(crate) call_id: Option<String>,
+    /// Only findings of this side (caller, callee, network), or calls of who is called so
+    #[arg(long, value_name = "SIDE|NAME", help_heading = "What to show")]
+    pub(crate) party: Option<String>,
+    /// Only calls with a request of this method
+    #[arg(long, value_name = "METHOD", help_heading = "What to show")]
+    pub(crate) method: Option<String>,
+    /// Only findings of this rule (UP-13) or family (UP)
+    #[arg(long, value_name = "CODE", help_heading = "What to show")]
+    pub(crate) rule: Option<String>,
+    /// Only calls that went on at or after this time: seconds since the trace began, a time of day, or a day and a time, UTC
+    #[arg(long, value_name = "TIME", value_parser = When::parse, help_heading = "What to show")]
+    pub(crate) from: Option<When>,
+    /// Only calls that began by this time
+    #[arg(long, value_name = "TIME", value_parser = When::parse, help_heading = "What to show")]
+    pub(crate) to: Option<When>,
 }
 
 #[derive(Args, Debug)]

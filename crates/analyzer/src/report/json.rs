@@ -375,3 +375,6 @@ fn counts<K: Hash + Ord + Clone + ToString>(tally: &Tally<K>) -> BTreeMap<String
 fn seconds(at: Instant) -> f64 {
     at.as_micros() as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
 mod course;
 mod rungs;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::io::{self, Write};
@@ -18,6 +20,7 @@ pub use self::summary::{overview, summary};
 
 use self::rungs::Rungs;
 use self::words::{cites, colour, count, harmless, numbers, offset, shortened};
+use super::clock::clock;
 use crate::model::{Call, DiffLine, Finding};
 
 /// How a call is laid out.
@@ -76,8 +79,9 @@ impl<W: Write> Page<'_, W> {
             writeln!(self.out, "{}", shortened(line.trim_end(), self.width))?;
         }
         let messages = count(call.messages.len(), "message");
+        let line = format!("{}, {messages}, Call-ID {}", clock(call.began()), call.call_id);
+        self.paragraph(&line, 2, 4, Style::new().dimmed())?;
         self.paragraph(&course::course(call), 2, 4, Style::new().dimmed())?;
-        self.paragraph(&format!("{messages}, Call-ID {}", call.call_id), 2, 4, Style::new().dimmed())?;
         for leg in &call.legs {
             let why = leg.because.join(", ");
             let line = format!("leg of one conversation with {} ({} %: {why})", leg.call_id, leg.confidence);
@@ -94,8 +98,9 @@ impl<W: Write> Page<'_, W> {
         let (call, style) = (self.call, colour(finding.severity));
         let fact = finding.severity <= Severity::Info;
         let severity = if fact { "NOTE".to_owned() } else { finding.severity.as_str().to_uppercase() };
-        let title = format!("{}  {}", finding.code, harmless(&finding.title));
-        writeln!(self.out, "\n{} {}", format!("{severity:<7}").style(style.bold()), title.bold())?;
+        write!(self.out, "\n{} ", format!("{severity:<7}").style(style.bold()))?;
+        let title = format!("{} {}", finding.code, finding.title);
+        self.wrapped(&title, INDENT, INDENT, Style::new().bold())?;
         let who = words::whom(call, finding.by);
         let mut line = match call.message(finding.at) {
             Some(message) => {

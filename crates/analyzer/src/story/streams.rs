@@ -132,7 +132,8 @@ fn described(stream: &Sided<AgreedStream>, names: &Sided<String>) -> String {
         (true, true) => ", held by both".to_owned(),
         (true, false) => format!(", held by {}", names.ours),
         (false, true) => format!(", held by {}", names.theirs),
-        (false, false) => String::new(),
+        (false, false) if ours.sends && ours.receives => String::new(),
+        (false, false) => ", although nobody holds it".to_owned(),
     };
     let (caller, callee) = (&names.ours, &names.theirs);
     format!("{codec}, {caller} {arrow} {callee}{held}, {near}:{near_port} {arrow} {far}:{far_port}")

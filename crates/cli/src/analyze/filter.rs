@@ -1,22 +1,161 @@
 //! Which calls and findings are shown.
 
-use midcall_analyzer::model::Call;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
+use midcall_analyzer::model::{Call, Finding, Person};
+use midcall_proto::observer::{Kind, Party};
+use midcall_proto::time::Instant;
 
 use crate::options::AnalyzeOptions;
 
-/// What was asked for.
+/// What was asked for; what was not asked for is let through.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     call_id: Option<String>,
+    party: Option<String>,
+    method: Option<String>,
+    rule: Option<String>,
+    from: Option<When>,
+    to: Option<When>,
+    /// When the trace begins.
+    began: Option<Instant>,
+}
+
+/// A point in time as it is given on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// Since the trace began.
+    After(Duration),
+    /// A time of day, of the first day of the trace, UTC.
+    TimeOfDay(Duration),
+    /// A day and a time, UTC.
+    At(Instant),
+}
+
+impl When {
+    /// Reads `12.5`, `14:03:12.5`, `2026-11-21 14:03:12` or `2026-11-21T14:03:12+01:00`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(seconds) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).map(Self::After).map_err(|error| error.to_string());
+        }
+        let instant = |at: Timestamp| {
+            u64::try_from(at.as_microsecond()).map(|at| Self::At(Instant::from_micros(at))).ok()
+        };
+        let time = text.parse::<Time>().ok().filter(|_| !text.contains('-'));
+        let found =
+            time.and_then(|time| time.duration_since(Time::midnight()).try_into().ok()).map(Self::TimeOfDay);
+        let found = found.or_else(|| text.parse::<Timestamp>().ok().and_then(instant));
+        let found = found.or_else(|| {
+            let zoned = text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?;
+            instant(zoned.timestamp())
+        });
+        found.ok_or_else(|| {
+            "say seconds since the trace began (12.5), a time of day (14:03:12) or a day with it \
+             (2026-11-21T14:03:12), both UTC"
+                .to_owned()
+        })
+    }
+
+    fn of_trace(self, began: Instant) -> Instant {
+        match self {
+            Self::After(span) => began + span,
+            Self::TimeOfDay(time) => {
+                let micros = began.as_micros();
+                Instant::from_micros(micros - micros % DAY) + time
+            }
+            Self::At(at) => at,
+        }
+    }
 }
 
 impl Filter {
     pub(super) fn of(options: &AnalyzeOptions) -> Self {
-        Self { call_id: options.call_id.clone() }
+        let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
+        Self {
+            call_id: options.call_id.clone(),
+            party: lower(&options.party),
+            method: options.method.as_ref().map(|method| method.to_ascii_uppercase()),
+            rule: options.rule.as_ref().map(|rule| rule.to_ascii_uppercase()),
+            from: options.from,
+            to: options.to,
+            began: None,
+        }
+    }
+
+    /// An item of the trace passes.
+    pub(super) fn passes(&mut self, at: Instant) {
+        self.began.get_or_insert(at);
     }
 
     /// Whether a call is shown. Findings that were not asked for are taken out of it.
     pub(super) fn lets_through(&self, call: &mut Call) -> bool {
-        self.call_id.as_ref().is_none_or(|part| call.call_id.contains(part.as_str()))
+        let named = self.call_id.as_ref().is_none_or(|part| call.call_id.contains(part.as_str()));
+        if !(named && self.in_time(call)) {
+            return false;
+        }
+        let shown = self.party(call) && self.method(call);
+        let Some(rule) = &self.rule else { return shown };
+        let asked = |finding: &Finding| {
+            let same = finding.consequences.iter().filter_map(|one| one.code).any(|code| code == rule);
+            same || finding.code == rule
+                || finding.code.rsplit_once('-').is_some_and(|(family, _)| family == rule)
+        };
+        call.findings.retain(asked);
+        shown && !call.findings.is_empty()
+    }
+
+    fn in_time(&self, call: &Call) -> bool {
+        let Some(began) = self.began else { return true };
+        let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
+        self.from.is_none_or(|from| from.of_trace(began) <= last)
+            && self.to.is_none_or(|to| call.began() <= to.of_trace(began))
+    }
+
+    /// A side keeps the findings of that side; a name keeps the calls of those who bear it.
+    fn party(&self, call: &mut Call) -> bool {
+        let Some(party) = &self.party else { return true };
+        let side =
+            [Party::Caller, Party::Callee, Party::Network].into_iter().find(|side| side.as_str() == party);
+        if let Some(side) = side {
+            call.findings.retain(|finding| finding.by == side);
+            return !call.findings.is_empty();
+        }
+        let is = |person: &Person| {
+            let texts = [person.uri.to_ascii_lowercase(), person.name.to_ascii_lowercase()];
+            texts.iter().any(|text| text.contains(party.as_str()))
+                || person.address.to_string().contains(party.as_str())
+        };
+        is(&call.caller) || is(&call.callee)
+    }
+
+    fn method(&self, call: &Call) -> bool {
+        let Some(method) = &self.method else { return true };
+        call.messages.iter().any(|message| {
+            let line = message.raw.strip_prefix(method.as_bytes());
+            matches!(message.kind, Kind::First) && line.is_some_and(|rest| rest.first() == Some(&b' '))
+        })
+    }
+}
+
+/// Microseconds.
+const DAY: u64 = 86_400_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_read_in_every_form() {
+        let began = Instant::from_micros(1_795_226_400_000_000);
+        let at = |text: &str| When::parse(text).unwrap().of_trace(began).as_micros();
+        assert_eq!(at("12.5"), 1_795_226_412_500_000);
+        assert_eq!(at("2026-11-21 14:03:12"), 1_795_269_792_000_000);
+        assert_eq!(at("2026-11-21T14:03:12Z"), 1_795_269_792_000_000);
+        assert_eq!(at("2026-11-21T15:03:12.25+01:00"), 1_795_269_792_250_000);
+        assert_eq!(at("14:03:12"), at("2026-11-21 14:03:12"));
+        assert!(When::parse("noon").is_err() && When::parse("-1").is_err());
     }
 }

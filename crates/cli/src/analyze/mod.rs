@@ -13,6 +13,8 @@ use midcall_analyzer::source::{Item, ReadError, Summary};
 use midcall_analyzer::{Analyzer, Settings, Stats};
 use midcall_proto::rules::Severity;
 
+pub(crate) use self::filter::When;
+
 use self::filter::Filter;
 use self::output::Output;
 use crate::options::{AnalyzeOptions, FailOn};
@@ -63,7 +65,9 @@ impl Work {
             let trouble = |error: &ReadError| Stop::Trouble(unreadable(name, error));
             let mut pcap = Pcap::open(name).map_err(|error| trouble(&error))?;
             for packet in pcap.by_ref() {
-                analyzer.push(Item::Sip(packet.map_err(|error| trouble(&error))?));
+                let item = Item::Sip(packet.map_err(|error| trouble(&error))?);
+                self.filter.passes(item.at());
+                analyzer.push(item);
                 for call in analyzer.take_finished() {
                     self.call(call).map_err(Stop::Output)?;
                 }

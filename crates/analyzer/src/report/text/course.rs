@@ -1,9 +1,8 @@
-//! How a call went, in a line: when it began, whether it was answered, who ended it.
+//! How a call went, in a line: whether it was answered, and who ended it.
 
 use midcall_proto::observer::Kind;
 use midcall_wire::{Message as Sip, Method};
 
-use super::super::clock::clock;
 use super::words::{span, whom};
 use crate::model::{Call, Message};
 
@@ -17,7 +16,7 @@ pub(super) fn course(call: &Call) -> String {
             facts.note(message, &sip);
         }
     }
-    let mut parts = vec![clock(began)];
+    let mut parts = Vec::new();
     match (facts.invite, facts.answered, facts.refused) {
         (None, ..) => parts.push("begun before the trace".to_owned()),
         (Some(_), Some(answered), _) => parts.push(format!("answered after {}", since(answered))),
@@ -53,7 +52,7 @@ impl<'c> Facts<'c> {
                 self.answered.get_or_insert(message);
             }
             (Method::Invite, Some(status @ 300..)) if self.invite == Some(cseq) => {
-                self.refused = Some((message, status))
+                self.refused = Some((message, status));
             }
             (Method::Bye, None) => {
                 self.ended.get_or_insert(message);

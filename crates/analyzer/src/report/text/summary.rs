@@ -46,7 +46,8 @@ pub fn summary(sources: &[Summary], stats: &Stats, out: &mut impl Write) -> io::
         (clean > 0).then(|| format!("{clean} clean").green().to_string()),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    writeln!(out, "  {calls} in {}: {}", count(stats.messages, "message"), parts.join(", "))?;
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    writeln!(out, "  {calls} in {}{parts}", count(stats.messages, "message"))?;
     if stats.calls > 1 {
         rankings(stats, out)?;
     }

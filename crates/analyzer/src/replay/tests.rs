@@ -1,0 +1,141 @@
+use std::net::SocketAddr;
+
+use midcall_proto::flow::Transport;
+use midcall_proto::observer::{Kind, Party};
+
+use super::*;
+use crate::sample;
+use crate::source::Place;
+
+/// A short call: INVITE, 200, ACK, BYE, 200, beginning at this time.
+fn short(call: usize, begins: u64) -> Vec<Packet> {
+    let (alice, bob): (SocketAddr, SocketAddr) =
+        ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+    let request = |method: &str, cseq: u32, tag: &str| {
+        format!(
+            "{method} sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}{method}\r\n\
+             From: <sip:alice@192.0.2.1>;tag=a\r\nTo: <sip:bob@192.0.2.2>{tag}\r\nCall-ID: {call}@test\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:alice@192.0.2.1>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let response = |method: &str, cseq: u32| {
+        format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}{method}\r\n\
+             From: <sip:alice@192.0.2.1>;tag=a\r\nTo: <sip:bob@192.0.2.2>;tag=b\r\nCall-ID: {call}@test\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:bob@192.0.2.2>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let texts = [
+        (true, request("INVITE", 1, "")),
+        (false, response("INVITE", 1)),
+        (true, request("ACK", 1, ";tag=b")),
+        (true, request("BYE", 2, ";tag=b")),
+        (false, response("BYE", 2)),
+    ];
+    let times = (begins..).step_by(50_000);
+    texts
+        .into_iter()
+        .zip(times)
+        .map(|((forth, text), at)| Packet {
+            at: Instant::from_micros(at),
+            from: if forth { alice } else { bob },
+            to: if forth { bob } else { alice },
+            transport: Transport::Udp,
+            payload: text.into_bytes(),
+            place: Place::default(),
+            cut: false,
+        })
+        .collect()
+}
+
+/// A debug build takes long for all of them.
+const CALLS: u64 = if cfg!(debug_assertions) { 5_000 } else { 50_000 };
+
+#[test]
+fn memory_follows_live_calls_and_not_the_trace() {
+    let settings = Settings { details: Details::From(Severity::Error), ..Settings::default() };
+    let mut analyzer = Analyzer::new(settings);
+    let (mut most_live, mut most_kept, mut told) = (0, 0, 0);
+    // 20 calls a second: each is over after 0.2 s and let go 32 s later.
+    for call in 0..CALLS {
+        for packet in short(usize::try_from(call).unwrap(), call * 50_000) {
+            analyzer.push(Item::Sip(packet));
+        }
+        for done in analyzer.take_finished() {
+            assert_eq!(done.messages.len(), 5);
+            told += 1_u64;
+        }
+        most_live = most_live.max(analyzer.live());
+        most_kept = most_kept.max(analyzer.kept());
+    }
+    let (rest, stats) = analyzer.finish();
+    assert_eq!((told + rest.len() as u64, stats.calls, stats.messages), (CALLS, CALLS, CALLS * 5));
+    assert!(most_live < 700, "{most_live} calls at once");
+    assert!(most_kept < 700 * 5 * 400, "{most_kept} bytes at once");
+    assert_eq!((stats.calls_dropped, stats.messages_dropped), (0, 0));
+}
+
+#[test]
+fn too_many_bytes_cost_the_quiet_calls_theirs_and_are_counted() {
+    let settings = Settings { max_bytes: 8_000, ..Settings::default() };
+    let mut analyzer = Analyzer::new(settings);
+    for call in 0..40 {
+        analyzer.push(Item::Sip(short(call, call as u64 * 1_000).swap_remove(0)));
+        assert!(analyzer.kept() <= 8_000);
+    }
+    let (calls, stats) = analyzer.finish();
+    let whole = calls.iter().filter(|call| call.dropped == 0).count();
+    assert_eq!(calls.len(), 40);
+    assert!((15..40).contains(&whole), "{whole} of 40 calls kept their messages");
+    assert_eq!(stats.messages_dropped, 40 - whole as u64);
+}
+
+#[test]
+fn one_call_cannot_take_all_the_room() {
+    let settings = Settings { max_bytes_of_call: 900, ..Settings::default() };
+    let mut analyzer = Analyzer::new(settings);
+    for packet in short(1, 0) {
+        analyzer.push(Item::Sip(packet));
+    }
+    let (calls, _) = analyzer.finish();
+    assert_eq!(calls[0].messages.len(), 5);
+    assert!(calls[0].dropped > 0 && calls[0].messages[4].raw.is_empty());
+}
+
+#[test]
+fn messages_are_numbered_within_their_call() {
+    let mut mixed: Vec<Packet> = short(1, 0).into_iter().chain(short(2, 10_000)).collect();
+    mixed.sort_by_key(|packet| packet.at);
+    for calls in sample::calls(mixed).iter() {
+        assert!(calls.messages.iter().map(|message| message.n).eq(1..=5));
+    }
+}
+
+#[test]
+fn a_response_that_was_stamped_before_its_request_stands_behind_it() {
+    let mut packets = short(1, 0);
+    packets.swap(0, 1);
+    let calls = sample::calls(packets);
+    let by: Vec<Party> = calls[0].messages.iter().take(2).map(|message| message.by).collect();
+    assert_eq!(by, [Party::Caller, Party::Callee]);
+    assert!(calls[0].messages[0].summary.starts_with("INVITE"), "{}", calls[0].messages[0].summary);
+    assert!(calls[0].messages.iter().map(|message| message.n).eq(1..=5));
+}
+
+#[test]
+fn a_response_without_request_stays_where_it_came() {
+    let packets = short(1, 0).split_off(1);
+    let calls = sample::calls(packets);
+    assert!(calls.is_empty() || calls[0].messages[0].kind != Kind::Orphan || calls[0].messages[0].n == 1);
+}
+
+#[test]
+fn a_call_that_begins_again_with_the_same_call_id_is_a_new_one() {
+    let mut packets = short(1, 0);
+    packets.extend(short(1, 100_000_000));
+    let calls = sample::calls(packets);
+    assert_eq!(
+        calls.iter().map(|call| (call.number, call.messages.len())).collect::<Vec<_>>(),
+        [(1, 5), (2, 5)]
+    );
+}

@@ -1,0 +1,71 @@
+use serde_json::Value;
+
+use super::*;
+use crate::sample;
+use crate::source::Item;
+
+/// The report of a ladder, as it is written.
+fn report(ladder: &str) -> String {
+    let packets =
+        sample::packets(&format!("{ladder}expect nothing\n")).into_iter().map(|packet| Ok(Item::Sip(packet)));
+    let analysis = crate::analyze(packets).unwrap();
+    let mut writer = Writer::new(Vec::new()).unwrap();
+    for call in &analysis.calls {
+        writer.call(call).unwrap();
+    }
+    let mut source = Summary { name: "-".into(), format: "pcap".into(), records: 9, ..Summary::default() };
+    source.skip("packets that are not UDP");
+    let out = writer.finish(&[source], &analysis.stats).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+const HOLD: &str = "start call\n\
+    A -> B   INVITE offer sdp:sendonly\n\
+    B -> A   200 INVITE answer sdp:sendrecv\n\
+    A -> B   ACK\n";
+
+#[test]
+fn a_report_has_every_field() {
+    let mut report: Value = serde_json::from_str(&report(HOLD)).unwrap();
+    // Only the first lines: the rest is as the parties wrote it.
+    for message in report["calls"][0]["messages"].as_array_mut().unwrap() {
+        let raw = message["raw"].as_str().unwrap();
+        message["raw"] = raw.lines().next().unwrap().into();
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
+}
+
+/// Every field that there is, is in the schema, and the other way round: nothing else is allowed, all is required.
+#[test]
+fn reports_are_as_the_schema_says() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../../../docs/analyze.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for ladder in [
+        HOLD,
+        "start call\nB -> A   UPDATE offer\nA -> B   405 UPDATE\n",
+        "start call\nA -> B   BYE\nA -> B   again 1\nB -> A   200 BYE\n",
+        "start early\nA -> B   CANCEL\nB -> A   200 CANCEL\nB -> A   487 INVITE\nA -> B   ACK\n",
+        "start call\nA -> B   REFER\nB -> A   202 REFER\n",
+    ] {
+        let report: Value = serde_json::from_str(&report(ladder)).unwrap();
+        let wrong: Vec<String> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{ladder}{wrong:?}");
+    }
+    let mut other: Value = serde_json::from_str(&report(HOLD)).unwrap();
+    other["calls"][0]["findings"][0]["severity"] = "fatal".into();
+    assert!(!schema.is_valid(&other));
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_break_the_report() {
+    let mut packets = sample::packets(&format!("{HOLD}expect nothing\n"));
+    let end = packets[0].payload.len() - 4;
+    packets[0].payload[end] = 0xff;
+    let analysis = crate::analyze(packets.into_iter().map(|packet| Ok(Item::Sip(packet)))).unwrap();
+    let mut writer = Writer::new(Vec::new()).unwrap();
+    writer.call(&analysis.calls[0]).unwrap();
+    let out = writer.finish(&[], &analysis.stats).unwrap();
+    let report: Value = serde_json::from_slice(&out).unwrap();
+    assert!(report["calls"][0]["messages"][0]["raw"].as_str().unwrap().contains('\u{fffd}'));
+}
