@@ -8,7 +8,7 @@ use crate::model::{Call, Finding};
 use crate::replay::{Analyzer, Settings};
 use crate::report::stats::Stats;
 use crate::source::pcap::Pcap;
-use crate::source::{Item, ReadError};
+use crate::source::{Item, ReadError, Source};
 
 /// What a trace holds.
 #[derive(Debug, Default)]
@@ -34,7 +34,8 @@ impl Analysis {
 /// # Errors
 /// The file cannot be read, is no capture, or breaks off in nonsense.
 pub fn analyze_file(path: impl AsRef<Path>) -> Result<Analysis, ReadError> {
-    analyze(Pcap::open(path)?.map(|packet| packet.map(Item::Sip)))
+    let mut pcap = Pcap::open(path)?;
+    analyze(std::iter::from_fn(|| pcap.next()))
 }
 
 /// Judges the items of a trace.

@@ -9,6 +9,7 @@ pub mod diagnosis;
 mod legs;
 mod media;
 pub mod model;
+mod packet;
 mod replay;
 pub mod report;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use midcall_analyzer::source::pcap::Pcap;
-use midcall_analyzer::source::{Item, ReadError, Summary};
+use midcall_analyzer::source::{ReadError, Source, Summary};
 use midcall_analyzer::{Analyzer, Settings, Stats};
 use midcall_proto::rules::Severity;
 
@@ -64,15 +64,15 @@ impl Work {
         for name in &options.files {
             let trouble = |error: &ReadError| Stop::Trouble(unreadable(name, error));
             let mut pcap = Pcap::open(name).map_err(|error| trouble(&error))?;
-            for packet in pcap.by_ref() {
-                let item = Item::Sip(packet.map_err(|error| trouble(&error))?);
+            while let Some(item) = pcap.next() {
+                let item = item.map_err(|error| trouble(&error))?;
                 self.filter.passes(item.at());
                 analyzer.push(item);
                 for call in analyzer.take_finished() {
                     self.call(call).map_err(Stop::Output)?;
                 }
             }
-            sources.push(Summary { name: name.clone(), records: pcap.packets(), ..Summary::default() });
+            sources.push(Summary { name: name.clone(), ..pcap.summary() });
         }
         let (calls, stats) = analyzer.finish();
         for call in calls {

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use midcall_analyzer::source::pcap::Pcap;
-use midcall_analyzer::source::{Packet, ReadError};
+use midcall_analyzer::source::{Item, ReadError, Source};
 use midcall_proto::time::Instant;
 use midcall_wire::sdp::{Direction, Sdp};
-use midcall_wire::{Message, Method, Name, rtp};
+use midcall_wire::{Message, Method, Name};
 
 /// A claim about the demo, and whether the packets bear it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,8 @@ pub(super) struct Fact {
 
 /// Reads the capture and checks every claim. The addresses are those of alice, bob and carol.
 pub(super) fn gather(path: &Path, agents: &[SocketAddr; 3]) -> Result<Vec<Fact>, ReadError> {
-    let record = Record::read(Pcap::open(path)?, agents)?;
+    let mut pcap = Pcap::open(path)?;
+    let record = Record::read(std::iter::from_fn(|| pcap.next()), agents)?;
     Ok([early, hold, resume, codec, collision, retries, refresh, transfer, third, endings]
         .map(|check| check(&record))
         .to_vec())
@@ -56,29 +57,28 @@ struct Audio {
 
 impl Record {
     fn read(
-        packets: impl Iterator<Item = Result<Packet, ReadError>>,
+        items: impl Iterator<Item = Result<Item, ReadError>>,
         agents: &[SocketAddr; 3],
     ) -> Result<Self, ReadError> {
         let mut record = Self::default();
         let mut media: HashMap<SocketAddr, Who> = HashMap::new();
         let mut loose = Vec::new();
         let whose = |address: SocketAddr| agents.iter().position(|agent| *agent == address);
-        for packet in packets {
-            let packet = packet?;
-            match (whose(packet.from), whose(packet.to)) {
-                (Some(from), Some(to)) => {
+        for item in items {
+            match item? {
+                Item::Sip(packet) => {
+                    let (Some(from), Some(to)) = (whose(packet.from), whose(packet.to)) else { continue };
                     let Ok(message) = Message::parse(packet.payload) else { continue };
                     media.extend(media_of(&message).map(|address| (address, from)));
                     record.messages.push(Line { at: packet.at, from, to, message });
                 }
-                _ => loose.push(packet),
+                Item::Rtp(packet) => loose.push(packet),
             }
         }
         for packet in loose {
-            // RTCP lives on the odd ports, which no description names.
-            let parties = media.get(&packet.from).zip(media.get(&packet.to));
-            if let (Some((from, to)), Ok(audio)) = (parties, rtp::Packet::parse(&packet.payload)) {
-                record.audio.push(Audio { at: packet.at, from: *from, to: *to, payload: audio.payload_type });
+            if let (Some(from), Some(to)) = (media.get(&packet.from), media.get(&packet.to)) {
+                let (from, to, payload) = (*from, *to, packet.payload_type);
+                record.audio.push(Audio { at: packet.at, from, to, payload });
             }
         }
         Ok(record)

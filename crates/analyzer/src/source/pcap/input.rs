@@ -1,0 +1,154 @@
+//! Bytes of a capture file, unpacked if they are packed, with a window on them that moves forward.
+
+use std::io::{self, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+
+/// A window on a stream of bytes.
+pub(super) struct Input<'r> {
+    source: Box<dyn Read + Send + 'r>,
+    buffer: Vec<u8>,
+    /// Bytes at the front that are done with.
+    taken: usize,
+    over: bool,
+    meter: Arc<Meter>,
+    packed: bool,
+}
+
+/// What is known of the source under the window.
+#[derive(Debug, Default)]
+struct Meter {
+    bytes: AtomicU64,
+    /// It cannot be unpacked any further.
+    damaged: AtomicBool,
+}
+
+impl<'r> Input<'r> {
+    pub(super) fn new(source: impl Read + Send + 'r) -> io::Result<Self> {
+        let meter = Arc::new(Meter::default());
+        let mut source = Metered { source, meter: Arc::clone(&meter) };
+        let mut start = Vec::new();
+        source.by_ref().take(GZIP.len() as u64).read_to_end(&mut start)?;
+        let packed = start == GZIP;
+        let source = Cursor::new(start).chain(source);
+        let source: Box<dyn Read + Send + 'r> = if packed {
+            let unpacked = MultiGzDecoder::new(BufReader::with_capacity(PACKED, source));
+            Box::new(Unpacked { source: unpacked, meter: Arc::clone(&meter) })
+        } else {
+            Box::new(source)
+        };
+        Ok(Self { source, buffer: Vec::new(), taken: 0, over: false, meter, packed })
+    }
+
+    /// The bytes that are there.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Reads until so many bytes are there, or there are no more; says whether they are.
+    pub(super) fn want(&mut self, length: usize) -> io::Result<bool> {
+        while self.bytes().len() < length && !self.over {
+            self.read(length)?;
+        }
+        Ok(self.bytes().len() >= length)
+    }
+
+    pub(super) fn take(&mut self, length: usize) {
+        self.taken = self.taken.saturating_add(length).min(self.buffer.len());
+    }
+
+    /// Bytes read of the file, as they stand in it.
+    pub(super) fn read_so_far(&self) -> u64 {
+        self.meter.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the file is packed with gzip.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed
+    }
+
+    /// Whether it could not be unpacked to its end; told once.
+    pub(super) fn take_damage(&self) -> bool {
+        self.meter.damaged.swap(false, Ordering::Relaxed)
+    }
+
+    fn read(&mut self, least: usize) -> io::Result<()> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(least.max(WINDOW), 0);
+        let result = self.source.read(self.buffer.get_mut(filled..).unwrap_or_default());
+        let read = match result {
+            Ok(0) => {
+                self.over = true;
+                0
+            }
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => {
+                self.buffer.truncate(filled);
+                self.over = true;
+                return Err(error);
+            }
+        };
+        self.buffer.truncate(filled + read);
+        Ok(())
+    }
+}
+
+/// Counts what is read.
+struct Metered<R> {
+    source: R,
+    meter: Arc<Meter>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.meter.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Takes damage for the end: what came before it is good.
+struct Unpacked<R> {
+    source: R,
+    meter: Arc<Meter>,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.source.read(buffer) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+                ) =>
+            {
+                self.meter.damaged.store(true, Ordering::Relaxed);
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+}
+
+/// What there is of the beginning of a file, unpacked if it is packed.
+pub(super) fn unpacked(start: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if start.starts_with(GZIP) {
+        // The end of the beginning is no error.
+        let _ = MultiGzDecoder::new(start).take(START).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+/// RFC 1952 §2.3.1: the magic, and the only method there is.
+const GZIP: &[u8] = &[0x1f, 0x8b, 8];
+/// How much is looked at of the beginning of a packed file.
+const START: u64 = 512;
+/// How much is read at once.
+const WINDOW: usize = 256 << 10;
+const PACKED: usize = 64 << 10;
