@@ -52,6 +52,8 @@ struct Parts {
     /// In the order of their offsets, none inside of another.
     parts: Vec<(usize, Vec<u8>)>,
     length: Option<usize>,
+    /// It has been put together.
+    done: bool,
 }
 
 impl Fragments {
@@ -70,22 +72,27 @@ impl Fragments {
         if self.packets.is_full() || self.held > MAX_HELD {
             for (_, gone) in self.packets.rotate() {
                 self.held -= gone.bytes();
-                self.dropped += 1;
+                self.dropped += u64::from(!gone.done);
             }
         }
-        if self.packets.touch(&id).is_none() {
-            self.packets.insert(id, Parts { begun: at, frame, parts: Vec::new(), length: None });
-            self.begun.push_back((at, id));
+        match self.packets.touch(&id) {
+            // A last fragment that was captured twice begins nothing.
+            Some(parts) if parts.done && fragment.offset > 0 => return None,
+            Some(parts) if !parts.done => {}
+            _ => {
+                let parts = Parts { begun: at, frame, parts: Vec::new(), length: None, done: false };
+                self.packets.insert(id, parts);
+                self.begun.push_back((at, id));
+            }
         }
         let parts = self.packets.touch(&id)?;
         self.held -= parts.bytes();
         parts.add(fragment, frame);
         let whole = parts.whole();
-        self.held += parts.bytes();
         if whole.is_some() {
-            let done = self.packets.remove(&id)?;
-            self.held -= done.bytes();
+            (parts.parts, parts.done) = (Vec::new(), true);
         }
+        self.held += parts.bytes();
         whole
     }
 
@@ -104,8 +111,10 @@ impl Fragments {
                 Some(_) => {
                     let parts = self.packets.remove(&id)?;
                     self.held -= parts.bytes();
-                    let (at, frame) = (parts.begun, parts.frame);
-                    return Some(Torn { id, at, frame, data: parts.joined(MAX_LENGTH) });
+                    if !parts.done {
+                        let (at, frame) = (parts.begun, parts.frame);
+                        return Some(Torn { id, at, frame, data: parts.joined(MAX_LENGTH) });
+                    }
                 }
                 None => {}
             }

@@ -111,6 +111,11 @@ impl Half {
     fn held(&self) -> usize {
         self.order.bytes() + self.stream.held()
     }
+
+    /// Whether something waits or may still come that is worth reading.
+    fn is_open(&self) -> bool {
+        self.order.bytes() > 0 || self.stream.is_open()
+    }
 }
 
 impl Connections {
@@ -179,7 +184,7 @@ impl Connections {
         gone.sort_by_key(|(key, _)| *key);
         for (key, mut connection) in gone {
             self.held -= connection.held();
-            if connection.low.stream.is_open() || connection.high.stream.is_open() {
+            if connection.low.is_open() || connection.high.is_open() {
                 out.counts.add(Reason::Forgotten);
             }
             connection.finish(key, out, keys);

@@ -3,7 +3,9 @@
 use std::io::{self, Read};
 
 use midcall_proto::time::Instant;
-use pcap_parser::pcapng::{Block, InterfaceDescriptionBlock, SecretsType, parse_block_be, parse_block_le};
+use pcap_parser::pcapng::{
+    Block, InterfaceDescriptionBlock, OptionCode, SecretsType, parse_block_be, parse_block_le,
+};
 use pcap_parser::{PcapHeader, parse_pcap_header};
 
 use super::input::Input;
@@ -248,7 +250,7 @@ fn block<'b>(
         }
         Block::InterfaceDescription(found) => {
             if interfaces.len() < MAX_INTERFACES {
-                interfaces.push(Interface::of(&found));
+                interfaces.push(Interface::of(big_endian, &found));
             }
             Ok(Record::Nothing)
         }
@@ -266,12 +268,16 @@ impl Interface {
         Self { link: header.network.0 & 0xffff, resolution, offset: 0 }
     }
 
-    fn of(block: &InterfaceDescriptionBlock<'_>) -> Self {
+    fn of(big_endian: bool, block: &InterfaceDescriptionBlock<'_>) -> Self {
         // A power of ten, or of two if the top bit is set.
         let exponent = u32::from(block.if_tsresol & 0x7f);
         let base: u64 = if block.if_tsresol & 0x80 == 0 { 10 } else { 2 };
         let resolution = base.checked_pow(exponent).unwrap_or(1_000_000);
-        Self { link: block.linktype.0, resolution, offset: block.if_tsoffset }
+        let offset = block.options.iter().find(|option| option.code == OptionCode::IfTsoffset);
+        let offset = offset.and_then(|option| option.value.first_chunk::<8>()).map_or(0, |bytes| {
+            if big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) }
+        });
+        Self { link: block.linktype.0, resolution, offset }
     }
 
     fn time(self, units: u64) -> Instant {

@@ -10,8 +10,10 @@ use flate2::read::MultiGzDecoder;
 pub(super) struct Input<'r> {
     source: Box<dyn Read + Send + 'r>,
     buffer: Vec<u8>,
-    /// Bytes at the front that are done with.
+    /// Bytes at the front of the buffer that are done with.
     taken: usize,
+    /// Where in the buffer the bytes end that were read.
+    filled: usize,
     over: bool,
     meter: Arc<Meter>,
     packed: bool,
@@ -39,12 +41,12 @@ impl<'r> Input<'r> {
         } else {
             Box::new(source)
         };
-        Ok(Self { source, buffer: Vec::new(), taken: 0, over: false, meter, packed })
+        Ok(Self { source, buffer: vec![0; WINDOW], taken: 0, filled: 0, over: false, meter, packed })
     }
 
     /// The bytes that are there.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.taken..).unwrap_or_default()
+        self.buffer.get(self.taken..self.filled).unwrap_or_default()
     }
 
     /// Reads until so many bytes are there, or there are no more; says whether they are.
@@ -56,7 +58,7 @@ impl<'r> Input<'r> {
     }
 
     pub(super) fn take(&mut self, length: usize) {
-        self.taken = self.taken.saturating_add(length).min(self.buffer.len());
+        self.taken = self.taken.saturating_add(length).min(self.filled);
     }
 
     /// Bytes read of the file, as they stand in it.
@@ -75,25 +77,26 @@ impl<'r> Input<'r> {
     }
 
     fn read(&mut self, least: usize) -> io::Result<()> {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
-        let filled = self.buffer.len();
-        self.buffer.resize(least.max(WINDOW), 0);
-        let result = self.source.read(self.buffer.get_mut(filled..).unwrap_or_default());
-        let read = match result {
-            Ok(0) => {
-                self.over = true;
-                0
+        if least > self.buffer.len() {
+            let mut larger = vec![0; least];
+            let bytes = self.bytes();
+            if let Some(front) = larger.get_mut(..bytes.len()) {
+                front.copy_from_slice(bytes);
             }
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            (self.filled, self.taken, self.buffer) = (bytes.len(), 0, larger);
+        } else if self.taken > 0 {
+            self.buffer.copy_within(self.taken..self.filled, 0);
+            (self.filled, self.taken) = (self.filled - self.taken, 0);
+        }
+        match self.source.read(self.buffer.get_mut(self.filled..).unwrap_or_default()) {
+            Ok(0) => self.over = true,
+            Ok(read) => self.filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                self.buffer.truncate(filled);
                 self.over = true;
                 return Err(error);
             }
-        };
-        self.buffer.truncate(filled + read);
+        }
         Ok(())
     }
 }
