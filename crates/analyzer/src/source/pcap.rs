@@ -130,6 +130,3 @@ impl Pcap<'_> {
 pub fn looks_like(first_bytes: &[u8]) -> bool {
     blocks::begins(first_bytes) || blocks::begins(&input::unpacked(first_bytes))
 }
-
-#[cfg(test)]
-mod tests;

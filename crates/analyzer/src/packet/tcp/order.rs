@@ -198,6 +198,3 @@ const MAX_BEGINNING: usize = 8;
 const MAX_PIECES: usize = 256;
 /// Bytes of one direction that wait.
 const MAX_BYTES: usize = 256 << 10;
-
-#[cfg(test)]
-mod tests;
