@@ -65,7 +65,9 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
     let end = gone.first(|event| event.is(Method::Bye))?;
     let over = end.at + FOLLOWS;
     // A transfer or a new far end keeps it up for a reason.
-    let reused = |event: &&Event| event.at + FOLLOWS >= end.at && event.at <= over && event.by == side.own;
+    let reused = |event: &&Event| {
+        event.n != call.setup.n && event.at + FOLLOWS >= end.at && event.at <= over && event.by == side.own
+    };
     let changed = call
         .events
         .iter()

@@ -1,5 +1,6 @@
 //! One message at several hops: what a proxy did to the session timer (RFC 4028 §8).
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use midcall_proto::observer::{Kind, Party, Repeat};
@@ -52,7 +53,16 @@ fn changed(first: &Sip<&[u8]>, here: &Sip<&[u8]>) -> Option<(RuleId, String)> {
     let vias = |sip: &Sip<&[u8]>| sip.values(Name::Via).count();
     let request = first.is_request();
     // A request collects Via values on its way, a response loses them.
-    let (up, down) = if (vias(first) < vias(here)) == request { (first, here) } else { (here, first) };
+    let (up, down) = match vias(first).cmp(&vias(here)) {
+        Ordering::Equal => (first, here),
+        order => {
+            if (order == Ordering::Less) == request {
+                (first, here)
+            } else {
+                (here, first)
+            }
+        }
+    };
     let expires =
         |sip: &Sip<&[u8]>| sip.session_expires().and_then(Result::ok).map(|one| (one.seconds, one.refresher));
     let least = |sip: &Sip<&[u8]>| sip.min_se().and_then(Result::ok);

@@ -173,22 +173,25 @@ impl Known {
 
     /// Prints of what it may find others by.
     pub(super) fn looks_for(&self) -> impl Iterator<Item = u64> + '_ {
-        self.traits
-            .iter()
-            .flat_map(|(kind, value)| {
-                // Most is the same on both sides; some is the other side of a thing.
-                let other = match kind {
-                    Trait::Arrived => Trait::Left,
-                    Trait::Left => Trait::Arrived,
-                    Trait::Named => Trait::Names,
-                    Trait::Names => Trait::Named,
-                    Trait::Placed => Trait::Places,
-                    Trait::Places => Trait::Placed,
-                    same => *same,
-                };
-                [Some(print(other, value)), (*kind == Trait::Named).then(|| print(Trait::Correlation, value))]
-            })
-            .flatten()
+        self.traits.iter().flat_map(|(kind, value)| {
+            // Most is the same on both sides; some is the other side of a thing.
+            let other = match kind {
+                Trait::Arrived => Trait::Left,
+                Trait::Left => Trait::Arrived,
+                Trait::Named => Trait::Names,
+                Trait::Names => Trait::Named,
+                Trait::Placed => Trait::Places,
+                Trait::Places => Trait::Placed,
+                same => *same,
+            };
+            // A header that correlates may have the other's Call-ID.
+            let more = match kind {
+                Trait::Named => Some(print(Trait::Correlation, value)),
+                Trait::Correlation => Some(print(Trait::Named, value)),
+                _ => None,
+            };
+            std::iter::once(print(other, value)).chain(more)
+        })
     }
 
     /// Prints of where it wants media.

@@ -325,13 +325,15 @@ fn variable(name: &str, call_id: &str, sent: &Sent) -> Result<String, String> {
             let plain = variable(&rest.join(" "), call_id, sent)?;
             Ok(plain.replace('%', "%25").replace(';', "%3B").replace('=', "%3D").replace('@', "%40"))
         }
-        ["replaces", parties] => {
+        [what @ ("replaces" | "target-dialog"), parties] => {
             let mut letters = parties.chars();
             let (Some(keeper), Some(other)) = (letters.next(), letters.next()) else { return Err(unknown()) };
             let key = format!("{}{}", keeper.min(other), keeper.max(other));
             let call = sent.calls.get(&key).ok_or_else(unknown)?;
             let tag = |who: char| tag_of(&who.to_string(), call, sent).ok_or_else(unknown);
-            Ok(format!("{call};to-tag={};from-tag={}", tag(keeper)?, tag(other)?))
+            let (own, others) =
+                if *what == "replaces" { ("to-tag", "from-tag") } else { ("local-tag", "remote-tag") };
+            Ok(format!("{call};{own}={};{others}={}", tag(keeper)?, tag(other)?))
         }
         _ => Err(unknown()),
     }

@@ -69,7 +69,8 @@
 //! - `[Name: value]` replaces every line of it, `[+Name: value]` adds one, `[-Name]` leaves it out. In a value
 //!   `{call-id}` `{tag A}` `{uri A}` `{cseq N}` `{rseq N}` `{branch N}` stand for what line N or the dialog has, and
 //!   `{replaces XY}` for the call between X and Y as the Replaces of an INVITE to X names it (RFC 3891 §3), and
-//!   `{escaped replaces XY}` for the same inside a URI.
+//!   `{escaped replaces XY}` for the same inside a URI; `{target-dialog XY}` for that call as the Target-Dialog of a
+//!   request to X names it (RFC 4538 §3).
 //! - `reliable` (Require: 100rel and the next RSeq), `rseq=N` or `rseq=+N`.
 //! - `cseq=N`, `cseq=+N` (from the last of the sender; for ACK and CANCEL from the right one), `cseq-method=WORD`.
 //! - `to-tag=X`, `from-tag=X` (`none` for none), `branch=X` (`of:N` for that of line N), `call-id=X`, `uri=X`,
