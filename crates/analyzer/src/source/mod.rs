@@ -1,7 +1,11 @@
 //! Where traces come from.
 
+pub mod hep;
+mod merge;
+mod open;
 pub mod pcap;
 pub mod text;
+mod utf16;
 
 use std::fmt;
 use std::io;
@@ -10,6 +14,9 @@ use std::time::Duration;
 
 use midcall_proto::flow::Transport;
 use midcall_proto::time::Instant;
+
+pub use merge::Merged;
+pub use open::{Opener, open};
 
 /// A source of what passed a tap, in its own order.
 ///
@@ -24,6 +31,25 @@ pub trait Source: Send {
 
     /// What has been read so far.
     fn summary(&self) -> Summary;
+
+    /// The same for each of several sources that it is made of.
+    fn summaries(&self) -> Vec<Summary> {
+        vec![self.summary()]
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        (**self).next()
+    }
+
+    fn summary(&self) -> Summary {
+        (**self).summary()
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        (**self).summaries()
+    }
 }
 
 /// What a source gives.
@@ -42,6 +68,13 @@ impl Item {
         match self {
             Self::Sip(packet) => packet.at,
             Self::Rtp(packet) => packet.at,
+        }
+    }
+
+    const fn parts(&mut self) -> (&mut Instant, &mut Place) {
+        match self {
+            Self::Sip(packet) => (&mut packet.at, &mut packet.place),
+            Self::Rtp(packet) => (&mut packet.at, &mut packet.place),
         }
     }
 }

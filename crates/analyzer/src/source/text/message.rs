@@ -55,6 +55,9 @@ enum Body {
 struct Shape {
     crlf: bool,
     dots: bool,
+    /// The same of all lines but the last, which may be torn.
+    crlf_before: bool,
+    dots_before: bool,
     spaces: bool,
     /// More than one space at the end of some line.
     wide: bool,
@@ -65,7 +68,8 @@ impl Draft {
     pub(super) fn new(line: &[u8], end: End) -> Self {
         let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let indent = line.get(..indent).unwrap_or_default().to_vec();
-        let shape = Shape { crlf: true, dots: true, spaces: true, wide: false };
+        let shape =
+            Shape { crlf: true, dots: true, crlf_before: true, dots_before: true, spaces: true, wide: false };
         let (text, lines, header) = (Vec::with_capacity(1024), Vec::with_capacity(32), None);
         let mut draft = Self {
             text,
@@ -109,6 +113,7 @@ impl Draft {
                 return Taken::Refused;
             }
             let space = line.ends_with(b" ");
+            (self.shape.crlf_before, self.shape.dots_before) = (self.shape.crlf, self.shape.dots);
             self.shape.crlf &= end == End::CrLf;
             self.shape.dots &= line.ends_with(b".");
             self.shape.spaces &= space;
@@ -116,6 +121,10 @@ impl Draft {
             self.read_header(line);
             self.text.extend_from_slice(line);
             self.lines.push((self.text.len(), end));
+            return Taken::More;
+        }
+        if !dot && end == End::Lf && (self.shape.dots || self.is_torn()) && self.lines.len() > 1 {
+            // The logger's own: the one of the message would look like the other lines.
             return Taken::More;
         }
         self.shape.dots &= dot;
@@ -161,8 +170,10 @@ impl Draft {
             _ => (line, end),
         };
         let line = if self.exact() { line } else { self.unpadded(line) };
-        if !self.fits(line) {
-            return Taken::Refused;
+        let torn = self.exact() && end != End::CrLf && matches!(line, [b'a'..=b'z']);
+        if !self.fits(line) && !torn {
+            let own = self.exact() && line.is_empty() && end == End::Lf && self.is_open();
+            return if own { Taken::More } else { Taken::Refused };
         }
         self.text.extend_from_slice(line);
         self.lines.push((self.text.len(), end));
@@ -236,9 +247,15 @@ impl Draft {
     pub(super) fn is_open(&self) -> bool {
         match (self.header, self.length) {
             (None, _) => true,
-            (Some(_), Some(length)) => self.verbatim.max(self.restored) < length,
+            // The end of the last line may be the logger's.
+            (Some(_), Some(length)) if self.exact() => self.verbatim.saturating_sub(self.last_end()) < length,
+            (Some(_), Some(length)) => self.restored < length,
             (Some(_), None) => false,
         }
+    }
+
+    fn last_end(&self) -> usize {
+        self.lines.last().map_or(0, |(_, end)| if *end == End::Lf { 1 } else { 0 })
     }
 
     /// Whether the header is over and the body is what comes.
@@ -248,11 +265,10 @@ impl Draft {
 
     /// Goes on with the text of another segment: a line that had no end of its own goes on, too.
     pub(super) fn go_on(&mut self, line: &[u8], end: End) -> Taken {
-        let torn = match self.lines.last() {
-            Some((_, last)) if self.shape.dots => *last != End::CrLf,
-            Some((_, last)) if self.lines.len() > 1 => {
-                let others = self.lines.iter().rev().skip(1).all(|(_, end)| *end == End::CrLf);
-                others && *last != End::CrLf
+        let torn = match (self.header, self.lines.last()) {
+            (None, _) => self.is_torn(),
+            (Some(header), Some((_, last))) => {
+                self.exact() && *last != End::CrLf && self.lines.len() > header
             }
             _ => false,
         };
@@ -267,10 +283,16 @@ impl Draft {
             self.verbatim = self.verbatim.saturating_sub(whole.len() + written(last).len());
             self.restored = self.restored.saturating_sub(whole.len() + 2);
         } else {
-            self.shape.crlf = self.lines.iter().all(|(_, end)| *end == End::CrLf);
+            (self.shape.crlf, self.shape.dots) = (self.shape.crlf_before, self.shape.dots_before);
         }
         whole.extend_from_slice(line);
         self.push(&whole, end)
+    }
+
+    /// Whether the last line of the header so far lacks what all others end in.
+    const fn is_torn(&self) -> bool {
+        let Shape { crlf, dots, crlf_before, dots_before, .. } = self.shape;
+        self.lines.len() > 1 && (crlf_before && !crlf || dots_before && !dots)
     }
 
     /// The log says that it left out the rest.

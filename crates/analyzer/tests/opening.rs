@@ -1,0 +1,131 @@
+//! Traces are opened by what they hold, and merged by time.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use midcall_analyzer::source::{Item, Merged, Opener, Packet, ReadError, Source, open};
+
+fn sample(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(file)
+}
+
+fn read(source: &mut dyn Source) -> Vec<Packet> {
+    std::iter::from_fn(|| source.next())
+        .map(|item| match item {
+            Ok(Item::Sip(packet)) => packet,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn opened(name: &str, bytes: Vec<u8>) -> Result<Box<dyn Source>, ReadError> {
+    Opener::default().read(name, Cursor::new(bytes))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_log_a_hex_file_and_packed_ones_are_told_by_their_content() {
+    let log = fs::read(sample("sngrep-text.txt")).unwrap();
+    let hex = fs::read(sample("hep3-udp-payloads.hex")).unwrap();
+    let wide: Vec<u8> =
+        String::from_utf8(log.clone()).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let hep: Vec<u8> = hex
+        .split(|byte| *byte == b'\n')
+        .flat_map(|line| line.chunks_exact(2))
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let mut expected: Option<Vec<Vec<u8>>> = None;
+    for (bytes, format) in [
+        (gzip(&log), "sngrep text, packed with gzip"),
+        (wide, "sngrep text"),
+        (hex.clone(), "HEP in hexadecimal"),
+        (gzip(&hex), "HEP in hexadecimal, packed with gzip"),
+        (hep, "HEP"),
+        (log, "sngrep text"),
+    ] {
+        let length = bytes.len() as u64;
+        let mut source = opened("a file", bytes).unwrap();
+        let packets = read(&mut source);
+        let payloads: Vec<_> = packets.iter().map(|packet| packet.payload.clone()).collect();
+        assert_eq!(&payloads, expected.get_or_insert(payloads.clone()), "{format}");
+        assert_eq!(packets[0].at.as_micros(), 1_793_361_600_123_456, "{format}");
+        let summary = source.summary();
+        assert_eq!((summary.format.as_str(), summary.name.as_str()), (format, "a file"));
+        assert_eq!((summary.messages, summary.bytes), (3, length), "{format}");
+    }
+}
+
+#[test]
+fn a_packed_log_that_breaks_off_gives_what_it_has() {
+    let log = fs::read(sample("sngrep-text.txt")).unwrap().repeat(50);
+    let packed = gzip(&log);
+    let mut source = opened("a file", packed[..packed.len() - 20].to_vec()).unwrap();
+    let mut messages = 0;
+    while let Some(Ok(_)) = source.next() {
+        messages += 1;
+    }
+    assert!(messages > 3, "{messages}");
+}
+
+#[test]
+fn what_is_nothing_of_ours_is_refused() {
+    for bytes in [Vec::new(), vec![0; 2000], (0..=255).cycle().take(5000).collect(), gzip(&[7; 99])] {
+        assert!(matches!(opened("x", bytes), Err(ReadError::Unknown)));
+    }
+    // That a text holds no message is known at its end.
+    let mut source = opened("x", b"just a text\n".repeat(10_000)).unwrap();
+    assert!(matches!(source.next(), Some(Err(ReadError::Unknown))));
+    assert!(source.next().is_none());
+    assert_eq!(source.summary().format, "text");
+    assert!(matches!(open("/no/such/file"), Err(ReadError::Io(_))));
+    assert!(matches!(open("hep:udp:nowhere"), Err(ReadError::Io(_))));
+}
+
+#[test]
+fn files_merge_by_time_and_name_their_source() {
+    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
+    let mut merged = Merged::new(vec![source("sngrep-text.txt"), source("homer-text.txt")]);
+    let packets = read(&mut merged);
+    let order: Vec<_> = packets.iter().map(|packet| packet.place.source).collect();
+    assert_eq!(order, [1, 0, 1, 0, 1, 0]);
+    assert!(packets.is_sorted_by_key(|packet| packet.at));
+    let formats: Vec<_> = merged.summaries().into_iter().map(|summary| summary.format).collect();
+    assert_eq!(formats, ["sngrep text", "HOMER text"]);
+    assert_eq!(merged.summary().messages, 6);
+}
+
+#[test]
+fn logs_without_date_or_year_are_moved_to_the_dated_ones() {
+    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
+    for file in ["freeswitch-sofia.txt", "oracle-sipmsg.txt", "pjsua.txt"] {
+        let mut merged = Merged::new(vec![source(file), source("sngrep-text.txt")]);
+        let packets = read(&mut merged);
+        assert_eq!(packets.len(), 6, "{file}");
+        let at = |nth: usize| packets[nth].at.as_micros();
+        assert!(at(5) - at(0) < 1_000_000 && at(0) >= 1_793_361_600_000_000, "{file}: {} {}", at(0), at(5));
+    }
+    // Nothing tells where this one belongs.
+    let mut merged = Merged::new(vec![source("sngrep-text.txt"), source("raw-sip.txt")]);
+    assert_eq!(read(&mut merged)[0].at.as_micros(), 0);
+}
+
+#[test]
+fn a_log_of_whole_seconds_keeps_its_own_order() {
+    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
+    let mut merged = Merged::new(vec![source("homer-text.txt"), source("opensips-tracer-file.txt")]);
+    let packets = read(&mut merged);
+    let own: Vec<_> = packets.iter().filter(|packet| packet.place.source == 1).collect();
+    assert!(own.is_sorted_by_key(|packet| packet.place.number));
+    assert_eq!(merged.summary().resolution, Duration::from_secs(1));
+}
