@@ -162,7 +162,8 @@ impl Book {
     /// it if the observer found what was not declared, or at rest knows other than `own`, the dialogs of the endpoints.
     pub fn close(&self, scene: &impl Scene, own: &[Dialog], at_rest: bool) {
         let ladder = scene.ladder();
-        if let Err(error) = capture::leave(&self.test, scene.packets(), &ladder) {
+        let told = format!("{ladder}{}", self.expected(scene.packets()));
+        if let Err(error) = capture::leave(&self.test, scene.packets(), &told) {
             eprintln!("no capture of {}: {error}", self.test);
         }
         if std::thread::panicking() {
@@ -187,6 +188,17 @@ impl Book {
             faults.extend(differing);
         }
         assert!(faults.is_empty(), "{:?}\n{}\n{ladder}", self.seed, faults.join("\n"));
+    }
+}
+
+impl Book {
+    /// What a reader of the capture may find, as the last line of its ladder.
+    fn expected(&self, packets: &[Packet]) -> String {
+        match (&self.unobserved, reordered(packets)) {
+            (Some(why), _) => format!("# unobserved: {why}\n"),
+            (None, true) => "# unobserved: packets overtook each other\n".to_owned(),
+            (None, false) => format!("# expected: {}\n", self.declared.join(" ")),
+        }
     }
 }
 

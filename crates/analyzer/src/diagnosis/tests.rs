@@ -1,1 +1,155 @@
-//! Tests.
+//! Whole calls: what is told once, what under it, and that nothing in a trace can make it stumble.
+
+use midcall_proto::observer::Party;
+use midcall_proto::rules::Severity;
+
+use crate::model::{Call, Finding};
+use crate::sample;
+
+fn call(ladder: &str) -> Call {
+    sample::call(&format!("{ladder}\nexpect nothing"))
+}
+
+/// The findings above info: code, message, consequences.
+fn told(call: &Call) -> Vec<String> {
+    let bad = call.findings.iter().filter(|finding| finding.severity > Severity::Info);
+    bad.map(|finding| {
+        let below: Vec<_> = finding
+            .consequences
+            .iter()
+            .map(|one| {
+                format!(
+                    "\n  {}: {}{}",
+                    one.at,
+                    one.what,
+                    one.code.map_or_else(String::new, |code| format!(" ({code})"))
+                )
+            })
+            .collect();
+        format!("{} {} at {}{}", finding.code, finding.by, finding.at, below.concat())
+    })
+    .collect()
+}
+
+#[test]
+fn a_missing_ack_is_one_finding_with_the_resends_the_bye_and_what_came_after() {
+    let call = call(
+        "A -> B INVITE offer
+B -> A 200 INVITE answer
+B -> A again 2 +0.5s
+B -> A again 2 +1s
+B -> A again 2 +2s
+B -> A again 2 +4s
+B -> A BYE +25s
+A -> B 481 BYE",
+    );
+    insta::assert_snapshot!(told(&call).join("\n"));
+}
+
+#[test]
+fn the_same_mistake_again_and_again_is_one_finding_with_a_count() {
+    let call = call(
+        "start call
+A -> B UPDATE offer sdp:sendonly [-Contact]
+B -> A 200 answer
+A -> B UPDATE offer [-Contact] +5s
+B -> A 200 answer
+A -> B UPDATE offer sdp:sendonly [-Contact] +5s
+B -> A 200 answer",
+    );
+    insta::assert_snapshot!(told(&call).join("\n"));
+    let means = &call.findings[0].means;
+    assert!(means.ends_with("The same happened 2 more times (messages 6 and 8)."), "{means}");
+}
+
+#[test]
+fn an_exchange_left_open_is_told_once() {
+    let call = call(
+        "start call
+A -> B UPDATE offer sdp:sendonly
+B -> A 200 UPDATE
+A -> B UPDATE offer +5s
+B -> A 200 UPDATE answer",
+    );
+    insta::assert_snapshot!(told(&call).join("\n"));
+}
+
+#[test]
+fn an_ack_that_went_astray_explains_the_resends() {
+    let call = call(
+        "A -> B INVITE offer
+B -> A 180 [Contact: <sip:early@10.0.0.2:5060>]
+B -> A 200 answer [Contact: <sip:late@10.0.0.2:5060>]
+A -> B ACK uri=sip:early@10.0.0.2:5060
+B -> A again 3 +0.5s
+B -> A again 3 +1s
+B -> A again 3 +2s",
+    );
+    insta::assert_snapshot!(told(&call).join("\n"));
+}
+
+#[test]
+fn a_finding_names_the_product_that_has_to_change() {
+    let call = call(
+        "config B [User-Agent: FooPhone 1.2]
+start call
+A -> B INVITE offer sdp:sendonly
+B -> A 200 INVITE answer sdp:sendrecv
+A -> B ACK",
+    );
+    let finding = call.findings.iter().find(|finding| finding.code == "OA-23").expect("a finding");
+    assert_eq!(finding.by, Party::Callee);
+    assert!(finding.fix.starts_with("bob (FooPhone 1.2): answer"), "{}", finding.fix);
+}
+
+/// Whatever a message says, it is told without stumbling, and what cannot be read is left out.
+#[test]
+fn torn_and_twisted_messages_are_told_as_far_as_they_can_be_read() {
+    let mut seed = 7_u64;
+    let mut chance = move |most: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % most.max(1)
+    };
+    let ladders = [
+        "start call\nA -> B INVITE offer sdp:sendonly\nB -> A 200 answer sdp:sendrecv\nA -> B ACK",
+        "start call\nA -> B UPDATE offer\nA -> B UPDATE offer\nB -> A 200 UPDATE of=2\nA -> B BYE\nB -> A 481",
+        "start call\nA -> B REFER\nB -> A 200\nB -> A NOTIFY [-Subscription-State]\nA -> B 200",
+    ];
+    let mut findings = 0;
+    for ladder in ladders {
+        let whole = call(ladder);
+        for _ in 0..400 {
+            let mut call = whole.clone();
+            for message in &mut call.messages {
+                let raw = &mut message.raw;
+                match chance(4) {
+                    0 => raw.truncate(chance(raw.len())),
+                    1 if !raw.is_empty() => {
+                        let at = chance(raw.len());
+                        raw[at] = u8::try_from(chance(256)).unwrap();
+                    }
+                    2 => raw.clear(),
+                    _ => {}
+                }
+            }
+            // Findings may name what is not there any more.
+            for finding in &mut call.findings {
+                finding.at = u32::try_from(chance(12)).unwrap();
+                finding.means = raw_means(finding);
+            }
+            super::find(&mut call);
+            super::tell(&mut call);
+            findings += call.findings.len();
+            assert!(
+                call.findings.iter().all(|finding| !finding.title.is_empty() && !finding.means.is_empty())
+            );
+        }
+    }
+    assert!(findings > 1_000, "{findings}");
+}
+
+/// As the observer's findings come.
+fn raw_means(finding: &Finding) -> String {
+    midcall_proto::rules::Rule::by_code(finding.code)
+        .map_or_else(|| finding.means.clone(), |rule| rule.means.to_owned())
+}

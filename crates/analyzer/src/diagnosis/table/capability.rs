@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
     Diagnosis {
         id: "F-CAP5",
         title: "Extension demanded that the peer lacks",
-        severity: Severity::Warning,
+        severity: Severity::Info,
         shown: Shown::Signalling,
         rules: &["ER-04"],
         cites: &[Cite::new(3261, "8.2.2.3")],

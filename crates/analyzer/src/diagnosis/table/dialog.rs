@@ -347,7 +347,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
         id: "F-DLG17",
         title: "One leg stayed up",
         severity: Severity::Warning,
-        shown: Shown::Rules,
+        shown: Shown::Legs,
         rules: &[],
         cites: &[Cite::new(3261, "15")],
         means: "A bridge saw BYE on one leg and did not end the other.",

@@ -262,7 +262,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
     Diagnosis {
         id: "F-SDP12",
         title: "Private media address told to a public peer",
-        severity: Severity::Warning,
+        severity: Severity::Info,
         shown: Shown::Signalling,
         rules: &[],
         cites: &[Cite::new(8445, "2")],

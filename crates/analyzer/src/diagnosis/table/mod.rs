@@ -39,6 +39,8 @@ pub enum Shown {
     Signalling,
     /// By RTP beside the signalling.
     Media,
+    /// By the legs of a bridge beside each other.
+    Legs,
 }
 
 /// All diagnoses, theme by theme.
