@@ -6,6 +6,7 @@
 mod analysis;
 mod anonymize;
 pub mod diagnosis;
+pub mod export;
 mod legs;
 mod media;
 pub mod model;

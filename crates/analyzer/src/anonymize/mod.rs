@@ -38,9 +38,9 @@ impl Anonymizer {
             message.raw = self.message(&message.raw);
             message.from = self.socket(message.from);
             message.to = self.socket(message.to);
-            message.summary = match Sip::salvage(message.raw.as_slice()) {
-                Some(sip) => summaries.of(&sip),
-                None => self.words(&message.summary),
+            message.summary = match Sip::parse(message.raw.as_slice()) {
+                Ok(sip) => summaries.of(&sip),
+                Err(_) => self.words(&message.summary),
             };
         }
         for dialog in &mut call.dialogs {

@@ -48,7 +48,7 @@ impl<'t> Spot<'t> {
 
 impl Anonymizer {
     /// The value of a header, a URI, a Call-ID, a tag: all but protocol words and ports names somebody.
-    pub(super) fn value(&mut self, text: &str) -> String {
+    pub(crate) fn value(&mut self, text: &str) -> String {
         self.scan(text, Mode::Name)
     }
 

@@ -4,7 +4,7 @@ use super::Anonymizer;
 
 impl Anonymizer {
     /// A line of a description.
-    pub(super) fn sdp_line(&mut self, line: &str) -> String {
+    pub(crate) fn sdp_line(&mut self, line: &str) -> String {
         let Some((letter, value)) = line.split_once('=') else { return self.words(line) };
         let fresh = match letter {
             "o" => self.origin(value),

@@ -10,6 +10,8 @@ use midcall_proto::rng::Rng;
 pub struct Anonymizer {
     rng: Rng,
     words: HashMap<Box<str>, Box<str>>,
+    /// Words of which the replacement was told: it may have another length.
+    told: HashMap<Box<str>, Box<str>>,
     given: HashSet<Box<str>>,
     addresses: HashMap<IpAddr, IpAddr>,
     given_addresses: HashSet<IpAddr>,
@@ -25,6 +27,7 @@ impl Anonymizer {
         Self {
             rng: Rng::new(seed),
             words: HashMap::new(),
+            told: HashMap::new(),
             given: HashSet::new(),
             addresses: HashMap::new(),
             given_addresses: HashSet::new(),
@@ -40,13 +43,32 @@ impl Anonymizer {
         self.crowded
     }
 
+    /// Tells what replaces an address; its neighbours follow it.
+    pub(crate) fn tell_address(&mut self, old: IpAddr, new: IpAddr) {
+        if let (IpAddr::V4(old), IpAddr::V4(new)) = (old, new) {
+            let net = |address: Ipv4Addr| {
+                let [a, b, c, _] = address.octets();
+                IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+            };
+            self.nets.insert(net(old), net(new));
+        }
+        self.addresses.insert(old, new);
+        self.given_addresses.insert(new);
+    }
+
+    /// Tells what replaces a word.
+    pub(crate) fn tell_word(&mut self, old: &str, new: &str) {
+        self.told.insert(old.to_lowercase().into(), new.into());
+        self.given.insert(new.into());
+    }
+
     /// An address with its port.
     pub(super) fn socket(&mut self, address: SocketAddr) -> SocketAddr {
         SocketAddr::new(self.ip(address.ip()), address.port())
     }
 
     /// An address: private ones stay private, the others become examples; those that name nobody stay.
-    pub(super) fn ip(&mut self, address: IpAddr) -> IpAddr {
+    pub(crate) fn ip(&mut self, address: IpAddr) -> IpAddr {
         if let Some(known) = self.addresses.get(&address) {
             return *known;
         }
@@ -174,6 +196,9 @@ impl Anonymizer {
             return word.to_owned(); // nobody, as in the nil UUID of RFC 7989
         }
         let key = word.to_lowercase();
+        if let Some(told) = self.told.get(key.as_str()) {
+            return told.to_string();
+        }
         let fresh = match self.words.get(key.as_str()) {
             Some(known) => known.clone(),
             None => self.draw_word(&key),
@@ -187,7 +212,8 @@ impl Anonymizer {
 
     /// The replacement of a word, if it is known as an identity.
     pub(super) fn known(&mut self, word: &str) -> Option<String> {
-        let known = self.words.contains_key(word.to_lowercase().as_str());
+        let key = word.to_lowercase();
+        let known = self.words.contains_key(key.as_str()) || self.told.contains_key(key.as_str());
         known.then(|| self.word(word))
     }
 
