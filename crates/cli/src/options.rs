@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use midcall_wire::{Scheme, Uri};
 
-use crate::analyze::When;
+use crate::analyze::{Export, When};
 use crate::script::{EXPECTATIONS, Script, VERBS};
 
 /// SIP calls that change while they are up: place them, answer them, and see which rule decided.
@@ -144,6 +144,13 @@ pub(crate) struct AnalyzeOptions {
     /// From which severity on the exit code is 1
     #[arg(long, value_name = "SEVERITY", default_value = "error")]
     pub(crate) fail_on: FailOn,
+    /// Write a call as something to play instead: a ladder fixture, or a SIPp scenario of the side that did wrong, of the
+    /// caller or of the callee
+    #[arg(long, value_name = "KIND", value_parser = Export::parse, conflicts_with_all = ["format", "ladder"])]
+    pub(crate) export: Option<Export>,
+    /// Replace everything that names somebody: users, hosts, addresses, numbers, Call-IDs, tags, keys
+    #[arg(long)]
+    pub(crate) anonymize: bool,
 
     /// Only calls whose Call-ID contains this
     #[arg(long, value_name = "TEXT", help_heading = "What to show")]
@@ -197,6 +204,10 @@ pub(crate) enum Format {
 pub(crate) enum AnalyzeFormat {
     Text,
     Json,
+    /// A page that needs nothing else
+    Html,
+    /// A sequence diagram
+    Mermaid,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

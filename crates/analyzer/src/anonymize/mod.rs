@@ -17,8 +17,9 @@ mod tests;
 
 use midcall_wire::Message as Sip;
 
-use crate::Summaries;
 use crate::model::{Call, DiffLine, Person};
+use crate::source::Summary;
+use crate::{Stats, Summaries};
 
 pub use self::table::Anonymizer;
 
@@ -67,6 +68,19 @@ impl Anonymizer {
         }
         for leg in &mut call.legs {
             leg.call_id = self.value(&leg.call_id);
+        }
+    }
+
+    /// Replaces every identity in the numbers over all calls.
+    pub fn stats(&mut self, stats: &mut Stats) {
+        stats.by_user_agent = stats.by_user_agent.renamed(|software| self.software(software));
+        stats.by_peer = stats.by_peer.renamed(|address| self.ip(*address));
+    }
+
+    /// Replaces the names of the sources, which may be those of customers.
+    pub fn sources(&mut self, sources: &mut [Summary]) {
+        for (source, number) in sources.iter_mut().zip(1_u32..) {
+            source.name = format!("trace {number}");
         }
     }
 

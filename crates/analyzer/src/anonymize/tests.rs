@@ -217,7 +217,7 @@ fn the_analysis_finds_the_same_without_identities() {
 
 /// Every report of a call.
 fn reports(call: &Call) -> String {
-    let mut out = html::page(std::slice::from_ref(call), &[]);
+    let mut out = html::page(std::slice::from_ref(call), &[], 0);
     out.push_str(&mermaid::document(std::slice::from_ref(call)));
     let mut bytes = Vec::new();
     text::call(call, text::Layout { width: 500, ladder: true }, &mut bytes).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::{Rule, Severity};
-use midcall_wire::{Message as Sip, Method, Name};
+use midcall_wire::{Message as Sip, Method, Name, Uri};
 
 use super::Unexportable;
 use super::description::Descriptions;
@@ -105,6 +105,7 @@ impl<'w> Writer<'w> {
     fn line(&mut self, at: usize) -> Result<(), Unexportable> {
         let lines = self.lines;
         let Some(line) = lines.get(at) else { return Ok(()) };
+        self.names.speaks(line.by);
         let mut words = Vec::new();
         let crosses = self.crosses(at);
         let arrow = if crosses.is_some() { "><" } else { "->" };
@@ -144,7 +145,7 @@ impl<'w> Writer<'w> {
         let from = cause.map_or(0, |cause| cause + 1);
         (from..at).find(|earlier| {
             self.lines.get(*earlier).is_some_and(|earlier| {
-                earlier.by != line.by && line.message.at.since(earlier.message.at) * 2 < *reaction
+                earlier.by != line.by && line.message.at.since(earlier.message.at) < *reaction
             })
         })
     }
@@ -398,9 +399,11 @@ impl<'w> Writer<'w> {
             }
             seen.push(name);
             let values = self.values(line, name);
-            if usual.iter().any(|(own, value)| *own == name && same(name, value, &values)) {
+            let known = usual.iter().any(|(own, value)| *own == name && same(name, value, &values));
+            if known || self.is_idle(line, name, &values) {
                 continue;
             }
+            let values = if LISTS.contains(&name) { vec![values.join(", ")] } else { values };
             let mut sign = "";
             for value in values {
                 if value.contains(['{', '}']) {
@@ -427,6 +430,15 @@ impl<'w> Writer<'w> {
             ));
         }
         Ok(())
+    }
+
+    /// Whether a party says once more what it can do, in a message in which a scripted party would not.
+    fn is_idle(&self, line: &Line<'_>, name: Name, values: &[String]) -> bool {
+        self.abilities.get(&line.by).is_some_and(|own| match name {
+            Name::Allow => same(name, &own.allow.join(", "), values),
+            Name::Supported => same(name, &own.supported.join(", "), values),
+            _ => false,
+        })
     }
 
     /// Whether a message comes from where its sender never was, and that matters.
@@ -526,8 +538,20 @@ impl<'w> Writer<'w> {
         let early = line.status().is_some_and(|status| (101..200).contains(&status));
         if let Some(uri) = line.sip.header(Name::Contact).and_then(uri_of) {
             if let std::collections::btree_map::Entry::Vacant(first) = self.own_contacts.entry(line.by) {
-                // An odd first one is told as it is.
-                if !uri.starts_with("sips:") && !uri.contains(";gr=") && !uri.contains("transport=tls") {
+                // An odd first one is told as it is, and so is one beside the place that messages come from.
+                let own = self.call.person(line.by).map(|person| person.address);
+                let beside = Uri::parse(uri).is_ok_and(|uri| {
+                    own.is_some_and(|own| {
+                        uri.ip() == Some(own.ip())
+                            && uri.port.unwrap_or(5060) != own.port()
+                            && !line.message.transport.reliable()
+                    })
+                });
+                if !beside
+                    && !uri.starts_with("sips:")
+                    && !uri.contains(";gr=")
+                    && !uri.contains("transport=tls")
+                {
                     first.insert(uri.to_owned());
                 }
             }
@@ -687,7 +711,7 @@ fn has(sip: &Sip<&[u8]>, name: Name, word: &str) -> bool {
     sip.values(name).any(|value| value.eq_ignore_ascii_case(word))
 }
 
-/// Whether a header says what is usual. Of methods only those count that scripted parties know.
+/// Whether a header says what is usual. Of methods and extensions only those count that scripted parties know.
 fn same(name: Name, usual: &str, values: &[String]) -> bool {
     let told = values.join(", ");
     if !matches!(name, Name::Allow | Name::Supported) {
@@ -770,6 +794,9 @@ const START: [&str; 3] = ["A -> B   INVITE offer", "B -> A   200 INVITE answer",
 const ALLOW: [&str; 10] =
     ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "REFER", "NOTIFY", "INFO"];
 const SUPPORTED: [&str; 3] = ["100rel", "timer", "replaces"];
+
+/// Extensions that the rules speak of.
+const EXTENSIONS: [&str; 5] = ["100rel", "timer", "replaces", "from-change", "precondition"];
 
 /// Headers that the lines of a ladder give by themselves, or that change nothing.
 const STRUCTURE: [Name; 24] = [

@@ -6,37 +6,45 @@ use midcall_proto::observer::Party;
 use midcall_wire::Uri;
 
 use crate::Anonymizer;
-use crate::model::{Call, Person};
+use crate::model::Call;
 
 /// Replaces everybody: the parties by alice and bob at their example addresses, the others by somebody.
 #[derive(Debug)]
 pub(super) struct Names {
     others: Anonymizer,
-    /// How each party's address was written, and how it is now.
+    /// How each place was written, and how it is now: hosts may be one for several parties.
     places: Vec<(String, String)>,
+    hosts: Vec<(Party, IpAddr)>,
 }
 
 impl Names {
     pub(super) fn of(call: &Call) -> Self {
-        let mut names = Self { others: Anonymizer::new(0), places: Vec::new() };
+        let mut names = Self { others: Anonymizer::new(0), places: Vec::new(), hosts: Vec::new() };
         for (party, person) in [(Party::Caller, &call.caller), (Party::Callee, &call.callee)] {
-            names.tell(party, person);
+            names.place(party, person.address);
+            if let Some(user) = Uri::parse(&person.uri).ok().and_then(|uri| uri.user) {
+                names.others.tell_word(user, name(party));
+            }
         }
         names
-    }
-
-    fn tell(&mut self, party: Party, person: &Person) {
-        self.place(party, person.address);
-        if let Some(user) = Uri::parse(&person.uri).ok().and_then(|uri| uri.user) {
-            self.others.tell_word(user, name(party));
-        }
     }
 
     fn place(&mut self, party: Party, old: SocketAddr) {
         let new = address(party);
         if !old.ip().is_unspecified() {
+            self.others.tell_address(new.ip(), new.ip());
             self.others.tell_address(old.ip(), new.ip());
-            self.places.push((SocketAddr::new(new.ip(), old.port()).to_string(), new.to_string()));
+            self.hosts.push((party, old.ip()));
+            self.places.push((old.to_string(), new.to_string()));
+        }
+    }
+
+    /// From here on a party speaks: a host that is that of several parties is its own.
+    pub(super) fn speaks(&mut self, party: Party) {
+        for (own, host) in &self.hosts {
+            if *own == party {
+                self.others.tell_address(*host, address(party).ip());
+            }
         }
     }
 
@@ -53,11 +61,11 @@ impl Names {
 
     /// A value of a header, or a URI.
     pub(super) fn value(&mut self, text: &str) -> String {
-        let mut text = self.others.value(text);
+        let mut text = text.to_owned();
         for (old, new) in &self.places {
-            text = text.replace(old.as_str(), new);
+            text = placed(&text, old, new);
         }
-        text
+        self.others.value(&text)
     }
 
     pub(super) fn ip(&mut self, address: IpAddr) -> IpAddr {
@@ -67,6 +75,20 @@ impl Names {
     pub(super) fn sdp_line(&mut self, line: &str) -> String {
         self.others.sdp_line(line)
     }
+}
+
+/// A text with one place instead of another, where it stands for itself.
+fn placed(text: &str, old: &str, new: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((front, behind)) = rest.split_once(old) {
+        let whole = !front.ends_with(|letter: char| letter.is_ascii_digit() || letter == '.')
+            && !behind.starts_with(|letter: char| letter.is_ascii_digit());
+        out.push_str(front);
+        out.push_str(if whole { new } else { old });
+        rest = behind;
+    }
+    out + rest
 }
 
 /// The user of a party's URIs.

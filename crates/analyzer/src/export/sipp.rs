@@ -79,6 +79,7 @@ impl Scenario<'_> {
     fn line(&mut self, at: usize) {
         let lines = self.lines;
         let Some(line) = lines.get(at).filter(|line| line.again.is_none()) else { return };
+        self.names.speaks(self.party);
         if line.by != self.party {
             self.receive(at, line);
             return;

@@ -107,6 +107,15 @@ impl<K: Hash + Ord + Clone> Tally<K> {
         ranked
     }
 
+    /// The same counts under other keys.
+    pub(crate) fn renamed(&self, mut other: impl FnMut(&K) -> K) -> Self {
+        let mut fresh = Self { others: self.others, ..Self::default() };
+        for (key, count) in &self.counts {
+            *fresh.counts.entry(other(key)).or_default() += count;
+        }
+        fresh
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! `midcall analyze`: what went wrong in a trace, who did it, and what to change.
 
+mod export;
 mod filter;
 mod output;
 
@@ -10,9 +11,10 @@ use std::process::ExitCode;
 
 use midcall_analyzer::source::pcap::Pcap;
 use midcall_analyzer::source::{ReadError, Source, Summary};
-use midcall_analyzer::{Analyzer, Settings, Stats};
+use midcall_analyzer::{Analyzer, Anonymizer, Settings, Stats};
 use midcall_proto::rules::Severity;
 
+pub(crate) use self::export::Export;
 pub(crate) use self::filter::When;
 
 use self::filter::Filter;
@@ -23,14 +25,25 @@ use crate::trouble::Trouble;
 /// Reads the traces and reports. The code says whether anything was found.
 pub(crate) fn run(options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
     let mut work =
-        Work { filter: Filter::of(options), output: Output::open(options)?, worst: Severity::None };
-    let (sources, stats) = match work.through(options) {
+        Work {
+            filter: Filter::of(options),
+            output: Output::open(options)?,
+            worst: Severity::None,
+            anonymizer: options.anonymize.then(|| Anonymizer::new(0)),
+        };
+    let (mut sources, mut stats) = match work.through(options) {
         Ok(read) => read,
         Err(Stop::Trouble(trouble)) => return Err(trouble),
         Err(Stop::Output(error)) => return ended(&error, options),
     };
-    if let Err(error) = work.output.finish(&sources, &stats) {
-        return ended(&error, options);
+    if let Some(anonymizer) = &mut work.anonymizer {
+        anonymizer.stats(&mut stats);
+        anonymizer.sources(&mut sources);
+    }
+    match work.output.finish(&sources, &stats) {
+        Ok(()) => {}
+        Err(Stop::Trouble(trouble)) => return Err(trouble),
+        Err(Stop::Output(error)) => return ended(&error, options),
     }
     if stats.messages == 0 {
         return Err(nothing(&sources, &stats));
@@ -47,12 +60,19 @@ struct Work {
     filter: Filter,
     output: Output,
     worst: Severity,
+    anonymizer: Option<Anonymizer>,
 }
 
 /// Why no more is read.
 enum Stop {
     Trouble(Trouble),
     Output(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
 }
 
 impl Work {
@@ -86,6 +106,9 @@ impl Work {
             return Ok(());
         }
         self.worst = self.worst.max(call.worst());
+        if let Some(anonymizer) = &mut self.anonymizer {
+            anonymizer.call(&mut call);
+        }
         self.output.call(call)
     }
 }

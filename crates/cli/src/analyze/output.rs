@@ -3,12 +3,13 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use midcall_analyzer::model::Call;
-use midcall_analyzer::report::{json, text};
+use midcall_analyzer::report::{html, json, mermaid, text};
 use midcall_analyzer::source::Summary;
 use midcall_analyzer::{Details, Stats};
 use midcall_proto::rules::Severity;
 
-use super::create;
+use super::export::{Choice, Export};
+use super::{Stop, create};
 use crate::options::{AnalyzeFormat, AnalyzeOptions, LadderOf};
 use crate::trouble::Trouble;
 
@@ -16,21 +17,35 @@ use crate::trouble::Trouble;
 pub(super) enum Output {
     Text(Text),
     Json(json::Writer<Box<dyn Write>>),
+    Page(Page),
+    Export(Export, Choice, Box<dyn Write>),
 }
 
 impl Output {
     /// Of which calls the details are worked out before they come here.
     pub(super) const fn needs(options: &AnalyzeOptions) -> Details {
         match options.format {
+            _ if options.export.is_some() => Details::All,
             // Of most calls a text tells nothing.
             AnalyzeFormat::Text => Details::From(Severity::Warning),
-            AnalyzeFormat::Json => Details::All,
+            AnalyzeFormat::Json | AnalyzeFormat::Html | AnalyzeFormat::Mermaid => Details::All,
         }
     }
 
     pub(super) fn open(options: &AnalyzeOptions) -> Result<Self, Trouble> {
         let plain = |out: Box<dyn Write>| Box::new(anstream::AutoStream::never(out)) as Box<dyn Write>;
+        let bare = || match &options.output {
+            Some(path) => create(path),
+            None => Ok(Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>),
+        };
+        if let Some(export) = options.export {
+            return Ok(Self::Export(export, Choice::default(), bare()?));
+        }
         match options.format {
+            AnalyzeFormat::Html | AnalyzeFormat::Mermaid => {
+                let diagram = options.format == AnalyzeFormat::Mermaid;
+                Ok(Self::Page(Page { out: bare()?, diagram, calls: Vec::new(), left_out: 0 }))
+            }
             AnalyzeFormat::Text => {
                 let out = match &options.output {
                     Some(path) => plain(create(path)?),
@@ -59,14 +74,66 @@ impl Output {
         match self {
             Self::Text(text) => text.call(call),
             Self::Json(json) => json.call(&call),
+            Self::Page(page) => {
+                page.call(call);
+                Ok(())
+            }
+            Self::Export(_, choice, _) => {
+                choice.take(call);
+                Ok(())
+            }
         }
     }
 
-    pub(super) fn finish(self, sources: &[Summary], stats: &Stats) -> io::Result<()> {
+    pub(super) fn finish(self, sources: &[Summary], stats: &Stats) -> Result<(), Stop> {
         match self {
-            Self::Text(text) => text.finish(sources, stats),
-            Self::Json(json) => json.finish(sources, stats)?.flush(),
+            Self::Text(text) => text.finish(sources, stats)?,
+            Self::Json(json) => json.finish(sources, stats)?.flush()?,
+            Self::Page(page) => page.finish(sources)?,
+            Self::Export(export, choice, mut out) => {
+                let Some((call, told)) = choice.made() else { return Ok(()) };
+                let text = export.of(&call).map_err(Stop::Trouble)?;
+                if let Some(told) = told {
+                    let _ = writeln!(anstream::stderr(), "midcall: {told}");
+                }
+                out.write_all(text.as_bytes())?;
+                out.flush()?;
+            }
         }
+        Ok(())
+    }
+}
+
+/// A page, or diagrams: written when all is known.
+pub(super) struct Page {
+    out: Box<dyn Write>,
+    diagram: bool,
+    calls: Vec<Call>,
+    left_out: u64,
+}
+
+impl Page {
+    /// Keeps a call. Where there are too many, those go in which nothing went wrong.
+    fn call(&mut self, call: Call) {
+        if self.calls.len() >= MOST {
+            self.left_out += 1;
+            let bad = call.worst() >= Severity::Warning;
+            let fine = self.calls.iter().position(|own| own.worst() < Severity::Warning);
+            let Some(fine) = fine.filter(|_| bad) else { return };
+            self.calls.swap_remove(fine);
+        }
+        self.calls.push(call);
+    }
+
+    fn finish(mut self, sources: &[Summary]) -> io::Result<()> {
+        self.calls.sort_by_key(|call| call.number);
+        let text = if self.diagram {
+            mermaid::document(&self.calls)
+        } else {
+            html::page(&self.calls, sources, self.left_out)
+        };
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 }
 
@@ -142,3 +209,5 @@ fn width(options: &AnalyzeOptions) -> usize {
 const FEW: usize = 100;
 /// So many calls show their ladder without being asked.
 const ALONE: usize = 3;
+/// So many calls have room on a page.
+const MOST: usize = 2_000;

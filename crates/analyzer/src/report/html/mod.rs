@@ -21,9 +21,9 @@ use self::escape::Esc;
 use crate::model::{Call, Finding};
 use crate::source::Summary;
 
-/// The page of these calls.
+/// The page of these calls, and of how many there was no room for.
 #[must_use]
-pub fn page(calls: &[Call], sources: &[Summary]) -> String {
+pub fn page(calls: &[Call], sources: &[Summary], left_out: u64) -> String {
     let mut order: Vec<&Call> = calls.iter().collect();
     order.sort_by_key(|call| (std::cmp::Reverse(call.worst()), call.number));
     let verdict = Verdict::of(&order);
@@ -44,6 +44,9 @@ pub fn page(calls: &[Call], sources: &[Summary]) -> String {
     let open = order.len() == 1 || order.get(1).is_some_and(|second| second.worst() <= Severity::Info);
     for (at, call) in order.iter().enumerate() {
         call::section(&mut out, call, open && at == 0);
+    }
+    if left_out > 0 {
+        let _ = writeln!(out, "<p class=\"soft\">{left_out} more calls had no room on this page.</p>");
     }
     out.push_str("</main>\n<footer>");
     read(&mut out, sources);

@@ -58,7 +58,7 @@ fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
 #[test]
 fn a_hostile_trace_is_shown_and_not_obeyed() {
     let source = Summary { name: "<script>".to_owned(), format: "<b>".to_owned(), ..Summary::default() };
-    let page = page(&[hostile()], &[source]);
+    let page = page(&[hostile()], &[source], 0);
     assert_eq!(page.matches("<script").count(), 1, "only the page's own");
     assert_eq!(page.matches("</script").count(), 1);
     assert!(!page.contains("<img") && !page.contains("<b>\"") && !page.contains("\" onmouseover"), "{page}");
@@ -81,7 +81,7 @@ fn the_browser_runs_no_script_but_that_of_the_page() {
 
 #[test]
 fn the_page_asks_for_nothing() {
-    let page = page(&[sample::call(BREAKS)], &[]);
+    let page = page(&[sample::call(BREAKS)], &[], 0);
     for word in ["src=", "@import", "url(", "<link", "fetch(", "XMLHttp"] {
         assert!(!page.contains(word), "{word}");
     }
@@ -89,7 +89,7 @@ fn the_page_asks_for_nothing() {
 
 #[test]
 fn every_link_inside_the_page_leads_somewhere() {
-    let page = page(&[sample::call(BREAKS), hostile()], &[]);
+    let page = page(&[sample::call(BREAKS), hostile()], &[], 0);
     let ids = values(&page, " id=\"");
     let links = values(&page, "href=\"#");
     assert!(links.len() > 6);
@@ -100,26 +100,26 @@ fn every_link_inside_the_page_leads_somewhere() {
 
 #[test]
 fn a_finding_tells_all_and_leads_to_its_messages() {
-    let page = page(&[sample::call(BREAKS)], &[]);
+    let page = page(&[sample::call(BREAKS)], &[], 0);
     insta::assert_snapshot!(part(&page, "<article class=\"finding error", "<h3>Ladder"));
 }
 
 #[test]
 fn a_row_of_the_ladder_opens_its_message_and_names_what_is_wrong() {
-    let page = page(&[sample::call(BREAKS)], &[]);
+    let page = page(&[sample::call(BREAKS)], &[], 0);
     insta::assert_snapshot!(part(&page, "<li id=\"c1m6\"", "</ol>"));
 }
 
 #[test]
 fn the_verdict_names_the_worst_first() {
     let (bad, good) = (sample::call(BREAKS), sample::call(KEEPS));
-    let verdict = |calls: &[Call]| part(&page(calls, &[]), "<h1>", "</div>").replace('\n', "");
+    let verdict = |calls: &[Call]| part(&page(calls, &[], 0), "<h1>", "</div>").replace('\n', "");
     insta::assert_snapshot!(verdict(std::slice::from_ref(&bad)), @"<h1>Crossing UPDATE was accepted</h1><p class=\"lead\">alice broke this call with message 6.</p>");
     insta::assert_snapshot!(verdict(std::slice::from_ref(&good)), @"<h1>Nothing went wrong</h1><p class=\"lead\">alice called bob; every message keeps the rules.</p>");
     insta::assert_snapshot!(verdict(&[]), @"<h1>No call in this trace</h1><p class=\"lead\">Nothing that was read belongs to a call.</p>");
     let (mut first, mut second) = (good, bad);
     (first.number, second.number) = (1, 2);
-    let page = page(&[first, second], &[]);
+    let page = page(&[first, second], &[], 0);
     assert_eq!(part(&page, "<h1>", "</h1>"), "<h1>1 of 2 calls went wrong");
     assert!(page.find("id=\"c2\"") < page.find("id=\"c1\""), "the bad one comes first");
 }
@@ -128,7 +128,7 @@ fn the_verdict_names_the_worst_first() {
 fn many_calls_are_closed_until_somebody_looks() {
     let bad = sample::call(BREAKS);
     let many: Vec<Call> = (1..=500).map(|number| Call { number, ..bad.clone() }).collect();
-    let page = page(&many, &[]);
+    let page = page(&many, &[], 0);
     assert_eq!(page.matches("<details class=\"call").count(), 500);
     assert!(!part(&page, "<main>", "</main>").contains(" open>"));
     assert!(page.len() < 500 * 30_000);
@@ -167,7 +167,7 @@ fn what_was_passed_over_is_told() {
     let skipped = vec![Skipped { reason: "fragments without their rest", count: 3 }];
     let source =
         Summary { name: "a.pcap".to_owned(), format: "pcap".to_owned(), skipped, ..Summary::default() };
-    let page = page(&[], &[source]);
+    let page = page(&[], &[source], 0);
     assert_eq!(
         part(&page, "<footer>", "</p>"),
         "<footer><p>a.pcap: pcap, 0 records, 0 SIP messages, 3 fragments without their rest"
