@@ -157,7 +157,7 @@ impl<'w> Writer<'w> {
         change(at)
             && change(earlier)
             && answers(at).any(|(_, line)| line.status() == Some(491))
-            && !answers(earlier).any(|(position, line)| position < at && line.status() >= Some(200))
+            && !answers(earlier).any(|(position, _)| position < at)
     }
 
     /// How long it took since the line above, where that is longer than a message takes.
