@@ -1,5 +1,6 @@
 //! From a trace to what is wrong in it, in one go.
 
+use std::fs::File;
 use std::path::Path;
 
 use midcall_proto::rules::Severity;
@@ -7,8 +8,8 @@ use midcall_proto::rules::Severity;
 use crate::model::{Call, Finding};
 use crate::replay::{Analyzer, Settings};
 use crate::report::stats::Stats;
-use crate::source::pcap::Pcap;
-use crate::source::{Item, ReadError, Source};
+use crate::source::Opener;
+use crate::source::{ReadError, Source, Summary};
 
 /// What a trace holds.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Analysis {
     pub calls: Vec<Call>,
     /// The numbers of all.
     pub stats: Stats,
+    /// What was read.
+    pub sources: Vec<Summary>,
 }
 
 impl Analysis {
@@ -29,28 +32,29 @@ impl Analysis {
     }
 }
 
-/// Judges a capture file.
+/// Judges a capture or a log.
 ///
 /// # Errors
-/// The file cannot be read, is no capture, or breaks off in nonsense.
+/// The file cannot be read, is of no kind that is read, or breaks off in nonsense.
 pub fn analyze_file(path: impl AsRef<Path>) -> Result<Analysis, ReadError> {
-    let mut pcap = Pcap::open(path)?;
-    analyze(std::iter::from_fn(|| pcap.next()))
+    let path = path.as_ref();
+    let mut source = Opener::default().read(&path.to_string_lossy(), File::open(path)?)?;
+    analyze(source.as_mut())
 }
 
-/// Judges the items of a trace.
+/// Judges a source to its end.
 ///
 /// # Errors
-/// The first error of the source.
-pub fn analyze(items: impl Iterator<Item = Result<Item, ReadError>>) -> Result<Analysis, ReadError> {
+/// That of the source. Whoever wants to know what came before it uses an [`Analyzer`].
+pub fn analyze(source: &mut dyn Source) -> Result<Analysis, ReadError> {
     let mut analyzer = Analyzer::new(Settings::default());
     let mut calls = Vec::new();
-    for item in items {
-        analyzer.push(item?);
+    while let Some(read) = analyzer.read(source) {
+        read?;
         calls.append(&mut analyzer.take_finished());
     }
     let (rest, stats) = analyzer.finish();
     calls.extend(rest);
     calls.sort_by_key(|call| call.number);
-    Ok(Analysis { calls, stats })
+    Ok(Analysis { calls, stats, sources: vec![source.summary()] })
 }

@@ -20,7 +20,7 @@ use crate::legs::Legs;
 use crate::media::Media;
 use crate::model::{Call, Message};
 use crate::report::stats::Stats;
-use crate::source::{Item, Packet};
+use crate::source::{Item, Packet, ReadError, Source};
 use crate::story;
 
 /// Settings of an [`Analyzer`].
@@ -104,7 +104,10 @@ pub struct Analyzer {
     legs: Legs,
     finished: Vec<Call>,
     stats: Stats,
+    began: Option<Instant>,
     last: Instant,
+    /// Items taken from sources.
+    reads: u64,
 }
 
 impl Analyzer {
@@ -119,12 +122,33 @@ impl Analyzer {
             legs: Legs::default(),
             finished: Vec::new(),
             stats: Stats::default(),
+            began: None,
             last: Instant::ZERO,
+            reads: 0,
         }
+    }
+
+    /// From here on the trace is stamped by a clock with steps as long as this: rules about shorter times are mute.
+    pub fn set_resolution(&mut self, resolution: Duration) {
+        self.observer.set_resolution(resolution);
+    }
+
+    /// Takes the next item of a source, and the steps of its clock as they become known. `None` at its end.
+    ///
+    /// # Errors
+    /// That of the source, which is then at its end.
+    pub fn read(&mut self, source: &mut dyn Source) -> Option<Result<(), ReadError>> {
+        let item = source.next()?;
+        self.reads += 1;
+        if self.reads.is_power_of_two() || self.reads.is_multiple_of(LOOK) {
+            self.set_resolution(source.summary().resolution);
+        }
+        Some(item.map(|item| self.push(item)))
     }
 
     /// Takes the next item of the trace.
     pub fn push(&mut self, item: Item) {
+        self.began.get_or_insert(item.at());
         self.last = self.last.max(item.at());
         match item {
             Item::Sip(packet) => self.message(packet),
@@ -161,6 +185,12 @@ impl Analyzer {
         self.stats.media_dropped = self.media.dropped();
         self.finished.sort_by_key(|call| call.number);
         (self.finished, self.stats)
+    }
+
+    /// When the trace begins; `None` before its first item.
+    #[must_use]
+    pub const fn began(&self) -> Option<Instant> {
+        self.began
     }
 
     /// How many bytes of messages are kept now.
@@ -230,3 +260,5 @@ impl Call {
 
 /// Long enough for the last message to have arrived, too short for anything to be owed that the trace ended before.
 const AFTERWARDS: Duration = Duration::from_millis(200);
+/// So often a source is asked how finely its clock counts, once it is known well.
+const LOOK: u64 = 4_096;

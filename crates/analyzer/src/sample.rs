@@ -4,8 +4,9 @@ use midcall_proto::time::Instant;
 use midcall_testkit::ladder::{Stage, parse};
 use midcall_testkit::network::Fate;
 
-use crate::analyze;
 use crate::model::Call;
+use crate::replay::{Analyzer, Settings};
+use crate::report::stats::Stats;
 use crate::source::{Item, Packet, Place};
 
 /// What a tap sees of a ladder.
@@ -38,7 +39,16 @@ pub(crate) fn call(ladder: &str) -> Call {
 
 /// The calls of what a tap saw.
 pub(crate) fn calls(packets: Vec<Packet>) -> Vec<Call> {
-    analyze(packets.into_iter().map(|packet| Ok(Item::Sip(packet)))).expect("no source that fails").calls
+    analyzed(packets).0
+}
+
+/// The calls of what a tap saw, and their numbers.
+pub(crate) fn analyzed(packets: Vec<Packet>) -> (Vec<Call>, Stats) {
+    let mut analyzer = Analyzer::new(Settings::default());
+    for packet in packets {
+        analyzer.push(Item::Sip(packet));
+    }
+    analyzer.finish()
 }
 
 /// Some day in November 2023, in microseconds since 1970.

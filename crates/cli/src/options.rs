@@ -129,9 +129,13 @@ pub(crate) struct AgentOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct AnalyzeOptions {
-    /// Captures
+    /// Captures and logs, merged by time: pcap, pcapng, HEP, every usual text log, packed with gzip or not; `-` reads
+    /// standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<String>,
+    /// Read TLS with the keys in this file, as SSLKEYLOGFILE has them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Option<PathBuf>,
     /// The form of the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: AnalyzeFormat,

@@ -82,10 +82,13 @@ impl<W: Write> Page<'_, W> {
         let line = format!("{}, {messages}, Call-ID {}", clock(call.began()), call.call_id);
         self.paragraph(&line, 2, 4, Style::new().dimmed())?;
         self.paragraph(&course::course(call), 2, 4, Style::new().dimmed())?;
-        for leg in &call.legs {
+        for leg in call.legs.iter().take(MOST_LEGS) {
             let why = leg.because.join(", ");
             let line = format!("leg of one conversation with {} ({} %: {why})", leg.call_id, leg.confidence);
             self.paragraph(&line, 2, 4, Style::new().dimmed())?;
+        }
+        if let Some(more) = call.legs.len().checked_sub(MOST_LEGS).filter(|more| *more > 0) {
+            self.paragraph(&format!("and with {}", count(more, "other")), 2, 4, Style::new().dimmed())?;
         }
         if call.dropped > 0 {
             let line = format!("{} of it were too much to be kept", count(call.dropped, "part"));
@@ -221,5 +224,7 @@ const TIME: usize = 8;
 const MARGIN: usize = NUMBER + 1 + TIME + 1;
 const STORY: usize = MARGIN + 2;
 const INDENT: usize = 8;
+/// The most legs that are listed.
+const MOST_LEGS: usize = 4;
 /// Below, nothing fits.
 const NARROWEST: usize = 40;

@@ -20,8 +20,6 @@ pub(super) struct Filter {
     rule: Option<String>,
     from: Option<When>,
     to: Option<When>,
-    /// When the trace begins.
-    began: Option<Instant>,
 }
 
 /// A point in time as it is given on the command line.
@@ -81,19 +79,13 @@ impl Filter {
             rule: options.rule.as_ref().map(|rule| rule.to_ascii_uppercase()),
             from: options.from,
             to: options.to,
-            began: None,
         }
     }
 
-    /// An item of the trace passes.
-    pub(super) fn passes(&mut self, at: Instant) {
-        self.began.get_or_insert(at);
-    }
-
-    /// Whether a call is shown. Findings that were not asked for are taken out of it.
-    pub(super) fn lets_through(&self, call: &mut Call) -> bool {
+    /// Whether a call is shown, of a trace that began at this time. Findings that were not asked for are taken out of it.
+    pub(super) fn lets_through(&self, call: &mut Call, began: Option<Instant>) -> bool {
         let named = self.call_id.as_ref().is_none_or(|part| call.call_id.contains(part.as_str()));
-        if !(named && self.in_time(call)) {
+        if !(named && self.in_time(call, began)) {
             return false;
         }
         let shown = self.party(call) && self.method(call);
@@ -107,8 +99,8 @@ impl Filter {
         shown && !call.findings.is_empty()
     }
 
-    fn in_time(&self, call: &Call) -> bool {
-        let Some(began) = self.began else { return true };
+    fn in_time(&self, call: &Call, began: Option<Instant>) -> bool {
+        let Some(began) = began else { return true };
         let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
         self.from.is_none_or(|from| from.of_trace(began) <= last)
             && self.to.is_none_or(|to| call.began() <= to.of_trace(began))

@@ -3,57 +3,57 @@
 mod export;
 mod filter;
 mod output;
+mod progress;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{Sender, channel};
 
-use midcall_analyzer::source::pcap::Pcap;
-use midcall_analyzer::source::{ReadError, Source, Summary};
+use midcall_analyzer::model::Call;
+use midcall_analyzer::source::pcap::Keys;
+use midcall_analyzer::source::{Item, Merged, Opener, ReadError, Source, Summary};
 use midcall_analyzer::{Analyzer, Anonymizer, Settings, Stats};
 use midcall_proto::rules::Severity;
+use midcall_proto::time::Instant;
 
 pub(crate) use self::export::Export;
 pub(crate) use self::filter::When;
 
 use self::filter::Filter;
 use self::output::Output;
+use self::progress::Progress;
 use crate::options::{AnalyzeOptions, FailOn};
 use crate::trouble::Trouble;
 
 /// Reads the traces and reports. The code says whether anything was found.
 pub(crate) fn run(options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
-    let mut work =
-        Work {
-            filter: Filter::of(options),
-            output: Output::open(options)?,
-            worst: Severity::None,
-            anonymizer: options.anonymize.then(|| Anonymizer::new(0)),
-        };
-    let (mut sources, mut stats) = match work.through(options) {
-        Ok(read) => read,
-        Err(Stop::Trouble(trouble)) => return Err(trouble),
-        Err(Stop::Output(error)) => return ended(&error, options),
+    let opener = opener(options)?;
+    let (failed, failures) = channel();
+    let open = |name: &String| -> Result<Box<dyn Source>, Trouble> {
+        let source = opener.open(name).map_err(|error| unreadable(name, &error))?;
+        Ok(Box::new(Named { source, name: name.clone(), failed: failed.clone() }))
     };
-    if let Some(anonymizer) = &mut work.anonymizer {
-        anonymizer.stats(&mut stats);
-        anonymizer.sources(&mut sources);
-    }
-    match work.output.finish(&sources, &stats) {
-        Ok(()) => {}
-        Err(Stop::Trouble(trouble)) => return Err(trouble),
-        Err(Stop::Output(error)) => return ended(&error, options),
-    }
-    if stats.messages == 0 {
-        return Err(nothing(&sources, &stats));
-    }
-    let found = match options.fail_on {
-        FailOn::Error => work.worst >= Severity::Error,
-        FailOn::Warning => work.worst >= Severity::Warning,
-        FailOn::Never => false,
+    let sources = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let work = Work {
+        filter: Filter::of(options),
+        output: Output::open(options)?,
+        worst: Severity::None,
+        anonymizer: options.anonymize.then(|| Anonymizer::new(0)),
     };
-    Ok(ExitCode::from(u8::from(found)))
+    let done = work.through(Merged::new(sources), options);
+    // What could be read was told all the same.
+    if let Ok(trouble) = failures.try_recv() {
+        return Err(trouble);
+    }
+    match done {
+        Ok(code) => Ok(code),
+        Err(Stop::Trouble(trouble)) => Err(trouble),
+        // Whoever read the report may have seen enough.
+        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(Stop::Output(error)) => Err(unwritable(options.output.as_deref(), &error)),
+    }
 }
 
 struct Work {
@@ -63,7 +63,7 @@ struct Work {
     anonymizer: Option<Anonymizer>,
 }
 
-/// Why no more is read.
+/// Why it does not go on.
 enum Stop {
     Trouble(Trouble),
     Output(io::Error),
@@ -76,33 +76,43 @@ impl From<io::Error> for Stop {
 }
 
 impl Work {
-    fn through(&mut self, options: &AnalyzeOptions) -> Result<(Vec<Summary>, Stats), Stop> {
+    fn through(mut self, mut source: Merged, options: &AnalyzeOptions) -> Result<ExitCode, Stop> {
         let mut settings = Settings::default();
         settings.details = Output::needs(options);
         let mut analyzer = Analyzer::new(settings);
-        let mut sources = Vec::new();
-        for name in &options.files {
-            let trouble = |error: &ReadError| Stop::Trouble(unreadable(name, error));
-            let mut pcap = Pcap::open(name).map_err(|error| trouble(&error))?;
-            while let Some(item) = pcap.next() {
-                let item = item.map_err(|error| trouble(&error))?;
-                self.filter.passes(item.at());
-                analyzer.push(item);
-                for call in analyzer.take_finished() {
-                    self.call(call).map_err(Stop::Output)?;
-                }
+        let progress = Progress::of(&options.files);
+        // What cannot be read any further is told at the end.
+        while analyzer.read(&mut source).is_some() {
+            for call in analyzer.take_finished() {
+                progress.pause(|| self.call(call, analyzer.began()))?;
             }
-            sources.push(Summary { name: name.clone(), ..pcap.summary() });
+            progress.at(&source);
         }
-        let (calls, stats) = analyzer.finish();
+        drop(progress);
+        let began = analyzer.began();
+        let (calls, mut stats) = analyzer.finish();
         for call in calls {
-            self.call(call).map_err(Stop::Output)?;
+            self.call(call, began)?;
         }
-        Ok((sources, stats))
+        let mut sources = source.summaries();
+        if let Some(anonymizer) = &mut self.anonymizer {
+            anonymizer.stats(&mut stats);
+            anonymizer.sources(&mut sources);
+        }
+        self.output.finish(&sources, &stats)?;
+        if stats.messages == 0 {
+            return Err(Stop::Trouble(nothing(&sources, &stats)));
+        }
+        let bad = match options.fail_on {
+            FailOn::Error => self.worst >= Severity::Error,
+            FailOn::Warning => self.worst >= Severity::Warning,
+            FailOn::Never => false,
+        };
+        Ok(ExitCode::from(u8::from(bad)))
     }
 
-    fn call(&mut self, mut call: midcall_analyzer::model::Call) -> io::Result<()> {
-        if !self.filter.lets_through(&mut call) {
+    fn call(&mut self, mut call: Call, began: Option<Instant>) -> io::Result<()> {
+        if !self.filter.lets_through(&mut call, began) {
             return Ok(());
         }
         self.worst = self.worst.max(call.worst());
@@ -111,14 +121,6 @@ impl Work {
         }
         self.output.call(call)
     }
-}
-
-/// The report cannot be written on. Whoever read it may have seen enough.
-fn ended(error: &io::Error, options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Ok(ExitCode::SUCCESS);
-    }
-    Err(unwritable(options.output.as_deref(), error))
 }
 
 fn unwritable(path: Option<&Path>, error: &io::Error) -> Trouble {
@@ -130,23 +132,89 @@ fn unwritable(path: Option<&Path>, error: &io::Error) -> Trouble {
     )
 }
 
-fn unreadable(name: &str, error: &ReadError) -> Trouble {
-    let cure = match error {
-        ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => "see whether the name is right",
-        ReadError::Io(_) => "see whether it may be read",
-        ReadError::Unknown => "give a pcap or pcapng file",
-        _ => "",
-    };
-    Trouble::not_started(format!("cannot read {name}"), error.to_string(), cure)
+/// A source that tells under its own name why it cannot be read any further.
+struct Named {
+    source: Box<dyn Source>,
+    name: String,
+    failed: Sender<Trouble>,
 }
 
+impl Source for Named {
+    fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        let next = self.source.next();
+        if let Some(Err(error)) = &next {
+            // Somebody listens to the end.
+            let _ = self.failed.send(unreadable(&self.name, error));
+        }
+        next
+    }
+
+    fn summary(&self) -> Summary {
+        self.source.summary()
+    }
+}
+
+fn opener(options: &AnalyzeOptions) -> Result<Opener, Trouble> {
+    let Some(path) = &options.keylog else { return Ok(Opener::default()) };
+    let name = path.display();
+    let text = std::fs::read(path).map_err(|error| unreadable(&name.to_string(), &error.into()))?;
+    let keys = Keys::parse(&String::from_utf8_lossy(&text));
+    if keys.is_empty() {
+        return Err(Trouble::not_started(
+            format!("no keys in {name}"),
+            "a key log has lines that begin with CLIENT_RANDOM or with the name of a TLS 1.3 secret",
+            "let one of the two sides write it, with SSLKEYLOGFILE or a setting of its own, while the trace is taken",
+        ));
+    }
+    Ok(Opener::default().with_keys(keys))
+}
+
+fn unreadable(name: &str, error: &ReadError) -> Trouble {
+    let (why, cure) = match error {
+        ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            ("there is no such file".to_owned(), "see whether the name is right".to_owned())
+        }
+        ReadError::Io(error) => {
+            (error.to_string(), "see whether it may be read, and whether it is whole".to_owned())
+        }
+        ReadError::Unknown if std::fs::metadata(name).is_ok_and(|file| file.len() == 0) => {
+            ("the file is empty".to_owned(), "see whether anything was captured at all".to_owned())
+        }
+        ReadError::Unknown => (
+            error.to_string(),
+            "give a pcap or pcapng file, HEP packets, or a log in which whole SIP messages stand".to_owned(),
+        ),
+        ReadError::Container { name, converter } => {
+            (format!("it is a {name} file"), format!("convert it: {converter}"))
+        }
+        _ => (error.to_string(), "see whether the file is whole".to_owned()),
+    };
+    Trouble::not_started(format!("cannot read {name}"), why, cure)
+}
+
+/// There is nothing to tell. Why, as far as the sources know.
 fn nothing(sources: &[Summary], stats: &Stats) -> Trouble {
     let records: u64 = sources.iter().map(|source| source.records).sum();
-    Trouble::not_started(
-        "0 SIP messages",
-        format!("{records} records were read, {} of them no SIP", stats.not_sip),
-        "see whether the capture was taken where the signalling passes, and whether that is encrypted",
-    )
+    let mut passed_over: Vec<_> = sources.iter().flat_map(|source| &source.skipped).collect();
+    passed_over.sort_by_key(|skipped| std::cmp::Reverse(skipped.count));
+    let mut reasons: Vec<String> =
+        passed_over.iter().take(4).map(|skipped| format!("{} {}", skipped.count, skipped.reason)).collect();
+    if stats.media > 0 {
+        reasons.push(format!("{} RTP packets", stats.media));
+    }
+    let why = match reasons.is_empty() {
+        true => format!("{records} records were read"),
+        false => format!("{records} records were read, among them {}", reasons.join(", ")),
+    };
+    let encrypted = passed_over.iter().any(|skipped| skipped.reason.contains("TLS"));
+    let cure = match (encrypted, records) {
+        (true, _) => {
+            "give the keys with --keylog (TLS 1.2 and 1.3), or take the trace where SIP is not encrypted"
+        }
+        (false, 0) => "see whether anything was captured at all",
+        (false, _) => "see whether the trace was taken where the signalling passes",
+    };
+    Trouble::not_started("0 SIP messages", why, cure)
 }
 
 fn create(path: &Path) -> Result<Box<dyn Write>, Trouble> {

@@ -194,6 +194,11 @@ impl Observer {
         }
     }
 
+    /// From here on messages are stamped by a clock with steps as long as this, if that is coarser than known so far.
+    pub fn set_resolution(&mut self, resolution: Duration) {
+        self.config.resolution = self.config.resolution.max(resolution.min(NO_CLOCK));
+    }
+
     /// Everything found so far, in the order of finding.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -370,6 +375,9 @@ impl Observer {
         }
     }
 }
+
+/// A clock with steps as long as this is none.
+const NO_CLOCK: Duration = Duration::from_secs(86_400);
 
 /// Whether a message begins a call, or is of one that began before the trace.
 fn begins(facts: &Facts<'_>, message: &Message<&[u8]>) -> bool {

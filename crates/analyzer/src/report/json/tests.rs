@@ -2,20 +2,17 @@ use serde_json::Value;
 
 use super::*;
 use crate::sample;
-use crate::source::Item;
 
 /// The report of a ladder, as it is written.
 fn report(ladder: &str) -> String {
-    let packets =
-        sample::packets(&format!("{ladder}expect nothing\n")).into_iter().map(|packet| Ok(Item::Sip(packet)));
-    let analysis = crate::analyze(packets).unwrap();
+    let (calls, stats) = sample::analyzed(sample::packets(&format!("{ladder}expect nothing\n")));
     let mut writer = Writer::new(Vec::new()).unwrap();
-    for call in &analysis.calls {
+    for call in &calls {
         writer.call(call).unwrap();
     }
     let mut source = Summary { name: "-".into(), format: "pcap".into(), records: 9, ..Summary::default() };
     source.skip("packets that are not UDP");
-    let out = writer.finish(&[source], &analysis.stats).unwrap();
+    let out = writer.finish(&[source], &stats).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -62,10 +59,10 @@ fn bytes_that_are_no_text_do_not_break_the_report() {
     let mut packets = sample::packets(&format!("{HOLD}expect nothing\n"));
     let end = packets[0].payload.len() - 4;
     packets[0].payload[end] = 0xff;
-    let analysis = crate::analyze(packets.into_iter().map(|packet| Ok(Item::Sip(packet)))).unwrap();
+    let (calls, stats) = sample::analyzed(packets);
     let mut writer = Writer::new(Vec::new()).unwrap();
-    writer.call(&analysis.calls[0]).unwrap();
-    let out = writer.finish(&[], &analysis.stats).unwrap();
+    writer.call(&calls[0]).unwrap();
+    let out = writer.finish(&[], &stats).unwrap();
     let report: Value = serde_json::from_slice(&out).unwrap();
     assert!(report["calls"][0]["messages"][0]["raw"].as_str().unwrap().contains('\u{fffd}'));
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::report::stats::Stats;
 use crate::sample;
-use crate::source::{Item, Packet, Summary};
+use crate::source::{Packet, Summary};
 
 fn packets(ladder: &str) -> Vec<Packet> {
     sample::packets(&format!("{ladder}expect nothing\n"))
@@ -135,13 +135,13 @@ fn the_numbers_of_a_trace_are_ranked() {
         packet
     });
     all.extend(second);
-    let analysis = crate::analyze(all.into_iter().map(|packet| Ok(Item::Sip(packet)))).unwrap();
+    let (calls, stats) = sample::analyzed(all);
     let mut out = Vec::new();
-    overview(&analysis.calls, 80, &mut out).unwrap();
+    overview(&calls, 80, &mut out).unwrap();
     let mut source =
         Summary { name: "two.pcap".into(), format: "pcap".into(), records: 15, ..Summary::default() };
     source.skip("packets that are not UDP");
-    summary(&[source], &analysis.stats, &mut out).unwrap();
+    summary(&[source], &stats, &mut out).unwrap();
     insta::assert_snapshot!(plain(out));
 }
 
