@@ -9,7 +9,7 @@ use crate::model::{Consequence, Finding};
 /// Puts each finding that another one explains under that one, and orders the rest: the worst first.
 pub(super) fn sort(reading: &Reading<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.at, rank(finding.code)));
-    let findings = fold(findings, |cause, effect| one_breach(cause, effect));
+    let findings = fold(findings, one_breach);
     let findings = recurring(reading, findings);
     let mut findings = fold(findings, |cause, effect| followed(reading, cause, effect));
     for finding in &mut findings {
@@ -199,11 +199,12 @@ fn recurring(reading: &Reading<'_>, findings: Vec<Finding>) -> Vec<Finding> {
 fn aftermath(reading: &Reading<'_>, finding: &mut Finding) {
     let at = finding.at;
     let request = reading.get(at).is_some_and(Message::is_request);
-    if let Some(refusal) = reading.final_of(at).filter(|n| request && reading.status(*n) >= 300) {
-        if !finding.because.contains(&refusal) && finding.code != "F-CPT1" {
-            let what = format!("{} refused it with {}", reading.sender(refusal), reading.status(refusal));
-            finding.consequences.push(Consequence { at: refusal, what, code: None });
-        }
+    if let Some(refusal) = reading.final_of(at).filter(|n| request && reading.status(*n) >= 300)
+        && !finding.because.contains(&refusal)
+        && finding.code != "F-CPT1"
+    {
+        let what = format!("{} refused it with {}", reading.sender(refusal), reading.status(refusal));
+        finding.consequences.push(Consequence { at: refusal, what, code: None });
     }
     // An ACK that does not do its work lets the response go on.
     let resent = match reading.get(at).map(Message::method) {

@@ -41,6 +41,9 @@ pub(crate) fn find(call: &mut Call) {
 
 /// Says all findings in the words of the call, and puts consequences under their cause.
 pub(crate) fn tell(call: &mut Call) {
+    if call.findings.is_empty() {
+        return;
+    }
     let reading = Reading::new(call);
     let mut findings = call.findings.clone();
     for finding in &mut findings {

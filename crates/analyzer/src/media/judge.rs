@@ -41,7 +41,7 @@ pub(super) fn judge(call: &Call, flows: &Flows) -> Vec<Finding> {
     let mut found = Vec::new();
     scene.old_place(&mut found);
     scene.formats(&mut found);
-    scene.into_a_hold(&mut found);
+    scene.on_hold(&mut found);
     scene.one_way(&mut found);
     scene.after_the_end(&mut found);
     scene.refused(&mut found);
@@ -175,7 +175,7 @@ impl Scene<'_> {
     }
 
     /// F-HLD9: the receiver wants nothing, and it comes all the same.
-    fn into_a_hold(&self, found: &mut Vec<Finding>) {
+    fn on_hold(&self, found: &mut Vec<Finding>) {
         let mut told = Vec::new();
         for span in &self.spans {
             for stream in &span.streams {

@@ -36,15 +36,17 @@ fn side(party: Party) -> Option<usize> {
 /// The last lists of a party.
 #[derive(Default)]
 struct Lists {
-    allow: Option<(u32, Vec<String>)>,
+    allow: Option<(u32, String)>,
     told: bool,
 }
 
 impl Lists {
     fn note(&mut self, n: u32, message: &Message<&[u8]>) {
         // The Allow of a refusal is about the refusal.
-        if message.count(Name::Allow) > 0 && !matches!(message.status(), Some(405 | 501)) {
-            self.allow = Some((n, list(message, Name::Allow)));
+        let Some(allow) = message.header(Name::Allow).filter(|_| !is_refusal(message)) else { return };
+        match &mut self.allow {
+            Some((last, known)) if known == allow => *last = n,
+            other => *other = Some((n, allow.to_owned())),
         }
     }
 
@@ -56,13 +58,12 @@ impl Lists {
         by: Party,
         message: &Message<&[u8]>,
     ) -> Option<Finding> {
-        let (before, old) = self.allow.as_ref()?;
-        let refusal = matches!(message.status(), Some(405 | 501));
-        if message.count(Name::Allow) == 0 || refusal || self.told {
+        let allow = message.header(Name::Allow).filter(|_| !is_refusal(message))?;
+        let (before, old) = self.allow.as_ref().filter(|(_, old)| old != allow)?;
+        if self.told {
             return None;
         }
-        let new = list(message, Name::Allow);
-        let gone: Vec<_> = old.iter().filter(|method| !new.contains(method)).map(String::as_str).collect();
+        let gone: Vec<_> = methods(old).filter(|method| !lists(allow, method)).collect();
         if gone.is_empty() {
             return None;
         }
@@ -80,8 +81,16 @@ impl Lists {
     }
 }
 
-fn list(message: &Message<&[u8]>, name: Name) -> Vec<String> {
-    message.values(name).map(str::to_ascii_uppercase).collect()
+fn is_refusal(message: &Message<&[u8]>) -> bool {
+    matches!(message.status(), Some(405 | 501))
+}
+
+fn methods(allow: &str) -> impl Iterator<Item = &str> {
+    allow.split(',').map(str::trim).filter(|method| !method.is_empty())
+}
+
+fn lists(allow: &str, method: &str) -> bool {
+    methods(allow).any(|listed| listed.eq_ignore_ascii_case(method))
 }
 
 /// 405 or 501 to a method of the own Allow.
@@ -90,12 +99,12 @@ fn refused_though_listed(
     n: u32,
     by: Party,
     message: &Message<&[u8]>,
-    lists: Option<&Lists>,
+    known: Option<&Lists>,
 ) -> Option<Finding> {
     let status = message.status().filter(|status| matches!(status, 405 | 501))?;
-    let (allow, methods) = lists?.allow.as_ref()?;
+    let (allow, listed) = known?.allow.as_ref()?;
     let method = message.method_name();
-    if !methods.iter().any(|listed| listed.eq_ignore_ascii_case(method)) {
+    if !lists(listed, method) {
         return None;
     }
     let r = scene.reading;

@@ -11,15 +11,32 @@ use crate::diagnosis::read::seconds;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
-    found.extend(glare_resolved(scene));
-    found.extend(stuck(scene));
-    found.extend(hangup_crossed(scene));
-    found.extend(unchallenged(scene));
+    // Most calls have none of these, and what follows looks at every pair of messages.
+    let said = |codes: &[u16]| {
+        scene
+            .reading
+            .messages()
+            .any(|(_, message)| message.status().is_some_and(|status| codes.contains(&status)))
+    };
+    if said(&[491]) {
+        let changes = changes(scene);
+        found.extend(glare_resolved(scene, &changes));
+        found.extend(stuck(scene, &changes));
+    }
+    if said(&[481, 487]) {
+        found.extend(hangup_crossed(scene, &changes(scene)));
+    }
+    if said(&[401, 407]) {
+        found.extend(unchallenged(scene));
+    }
     found.extend(unreachable_contact(scene));
     found.extend(gaps(scene));
     found.extend(timed_end(scene));
     found.extend(limits(scene));
 }
+
+/// A change: who asked, the request, its final response.
+type Asked = (Party, u32, Option<u32>);
 
 fn is_change(message: &Message<&[u8]>) -> bool {
     message.is_request()
@@ -31,16 +48,15 @@ fn is_change(message: &Message<&[u8]>) -> bool {
 }
 
 /// Changes of both sides: who, the request, its final response.
-fn changes(scene: &Scene<'_, '_>) -> Vec<(Party, u32, Option<u32>)> {
+fn changes(scene: &Scene<'_, '_>) -> Vec<Asked> {
     let r = scene.reading;
     let requests = r.originals().filter(|(_, message)| is_change(message)).take(MOST_CHANGES);
     requests.map(|(own, _)| (own.by, own.n, r.final_of(own.n))).collect()
 }
 
 /// F-GLR1: two changes of opposite sides overlapped, 491 was said, and both sides later got a 2xx or asked no more.
-fn glare_resolved(scene: &Scene<'_, '_>) -> Option<Finding> {
+fn glare_resolved(scene: &Scene<'_, '_>, changes: &[Asked]) -> Option<Finding> {
     let r = scene.reading;
-    let changes = changes(scene);
     let ok = |n: Option<u32>| n.is_some_and(|n| (200..300).contains(&r.status(n)));
     let refused = |n: Option<u32>| n.is_some_and(|n| r.status(n) == 491);
     let (first, second, end) = changes.iter().zip(changes.iter().skip(1)).find_map(|(one, two)| {
@@ -64,9 +80,8 @@ fn glare_resolved(scene: &Scene<'_, '_>) -> Option<Finding> {
 }
 
 /// F-GLR7: 491 while no change of the refusing side was open, nor within the last two seconds. Told once.
-fn stuck(scene: &Scene<'_, '_>) -> Option<Finding> {
+fn stuck(scene: &Scene<'_, '_>, changes: &[Asked]) -> Option<Finding> {
     let r = scene.reading;
-    let changes = changes(scene);
     let (refusal, request) = changes.iter().find_map(|(by, request, end)| {
         let refusal = end.filter(|n| r.status(*n) == 491)?;
         let near = |n: u32| {
@@ -93,16 +108,16 @@ fn stuck(scene: &Scene<'_, '_>) -> Option<Finding> {
 }
 
 /// F-GLR10.
-fn hangup_crossed(scene: &Scene<'_, '_>) -> Option<Finding> {
+fn hangup_crossed(scene: &Scene<'_, '_>, changes: &[Asked]) -> Option<Finding> {
     let r = scene.reading;
     let (bye, by) = first_bye(scene)?;
-    let (_, request, refusal) = changes(scene).into_iter().find(|(own, request, end)| {
+    let (_, request, refusal) = changes.iter().find(|(own, request, end)| {
         let gone = end.is_some_and(|n| matches!(r.status(n), 481 | 487) && n > bye);
         *own == by.other()
             && gone
             && r.between((*request).min(bye), (*request).max(bye)) < Duration::from_secs(2)
     })?;
-    let refusal = refusal?;
+    let (request, refusal) = (*request, (*refusal)?);
     let means = format!(
         "{} hung up in {} while {} was on its way, so that ended with {} (message {refusal}).",
         r.name(by),
@@ -150,10 +165,10 @@ fn unchallenged(scene: &Scene<'_, '_>) -> Vec<Finding> {
 /// F-DLG6: a private Contact behind a public address, and nothing that was sent there got an answer.
 fn unreachable_contact(scene: &Scene<'_, '_>) -> Option<Finding> {
     let r = scene.reading;
-    r.originals().find_map(|(own, message)| {
+    r.originals().filter(|(own, _)| !is_private(own.from.ip())).find_map(|(own, message)| {
         let contact = message.contact()?.ok()?;
         let host: std::net::IpAddr = Uri::parse(contact.uri).ok()?.host.parse().ok()?;
-        let hidden = is_private(host) && !is_private(own.from.ip()) && !own.from.ip().is_unspecified();
+        let hidden = is_private(host) && !own.from.ip().is_unspecified();
         if !hidden || own.by == Party::Network {
             return None;
         }

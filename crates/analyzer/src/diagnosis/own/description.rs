@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use midcall_proto::rules::Severity;
-use midcall_wire::Method;
 use midcall_wire::sdp::{Media, Sdp};
 
 use super::Scene;
@@ -194,17 +193,16 @@ fn no_line_end(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 /// F-SDP12: only between two parties that the trace shows at one hop, and only if no ICE is there to find another way.
 fn private_address(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     let mut told = Vec::new();
-    for (own, message) in scene.reading.originals() {
-        let setup = matches!(message.method(), Method::Invite | Method::Update | Method::Prack | Method::Ack);
-        let Some(sdp) =
-            message.sdp().filter(|_| setup && !told.contains(&own.by)).and_then(|sdp| Sdp::parse(sdp).ok())
-        else {
-            continue;
-        };
-        if is_private(own.to.ip()) || own.to.ip().is_unspecified() || has_ice(&sdp) {
+    let described = scene.exchanges.iter().flat_map(|exchange| {
+        let answer = exchange.answer.as_ref().map(|(n, sdp)| (*n, sdp));
+        std::iter::once((exchange.offer, &exchange.offered)).chain(answer)
+    });
+    for (n, sdp) in described {
+        let Some(own) = scene.reading.call.message(n).filter(|own| !told.contains(&own.by)) else { continue };
+        if is_private(own.to.ip()) || own.to.ip().is_unspecified() || has_ice(sdp) {
             continue;
         }
-        let Some(address) = private_stream(&sdp) else { continue };
+        let Some(address) = private_stream(sdp) else { continue };
         told.push(own.by);
         let r = scene.reading;
         let means = format!(

@@ -24,14 +24,10 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
             found.push(by_zero_address(scene, by, exchange.offer));
         }
         if index > 0 && holds_now(&exchange.offered) {
-            if let Some(finding) = wrong_form(scene, by, exchange.offer, &exchange.offered) {
-                found.push(finding);
-            }
+            found.extend(wrong_form(scene, by, exchange.offer, &exchange.offered));
         }
         if let Some((closed, _)) = before(scene.exchanges, index, by) {
-            if let Some(finding) = reopened(scene, index, by, closed) {
-                found.push(finding);
-            }
+            found.extend(reopened(scene, index, by, closed));
         }
         let Some((offered, answer, answered)) = exchange.done() else { continue };
         let (own, other) = (slot(by), slot(peer));
