@@ -64,6 +64,7 @@ impl Legs {
         call.findings.extend(hops::find(&call));
         let known = Known::of(&call);
         call.findings.extend(self.flood.take(&known));
+        call.findings.extend(transfer::alone(&known));
         let mut found = Found::default();
         let mut ties = Vec::new();
         for serial in self.candidates(&known) {

@@ -73,6 +73,8 @@ pub(super) struct Refer {
     pub(super) referred_by: Option<Box<str>>,
     pub(super) target_dialog: Option<Named>,
     pub(super) accepted: bool,
+    /// Whether it came outside any dialog, and with nothing that says by whose leave.
+    pub(super) anonymous: bool,
     /// When its sender ended the subscription.
     pub(super) unsubscribed: Option<Instant>,
 }
@@ -422,6 +424,9 @@ impl Known {
             referred_by: sip.header(Name::ReferredBy).map(|value| value.trim().into()),
             target_dialog: sip.header(Name::TargetDialog).and_then(target_dialog),
             accepted: false,
+            anonymous: sip.to().is_ok_and(|to| to.tag().is_none())
+                && sip.header(Name::Authorization).or(sip.header(Name::ProxyAuthorization)).is_none()
+                && sip.header(Name::TargetDialog).is_none(),
             unsubscribed: None,
         });
     }

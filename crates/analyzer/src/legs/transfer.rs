@@ -33,6 +33,20 @@ pub(super) fn find(one: &Known, other: &Known, _: &Tie, found: &mut Found) {
     }
 }
 
+/// RFC 3515 §5.2: a REFER from outside moves a user's calls, so whoever takes it asks who sent it.
+pub(super) fn alone(call: &Known) -> Option<Finding> {
+    let refer = call.refers.iter().find(|refer| refer.anonymous && refer.accepted)?;
+    let accepted = call.first(|event| event.method == Method::Refer && (200..300).contains(&event.status))?;
+    let means = format!(
+        "{} took a REFER from {} that named no dialog and had no credentials.",
+        call.name(refer.by.other()),
+        call.address(refer.by)
+    );
+    let mut finding = told(RuleId::ReferUnauthorised, accepted.n, means);
+    (finding.by, finding.because) = (refer.by.other(), vec![refer.n]);
+    Some(finding)
+}
+
 fn push(found: &mut Found, call: &Known, finding: Option<Finding>) {
     found.findings.extend(finding.map(|finding| (call.number, finding)));
 }

@@ -294,8 +294,11 @@ impl ObservedCall {
             Some(known) => known,
             None => match self.dialog_meant(facts) {
                 Some(meant) => meant,
-                None if facts.is_request() => self.join(facts, message, bounds)?,
-                None => return None,
+                None if facts.is_request() && !facts.to_tag.is_empty() => {
+                    self.join(facts, message, bounds)?
+                }
+                // Outside any dialog there is nothing to judge it by.
+                None => return (facts.method == Method::Refer).then(|| self.side_of(facts)),
             },
         };
         self.changes.before(by, &seen, self.dialogs.get(index)?, bounds.changes);

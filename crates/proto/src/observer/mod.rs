@@ -382,10 +382,9 @@ const NO_CLOCK: Duration = Duration::from_secs(86_400);
 /// Whether a message begins a call, or is of one that began before the trace.
 fn begins(facts: &Facts<'_>, message: &Message<&[u8]>) -> bool {
     match facts.method {
-        Method::Invite => true,
-        Method::Ack | Method::Prack | Method::Update | Method::Bye | Method::Info | Method::Refer => {
-            !facts.to_tag.is_empty()
-        }
+        // A REFER outside any dialog moves calls too (RFC 7647 §4).
+        Method::Invite | Method::Refer => true,
+        Method::Ack | Method::Prack | Method::Update | Method::Bye | Method::Info => !facts.to_tag.is_empty(),
         Method::Notify => {
             !facts.to_tag.is_empty()
                 && message.event().is_some_and(|event| event.package.eq_ignore_ascii_case("refer"))
