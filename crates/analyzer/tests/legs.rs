@@ -7,6 +7,7 @@ use std::path::Path;
 use midcall_analyzer::model::{Call, Finding};
 use midcall_analyzer::source::{Item, Packet, Place};
 use midcall_analyzer::{Analyzer, Settings};
+use midcall_proto::covers;
 use midcall_proto::flow::Transport;
 use midcall_proto::observer::Party;
 use midcall_proto::rules::Severity;
@@ -360,6 +361,7 @@ fn calls_at_the_same_time_are_never_confused() {
 /// RFC 4028 §8.1: a proxy sets no refresher and lets no header of the timer get lost.
 #[test]
 fn a_timer_that_changes_between_hops_is_told() {
+    covers!("ST-23");
     let hop = |vias: &str, timer: &str| {
         format!(
             "INVITE sip:bob@10.0.0.3 SIP/2.0\r\n{vias}From: <sip:alice@10.0.0.1>;tag=a\r\nTo: <sip:bob@10.0.0.3>\r\n\
@@ -396,6 +398,7 @@ fn a_timer_that_changes_between_hops_is_told() {
 /// RFC 3261 §26.3.2.4: calls that are begun and left, by the dozen.
 #[test]
 fn a_flood_is_told_once() {
+    covers!("SEC-10");
     let flood = |followed: bool| -> usize {
         let mut analyzer = Analyzer::new(Settings::default());
         let host = |name: &str| -> SocketAddr { format!("{name}:5060").parse().expect("an address") };

@@ -186,3 +186,14 @@ fn the_page_equals_the_table() {
     let written = std::fs::read_to_string(&page).expect("docs/rules.md is there");
     assert!(written == markdown(), "docs/rules.md is out of date: run with MIDCALL_BLESS=1");
 }
+
+/// A rule that is told as another one is not itself what a third is told as, and claims no more than those.
+#[test]
+fn breaches_are_told_under_rules_of_their_own() {
+    for rule in all() {
+        for told in rule.id.told_as() {
+            assert!(told.told_as().is_empty(), "{} is told as {told}, which is told as another", rule.code);
+            assert!(told.rule().severity >= Severity::Warning, "{} is told as {told}", rule.code);
+        }
+    }
+}
