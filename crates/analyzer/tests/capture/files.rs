@@ -12,7 +12,7 @@ use super::wire::{
     ETHERNET, Ng, RAW, as_lines, classic, datagrams, ethernet, lines, pcap, pcap_at, read, udp, v4, v6,
 };
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

@@ -7,7 +7,7 @@ use midcall_proto::flow::Transport;
 use super::wire::{ETHERNET, RAW, as_lines, datagrams, ethernet, ipv4, kind, lines, pcap, read, udp, v4, v6};
 
 /// Wraps an IP packet; the result is what is captured, in one frame or several.
-type Wrap = fn(Vec<u8>) -> Vec<Vec<u8>>;
+pub(crate) type Wrap = fn(Vec<u8>) -> Vec<Vec<u8>>;
 
 fn one(parts: &[&[u8]]) -> Vec<Vec<u8>> {
     vec![parts.concat()]
@@ -38,6 +38,14 @@ fn fragments(packet: &[u8]) -> Vec<Vec<u8>> {
     chunks.iter().enumerate().map(fragment).collect()
 }
 
+/// The first fragment of a datagram that does not end.
+pub(crate) fn first_fragment(number: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = ipv4(17, payload);
+    packet[4..6].copy_from_slice(&number.to_be_bytes());
+    packet[6..8].copy_from_slice(&[0x20, 0]);
+    packet
+}
+
 /// Cuts an IPv6 packet into fragments.
 fn fragments6(packet: &[u8]) -> Vec<Vec<u8>> {
     let (header, payload) = packet.split_at(40);
@@ -63,7 +71,7 @@ fn extended(mut packet: Vec<u8>, number: u8, extension: &[u8]) -> Vec<u8> {
     packet
 }
 
-const IPV4_FORMS: &[(&str, u32, Wrap)] = &[
+pub(crate) const IPV4_FORMS: &[(&str, u32, Wrap)] = &[
     ("Ethernet", ETHERNET, |ip| vec![in_ethernet(&ip)]),
     ("Ethernet, padded", ETHERNET, |ip| one(&[&in_ethernet(&ip), &[0; 9]])),
     ("VLAN", ETHERNET, |ip| vec![ethernet(0x8100, &[&[0, 7, 8, 0], &ip[..]].concat())]),

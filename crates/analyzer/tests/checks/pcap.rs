@@ -1,0 +1,56 @@
+//! What must hold for any bytes taken as a capture.
+
+use std::io::Read;
+
+use midcall_analyzer::source::pcap::Pcap;
+use midcall_analyzer::source::{Item, Source, Summary};
+
+pub(crate) fn check(data: &[u8]) {
+    let whole = read(data);
+    assert_eq!(read(Pieces(data)), whole, "in pieces it is another capture");
+    let Some((items, summary)) = whole else { return };
+    let count = |sip: bool| items.iter().filter(|item| matches!(item, Item::Sip(_)) == sip).count() as u64;
+    assert_eq!((summary.messages, summary.media), (count(true), count(false)));
+    assert!(summary.bytes <= data.len() as u64, "more was read than there is");
+    for item in &items {
+        if let Item::Sip(packet) = item {
+            assert!(packet.place.number <= summary.records, "a message of a frame that was not read");
+            assert!(packet.payload.len() <= MAX_MESSAGE, "a message of {} bytes", packet.payload.len());
+        }
+    }
+    if !data.starts_with(&[0x1f, 0x8b]) {
+        let bytes: usize = items
+            .iter()
+            .map(|item| if let Item::Sip(packet) = item { packet.payload.len() } else { 12 })
+            .sum();
+        assert!(bytes <= data.len(), "more came out than went in");
+    }
+}
+
+fn read(source: impl Read + Send) -> Option<(Vec<Item>, Summary)> {
+    let mut pcap = Pcap::new(source).ok()?;
+    let mut items = Vec::new();
+    while let Some(item) = pcap.next() {
+        items.push(item.expect("memory can always be read"));
+    }
+    assert!(pcap.next().is_none(), "the end is the end");
+    let mut summary = pcap.summary();
+    if summary.format.contains("gzip") && !summary.skipped.is_empty() {
+        // How far damage is read into depends on how much is read at once.
+        summary.bytes = 0;
+    }
+    Some((items, summary))
+}
+
+/// The same bytes, a few at a time.
+struct Pieces<'b>(&'b [u8]);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = buffer.len().min(101);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+/// A message, or a datagram of the greatest length.
+const MAX_MESSAGE: usize = 65_535;
