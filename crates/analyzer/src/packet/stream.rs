@@ -128,7 +128,7 @@ impl Stream {
                 for frame in framer.by_ref() {
                     match frame {
                         Ok(Frame::Message(message)) => {
-                            path.out.sip(seen, path.ends, transport, message, false)
+                            path.out.sip(seen, path.ends, transport, message, false);
                         }
                         Ok(Frame::Ping | Frame::Pong) => path.out.counts.add(Reason::KeepAlive),
                         Err(_) => path.out.counts.add(Reason::Overlong),

@@ -65,7 +65,7 @@ fn memory_is_bounded_whatever_is_captured() {
         (nth < 3_600).then(|| {
             let mut segments = Segments::open(ends(nth / 3));
             segments.put(0, 1_000 * (nth % 3 + 1) as i32, &[b'x'; 60_000]);
-            segments.frames.swap_remove(if nth % 3 == 0 { 0 } else { 2 }).1
+            segments.frames.swap_remove(if nth.is_multiple_of(3) { 0 } else { 2 }).1
         })
     };
     // The beginnings of messages that never end.
@@ -74,7 +74,7 @@ fn memory_is_bounded_whatever_is_captured() {
         nth += 1;
         (nth < 3_600).then(|| {
             let mut segments = Segments::open(ends(nth / 2));
-            if nth % 2 == 0 {
+            if nth.is_multiple_of(2) {
                 return segments.frames.swap_remove(0).1;
             }
             segments = Segments::open(ends(nth / 2));

@@ -144,8 +144,11 @@ fn suites() -> Vec<(SupportedCipherSuite, &'static SupportedProtocolVersion)> {
         .collect()
 }
 
+/// A frame and its time.
+type Timed = (u64, Vec<u8>);
+
 /// A key log and frames with their times, of a connection of each suite over which a message goes.
-pub(crate) fn connection(message: &[u8]) -> Vec<(String, Vec<(u64, Vec<u8>)>)> {
+pub(crate) fn connection(message: &[u8]) -> Vec<(String, Vec<Timed>)> {
     let connections = suites().into_iter().map(|(suite, version)| {
         let mut pair = Pair::new(suite, version, 1_400);
         pair.say(0, message);

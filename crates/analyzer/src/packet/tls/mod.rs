@@ -149,11 +149,11 @@ impl Half {
     pub(super) fn gap(&mut self, missing: usize, path: &mut Path<'_>) {
         let left = match self.buffer.split_first_chunk::<5>() {
             Some((&[_, _, _, high, low], behind)) => {
-                usize::from(u16::from_be_bytes([high, low])).checked_sub(behind.len()).unwrap_or_default()
+                usize::from(u16::from_be_bytes([high, low])).saturating_sub(behind.len())
             }
             None => self.skip,
         };
-        self.skip = left.checked_sub(missing).unwrap_or_default();
+        self.skip = left.saturating_sub(missing);
         self.lost = left < missing || left == 0;
         self.missing = if self.lost { MAX_MISSING } else { self.missing + 1 };
         (self.buffer, self.handshake) = (Vec::new(), Vec::new());
