@@ -83,20 +83,26 @@ fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("midcall-analyzer-{}-{name}.pcap", std::process::id()))
 }
 
-/// The fixtures of this name, with their rules.
-fn fixtures(file: &str) -> Vec<(String, Ladder)> {
+/// The fixtures whose name begins so, with their rules.
+fn fixtures(begin: &str) -> Vec<(String, Ladder)> {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/tests/rules");
-    let mut found: Vec<_> = std::fs::read_dir(rules)
-        .expect("the fixtures")
-        .flatten()
-        .filter_map(|folder| {
-            let text = std::fs::read_to_string(folder.path().join(file)).ok()?;
-            let name = folder.file_name().to_string_lossy().into_owned();
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(rules).expect("the fixtures").flatten() {
+        for file in std::fs::read_dir(folder.path()).expect("the fixtures of a rule").flatten() {
+            let (rule, file_name) = (folder.file_name(), file.file_name());
+            let (rule, file_name) = (rule.to_string_lossy(), file_name.to_string_lossy());
+            let Some(variant) = file_name.strip_suffix(".ladder").and_then(|name| name.strip_prefix(begin))
+            else {
+                continue;
+            };
+            let name = format!("{rule}{variant}");
+            let text = std::fs::read_to_string(file.path()).expect("a ladder");
             let ladder = parse(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
-            Some((name, ladder))
-        })
-        .filter(|(_, ladder)| ladder.unobserved.is_none())
-        .collect();
+            if ladder.unobserved.is_none() {
+                found.push((name, ladder));
+            }
+        }
+    }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found
 }
@@ -110,7 +116,7 @@ const ALSO: &[(&str, &str)] = &[
 #[test]
 fn every_breach_is_pinned_to_its_message_and_party() {
     let mut faults = String::new();
-    let fixtures = fixtures("breaks.ladder");
+    let fixtures = fixtures("breaks");
     assert!(fixtures.len() > 130, "{}", fixtures.len());
     for (name, ladder) in &fixtures {
         let shown = Shown::of(name, ladder);
@@ -143,7 +149,7 @@ fn every_breach_is_pinned_to_its_message_and_party() {
 #[test]
 fn calls_that_keep_the_rules_are_clean() {
     let mut faults = String::new();
-    let fixtures = fixtures("keeps.ladder");
+    let fixtures = fixtures("keeps");
     assert!(fixtures.len() > 130, "{}", fixtures.len());
     for (name, ladder) in &fixtures {
         let shown = Shown::of(&format!("{name}-keeps"), ladder);
@@ -161,7 +167,7 @@ fn calls_that_keep_the_rules_are_clean() {
 #[test]
 fn what_is_said_of_each_breach() {
     let mut text = String::new();
-    for (name, ladder) in &fixtures("breaks.ladder") {
+    for (name, ladder) in &fixtures("breaks") {
         let shown = Shown::of(&format!("{name}-words"), ladder);
         let _ = writeln!(text, "== {name}");
         for (call, finding) in shown.findings() {

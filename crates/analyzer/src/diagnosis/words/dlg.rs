@@ -197,6 +197,81 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             ))
             .fix(advise(r, f.by, "Build From, To and CSeq from the dialog, and put the request's own method into CSeq."))
         }
+        "DLG-03" => {
+            let tag = |n: u32| r.get(n).and_then(|message| message.from().ok()).and_then(|from| from.tag().map(str::to_owned));
+            match first(f).and_then(tag) {
+                Some(earlier) => Words::of(format!(
+                    "{who} gave {} the tag \"{}\", after \"{earlier}\" in {}.",
+                    r.the(at),
+                    tag(at).unwrap_or_default(),
+                    first(f).map(|n| r.the(n))?
+                )),
+                None => Words::of(format!(
+                    "{who} gave {} the tag \"{}\", which it had used in another call.",
+                    r.the(at),
+                    tag(at).unwrap_or_default()
+                )),
+            }
+            .title("Tag used again or counted up")
+        }
+        "DLG-05" => {
+            let tag = |n: u32| r.get(n).and_then(|message| message.to().ok()).and_then(|to| to.tag().map(str::to_owned));
+            let earlier = first(f)?;
+            Words::of(format!(
+                "{who}'s {} at {} (message {at}) has the To tag \"{}\", but {} had \"{}\" with the same Contact, and nothing \
+                 shows a fork.",
+                r.label(at),
+                r.time(at),
+                tag(at).unwrap_or_default(),
+                r.the(earlier),
+                tag(earlier).unwrap_or_default()
+            ))
+            .title("To tag changed without a fork")
+        }
+        "DLG-10" => Words::of(format!(
+            "{who} sent {} with {}, which came in with {}; the route set is that of the call's first 2xx.",
+            r.a(at),
+            r.quote(at, Name::Route),
+            r.the(first(f)?)
+        )),
+        "DLG-14" => Words::of(format!("{who} sent a request at {} (message {at}) with {}.", r.time(at), r.quote(at, Name::CSeq)))
+            .title("CSeq is no number below 2^31"),
+        "DLG-15" => {
+            let (success, ack) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{} answered in {} and goes on sending it, although each copy gets its ACK (message {ack}, CSeq {}): the ACK is \
+                 dropped or lost behind this tap.",
+                r.sender(success),
+                r.the(success),
+                r.cseq(ack)
+            ))
+            .title("2xx goes on although it is acknowledged")
+        }
+        "DLG-20" => {
+            let request = first(f).or_else(|| r.request_of(at))?;
+            Words::of(format!(
+                "{who} moved to {} and said so only in {}, the answer to {peer}'s {}, although nothing had kept it from \
+                 sending a request before.",
+                r.contact(at),
+                r.the(at),
+                r.label(request)
+            ))
+            .title("Move told only in an answer")
+        }
+        "DLG-23" => Words::of(format!(
+            "{who} sent {} with {}, another URI than before, and {peer}, who never listed from-change, refused it with {} \
+             (message {}).",
+            r.a(at),
+            r.quote(at, Name::From),
+            r.status(first(f)?),
+            first(f)?
+        ))
+        .title("New From for a peer that does not take it"),
+        "DLG-28" => Words::of(format!(
+            "A second branch answered in {}, and {who} sent no ACK for it.",
+            r.the(at)
+        ))
+        .title("Second 2xx got no ACK"),
         _ => return None,
     })
 }

@@ -63,6 +63,26 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.get(at).and_then(Message::status)?
             ))
         }
+        "GL-04" => {
+            let (offer, refusal) = (first(f)?, f.because.get(1).copied()?);
+            Words::of(format!(
+                "{who}'s change in {} met another and was refused with 491 (message {refusal}); {who} sends the same description \
+                 again in {}, although the session changed in between.",
+                r.the(offer),
+                r.the(at)
+            ))
+            .title("Old description sent again after 491")
+        }
+        "GL-05" => {
+            let (refusal, hold) = (first(f)?, f.because.get(1).copied()?);
+            Words::of(format!(
+                "{who}'s change was refused with 491 (message {refusal}), {peer} then held the call in {}, and {who} asks for \
+                 the same media again in {}.",
+                r.the(hold),
+                r.the(at)
+            ))
+            .title("Media added to a call that was just held")
+        }
         _ => return None,
     })
 }

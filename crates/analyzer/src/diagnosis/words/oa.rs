@@ -2,7 +2,7 @@
 
 use midcall_wire::Name;
 
-use super::{Words, advise, both, first};
+use super::{Words, advise, both, first, second};
 use crate::diagnosis::read::{Reading, codecs};
 use crate::model::Finding;
 
@@ -126,6 +126,40 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             ))
             .fix(advise(r, f.by, "Offer what this side itself wants, normally sendrecv, whatever it last answered."))
         }
+        "OA-13" => Words::of(format!(
+            "{who} did not like the offer in {} and sent {} without an answer before hanging up.",
+            r.the(first(f)?),
+            r.the(at)
+        )),
+        "OA-14" => Words::of(format!(
+            "{who} and {peer} offer the same two descriptions in turn, again and again, last in {} ({}).",
+            r.the(at),
+            r.list(&f.because)
+        ))
+        .title("Two descriptions offered in turn for ever")
+        .fix("Both: leave the session as it is once the own wish was refused or changed back."),
+        "OA-32" => Words::of(format!(
+            "{peer}'s offer in {} differs from its last one, and {who} answered (message {at}) as if nothing had changed.",
+            r.the(first(f)?)
+        ))
+        .title("Changed offer was taken for a repetition"),
+        "OA-37" => {
+            let (wanted, asked) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{peer} asked for an offer in {}, and {who} offered only what was agreed, {} (message {at}), not what it had \
+                 wanted in {}: {}.",
+                r.the(asked),
+                described(r, at),
+                r.the(wanted),
+                described(r, wanted)
+            ))
+            .title("Offer on request only repeats the last answer")
+        }
+        "OA-49" => Words::of(format!(
+            "{who} refused {} with 415 (message {at}), although every part that it may not know was marked as optional.",
+            r.the(first(f)?)
+        ))
+        .title("Optional body part was refused"),
         _ => return None,
     })
 }

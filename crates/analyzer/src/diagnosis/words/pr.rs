@@ -4,7 +4,7 @@ use midcall_wire::Name;
 
 use super::tx::{resends, times};
 use super::{Words, both, first, second};
-use crate::diagnosis::read::{Reading, capital, seconds};
+use crate::diagnosis::read::{Reading, capital, seconds, shorten};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -45,7 +45,13 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             )),
             (None, Some(rseq)) => Words::of(format!("{who} began with RSeq {rseq} in {}.", r.the(at))),
         },
-        "PR-05" | "PR-14" => {
+        "PR-14" => Words::of(format!(
+            "{who} took {} to answer the offer in {} (message {at}); until then it was sent again and again.",
+            seconds(r.between(first(f)?, at)),
+            r.the(first(f)?)
+        ))
+        .title("Answer in PRACK came late"),
+        "PR-05" => {
             let again = resends(r, at).map_or_else(String::new, |(count, last)| {
                 format!(", sent it again {} until {}", times(count), r.time(last))
             });
@@ -73,6 +79,47 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             second(f).or_else(|| first(f)).map(|n| r.the(n))?
         )),
         "PR-12" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Require))),
+        "PR-10" => Words::of(format!(
+            "{who} acknowledged one reliable response twice: in {} and again in {}.",
+            r.the(first(f)?),
+            r.the(at)
+        ))
+        .title("Second PRACK for one response"),
+        "PR-18" => match first(f) {
+            Some(offer) => Words::of(format!(
+                "{who}'s answer (message {at}) lowers a precondition of {}: {}.",
+                r.the(offer),
+                preconditions(r, at)
+            ))
+            .title("Precondition lowered in the answer"),
+            None => Words::of(format!(
+                "{who}'s {} at {} (message {at}) has a mandatory precondition ({}) and {}.",
+                r.label(at),
+                r.time(at),
+                preconditions(r, at),
+                r.quote(at, Name::Require)
+            ))
+            .title("Mandatory precondition without Require"),
+        },
+        "PR-19" => Words::of(format!(
+            "{who} went on with {} although the precondition of {} was not met: {}.",
+            r.the(at),
+            r.the(first(f)?),
+            preconditions(r, first(f)?)
+        ))
+        .title("Rang before the preconditions were met"),
         _ => return None,
     })
+}
+
+/// The precondition lines of a description.
+fn preconditions(r: &Reading<'_>, n: u32) -> String {
+    let Some(sdp) = r.sdp(n) else { return "none".to_owned() };
+    let text = String::from_utf8_lossy(sdp.as_bytes()).into_owned();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("a=curr:") || line.starts_with("a=des:"))
+        .map(str::trim_end)
+        .collect();
+    if lines.is_empty() { "none".to_owned() } else { shorten(&lines.join(", "), 160) }
 }

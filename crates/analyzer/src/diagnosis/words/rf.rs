@@ -107,6 +107,30 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "RF-39" => Words::of(format!("{who} sent {} and lists no NOTIFY: {}.", r.a(at), own_allow(r, f)))
             .fix(advise(r, f.by, "List REFER and NOTIFY in Allow of every message that has one.")),
         "RF-03" => Words::of(format!("{who} sent {} to {peer}, {}.", r.a(at), last_allow(r, f))),
+        "RF-21" => Words::of(format!(
+            "{who} sent {} with {} and {}, which does not list replaces.",
+            r.a(at),
+            r.quote(at, Name::Replaces),
+            r.quote(at, Name::Supported)
+        ))
+        .title("Takeover without listing replaces"),
+        "RF-25" => {
+            let report = second(f).unwrap_or(at);
+            Words::of(format!(
+                "The transfer that {} asked for failed (\"{}\", message {report}), and {who} hung up {} later (message {at}) although \
+                 the old call was still there.",
+                r.the(first(f)?),
+                status_line(r, report),
+                seconds(r.between(report, at))
+            ))
+        }
+        "RF-27" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::ReferredBy)))
+            .title("Referred-By more than once"),
+        "RF-33" => Words::of(format!(
+            "The call was set up with a sips address, and {who} accepted {} to {} without one.",
+            r.the(first(f)?),
+            r.quote(first(f)?, Name::ReferTo)
+        )),
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use midcall_wire::{Message, Method, Name};
 
 use super::{Words, advise, both, first, second};
-use crate::diagnosis::read::{Reading, seconds};
+use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -78,8 +78,106 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.status(at),
             r.quote(at, Name::Contact)
         )),
+        "RI-09" | "RI-27" => {
+            let request = first(f)?;
+            let moved = if f.code == "RI-27" { ", which moves its sender," } else { "" };
+            Words::of(format!(
+                "{who} took {} to answer {}{moved} with {} (message {at}).",
+                seconds(r.between(request, at)),
+                r.the(request),
+                r.status(at)
+            ))
+            .title(if f.code == "RI-27" { "Moved peer had to wait for its answer" } else { "Change that asks nobody was answered late" })
+        }
+        "RI-10" => {
+            let (offer, refusal) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{} was refused with {} (message {refusal}), and {who} describes the same change in {} all the same.",
+                capital(&r.the(offer)),
+                r.status(refusal),
+                r.the(at)
+            ))
+        }
+        "RI-13" => Words::of(format!(
+            "{} was answered in part and then refused with {} (message {at}), and {who} did not offer again: nobody has said which \
+             session holds now.",
+            capital(&r.the(first(f)?)),
+            r.status(at)
+        ))
+        .title("No new offer after a half-done change was refused"),
+        "RI-14" | "ER-01" => {
+            let (request, refusal) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{peer} refused {} with {} (message {refusal}), and {who} hung up {} later (message {at}); that code leaves the \
+                 call as it was.",
+                r.the(request),
+                r.status(refusal),
+                seconds(r.between(refusal, at))
+            ))
+        }
+        "RI-15" => Words::of(format!(
+            "{} was cancelled and ended with 487 (message {}), and {who} hung up in {}: only the change was to be cancelled.",
+            capital(&r.the(first(f)?)),
+            second(f)?,
+            r.the(at)
+        ))
+        .title("CANCEL of a change ended the call"),
+        "RI-16" => Words::of(format!(
+            "{who} never answered {}; {} ended the call meanwhile, and 487 was owed.",
+            r.the(at),
+            first(f).map(|n| r.the(n))?
+        ))
+        .title("Open re-INVITE was left unanswered at the BYE"),
+        "RI-22" => Words::of(format!(
+            "{peer} challenged {who} in {}, {who} answered it in {}, and {peer} refused with the same challenge again (message {}).",
+            r.the(first(f)?),
+            r.the(at),
+            second(f)?
+        ))
+        .title("Credentials were not accepted"),
+        "RI-25" => Words::of(format!(
+            "{who} sent re-INVITEs that change nothing one after the other, from {} to {}.",
+            r.the(first(f)?),
+            r.the(at)
+        ))
+        .title("Burst of re-INVITEs that change nothing"),
+        "RI-26" => Words::of(format!(
+            "The call was set up over TLS (message {}), and {who} sent {} without.",
+            first(f)?,
+            r.a(at)
+        ))
+        .title("Change less protected than the call"),
+        "RC-04" => Words::of(format!(
+            "{} came before the ACK for {} had.",
+            capital(&r.the(at)),
+            r.the(first(f)?)
+        )),
+        "RC-09" => Words::of(format!(
+            "{} hung up while its re-INVITE was open, got {} for it and sent no ACK.",
+            r.sender(bye_of(r, at).unwrap_or(at)),
+            r.the(at)
+        ))
+        .title("2xx behind the own BYE got no ACK"),
+        "RC-11" => Words::of(format!(
+            "Both sides' changes met and were refused with 491 (messages {} and {at}), and neither side tried again: both changes \
+             are lost.",
+            first(f)?
+        ))
+        .title("Both changes given up after they met")
+        .fix("Both: try again after the random wait if the change is still wanted."),
+        "RC-17" => Words::of(format!(
+            "{who} was asked for credentials for {} with {} (message {at}) and sent no BYE with them: the other side may still hold \
+             the call.",
+            r.the(first(f)?),
+            r.status(at)
+        )),
         _ => return None,
     })
+}
+
+/// The BYE before a message.
+fn bye_of(r: &Reading<'_>, n: u32) -> Option<u32> {
+    r.last_before(n, |_, message| message.is_request() && message.method() == Method::Bye)
 }
 
 /// A request was accepted that crossed one of the accepting side.

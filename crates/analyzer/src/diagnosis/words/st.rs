@@ -1,6 +1,6 @@
 //! Session timers.
 
-use midcall_wire::Name;
+use midcall_wire::{Method, Name};
 
 use super::{Words, both, first, second};
 use crate::diagnosis::read::{Reading, capital, seconds};
@@ -83,6 +83,19 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         )),
         "ST-15" | "ST-12" => {
             let set = first(f).unwrap_or(at);
+            let bye = r.get(at).is_some_and(|message| message.method() == Method::Bye);
+            if bye {
+                return Some(
+                    Words::of(format!(
+                        "{} set a timer ({}) that {who} had to keep although it had not asked for one; no refresh came, and the \
+                         call ended in {}.",
+                        capital(&r.the(set)),
+                        expires(set),
+                        r.the(at)
+                    ))
+                    .title("Timer that was not asked for was ignored"),
+                );
+            }
             if set == at {
                 let interval = r
                     .get(at)
@@ -141,6 +154,42 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.quote(first(f)?, Name::Supported)
         ))
         .title("Refreshing left to a side without timers"),
+        "ST-13" => {
+            let (set, off) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{} set a timer ({}), {} has no Session-Expires and switched it off, and {who} hung up in {} as if it still ran.",
+                capital(&r.the(set)),
+                expires(set),
+                r.the(off),
+                r.the(at)
+            ))
+        }
+        "ST-16" => Words::of(format!(
+            "{who} hung up in {}: {} had set the session to {}, {peer} had to refresh it, and no refresh came by here.",
+            r.the(at),
+            r.the(first(f)?),
+            expires(first(f)?)
+        ))
+        .title("Hung up because nobody refreshed"),
+        "ST-17" => {
+            let end = match f.because.iter().copied().find(|n| r.status(*n) >= 300) {
+                Some(refusal) => format!("its refresh was refused with {} (message {refusal})", r.status(refusal)),
+                None => "its refresh failed".to_owned(),
+            };
+            Words::of(format!("{}, and {who} sent {} instead of trying again before the session runs out.", capital(&end), r.the(at)))
+        }
+        "ST-24" => Words::of(format!(
+            "{} came from neither side's place just when the session interval ran out: something between the two ended the call \
+             ({}).",
+            capital(&r.the(at)),
+            r.list(&f.because)
+        ))
+        .title("Something in the middle ended the call at expiry"),
+        "ST-25" => Words::of(format!(
+            "{who}'s refresh in {} met that of the other side again ({}).",
+            r.the(at),
+            r.list(&f.because)
+        )),
         _ => return None,
     })
 }

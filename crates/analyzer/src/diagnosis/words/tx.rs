@@ -1,9 +1,10 @@
 //! Transactions: ACK, CANCEL, branches, final responses.
 
+use midcall_proto::observer::Party;
 use midcall_wire::Name;
 
 use super::{Words, both, first, second};
-use crate::diagnosis::read::{Reading, seconds};
+use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
 pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
@@ -137,6 +138,101 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             };
             Words::of(format!("{who} sent {} without {missing}.", r.a(at)))
         }
+        "TX-02" => {
+            let (invite, provisional) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{} sent {} again at {} (message {at}), although {} had answered it with {} (message {provisional}){}.",
+                r.sender(invite),
+                r.the(invite),
+                r.time(at),
+                r.sender(provisional),
+                r.status(provisional),
+                match f.by {
+                    Party::Network => ": that response does not get through",
+                    _ => "",
+                }
+            ))
+        }
+        "TX-06" => {
+            let (invite, earlier) = (first(f)?, second(f)?);
+            Words::of(format!(
+                "{} was sent again, and {who} answered the copy with {} (message {at}) under another To tag than in {}: it took \
+                 the copy for a new call.",
+                capital(&r.the(invite)),
+                r.status(at),
+                r.the(earlier)
+            ))
+            .title("Copy of an INVITE was taken for a new one")
+        }
+        "TX-11" => Words::of(match first(f) {
+            Some(request) => format!(
+                "{who} sent {} long after the transaction of {} was over; nobody takes it any more.",
+                r.a(at),
+                r.the(request)
+            ),
+            None => format!("{who} sent {}, and no request of this trace fits it.", r.a(at)),
+        }),
+        "TX-20" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Via))),
+        "TX-23" => Words::of(format!(
+            "{} was cancelled in {}, and no final response to it came.",
+            capital(&r.the(first(f).unwrap_or(at))),
+            r.the(second(f).unwrap_or(at))
+        )),
+        "TX-25" => Words::of(format!(
+            "{} had got no final response for minutes and the last provisional one was {}; then {}.",
+            capital(&r.the(first(f)?)),
+            r.the(second(f)?),
+            r.the(at)
+        ))
+        .title("No provisional response for minutes"),
+        "TX-26" => Words::of(format!(
+            "{} sent {} over UDP with {} bytes, and it got no answer.",
+            r.sender(at),
+            r.the(at),
+            r.call.message(at).map_or(0, |message| message.raw.len())
+        ))
+        .title("Large request over UDP got lost"),
+        "TX-27" => Words::of(format!(
+            "{who} got the same {} twice over different ways (messages {} and {}) and answered both.",
+            first(f).map(|n| r.label(n))?,
+            first(f)?,
+            second(f).unwrap_or(at)
+        )),
+        "TX-28" => Words::of(format!(
+            "{} was sent again at {} (message {at}), and {who} did not repeat its provisional response{}.",
+            capital(&r.the(first(f)?)),
+            r.time(at),
+            second(f).map_or_else(String::new, |n| format!(" of {} (message {n})", r.time(n)))
+        ))
+        .title("Copy of an INVITE got no response"),
+        "TX-30" => {
+            let request = first(f).or_else(|| r.request_of(at))?;
+            let address = |n: u32, to: bool| {
+                r.call.message(n).map_or_else(String::new, |message| if to { message.to } else { message.from }.to_string())
+            };
+            Words::of(format!(
+                "{who} sent the {} at {} (message {at}) to {}, but {} came from {}.",
+                r.label(at),
+                r.time(at),
+                address(at, true),
+                r.the(request),
+                address(request, false)
+            ))
+        }
+        "TX-31" => Words::of(format!(
+            "{who} sent {} with {} and a body of {} bytes.",
+            r.a(at),
+            r.quote(at, Name::ContentLength),
+            r.get(at).map_or(0, |message| message.body().len())
+        ))
+        .title("Content-Length is missing or wrong"),
+        "TX-32" => Words::of(format!(
+            "{} sent {} to a second server although the first had taken it ({}).",
+            r.sender(at),
+            r.the(at),
+            r.list(&f.because)
+        ))
+        .title("Both copies of a failover were taken"),
         _ => return None,
     })
 }
