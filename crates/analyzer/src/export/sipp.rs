@@ -123,6 +123,7 @@ impl Scenario<'_> {
     // ---- what comes
 
     fn receive(&mut self, at: usize, line: &Line<'_>) {
+        self.meanwhile(line);
         let provisional = line.status().is_some_and(|status| status < 200) && !line.is_reliable();
         // Something that must come has to follow what may come.
         let more = self.lines.iter().skip(at + 1).find(|own| own.again.is_none());
@@ -148,6 +149,19 @@ impl Scenario<'_> {
         } else {
             let _ =
                 writeln!(self.out, "\n  <recv {attributes}>\n    <action>\n{saves}    </action>\n  </recv>");
+        }
+    }
+
+    /// Another peer may say more before its final response than the one of the trace did.
+    fn meanwhile(&mut self, line: &Line<'_>) {
+        let Some(of) = line.of.filter(|_| line.is_final_of_invite()) else { return };
+        let transaction = self.transaction(of, "response_txn");
+        for status in [100, 180, 183] {
+            let told = self.lines.iter().any(|own| own.of == Some(of) && own.status() == Some(status));
+            if !told {
+                let _ =
+                    writeln!(self.out, "\n  <recv response=\"{status}\"{transaction} optional=\"true\"/>");
+            }
         }
     }
 
