@@ -3,6 +3,7 @@
 mod always;
 mod baresip;
 mod check;
+mod exported;
 mod kamailio;
 mod ladder;
 mod media;
@@ -122,6 +123,20 @@ pub(crate) fn run(args: &Args) -> Summary {
     };
     let (config, logs) = (root.join("interop"), target(&root).join("interop"));
     let world = World { midcall, config, logs, mirror: options.mirror };
+    let exported = options.only.is_empty() || options.only.iter().any(|only| only == "exported");
+    if exported && !world.mirror && options.peers.contains(&Peer::Sipp) && process::present("sipp") {
+        found = true;
+        match exported::play(&world) {
+            Ok(()) => {
+                println!("ok      exported");
+                summary.passed += 1;
+            }
+            Err(why) => {
+                println!("FAILED  exported\n          {why}");
+                summary.failed += 1;
+            }
+        }
+    }
     if !found && !options.only.is_empty() {
         println!("BAD     no scenario is named {}", options.only.join(" or "));
         summary.failed += 1;

@@ -32,11 +32,11 @@ impl Line<'_> {
         self.sip.cseq().map_or(0, |cseq| cseq.number)
     }
 
-    pub(super) fn from_tag(&self) -> &str {
+    pub(super) fn senders_tag(&self) -> &str {
         self.sip.from().ok().and_then(|from| from.tag()).unwrap_or_default()
     }
 
-    pub(super) fn to_tag(&self) -> &str {
+    pub(super) fn receivers_tag(&self) -> &str {
         self.sip.to().ok().and_then(|to| to.tag()).unwrap_or_default()
     }
 
@@ -120,16 +120,22 @@ fn belongs(lines: &[Line<'_>], line: &Line<'_>) -> Option<usize> {
     match method {
         Method::Ack => {
             let answers = |earlier: &Line<'_>| earlier.is_final_of_invite() && earlier.by != line.by;
-            last(&|earlier| answers(earlier) && earlier.cseq() == cseq && earlier.to_tag() == line.to_tag())
-                .or_else(|| last(&|earlier| answers(earlier) && earlier.cseq() == cseq))
-                .or_else(|| last(&|earlier| answers(earlier)))
+            last(&|earlier| {
+                answers(earlier) && earlier.cseq() == cseq && earlier.receivers_tag() == line.receivers_tag()
+            })
+            .or_else(|| last(&|earlier| answers(earlier) && earlier.cseq() == cseq))
+            .or_else(|| last(&|earlier| answers(earlier)))
         }
         Method::Prack => {
             let told = line.sip.rack().and_then(Result::ok).map(|rack| rack.rseq);
             let reliable = |earlier: &Line<'_>| earlier.is_reliable() && earlier.by != line.by;
             let number = |earlier: &Line<'_>| earlier.sip.rseq().and_then(Result::ok);
-            last(&|earlier| reliable(earlier) && number(earlier) == told && earlier.to_tag() == line.to_tag())
-                .or_else(|| last(&|earlier| reliable(earlier)))
+            last(&|earlier| {
+                reliable(earlier)
+                    && number(earlier) == told
+                    && earlier.receivers_tag() == line.receivers_tag()
+            })
+            .or_else(|| last(&|earlier| reliable(earlier)))
         }
         Method::Cancel => last(&|earlier| earlier.is(Method::Invite) && earlier.by == line.by),
         _ => None,

@@ -21,7 +21,7 @@ use crate::model::Call;
 /// Why the party cannot be played.
 pub fn sipp(call: &Call, party: Party) -> Result<String, Unexportable> {
     let lines = lines(call)?;
-    if lines.first().is_some_and(|first| !first.sip.is_request() || !first.to_tag().is_empty()) {
+    if lines.first().is_some_and(|first| !first.sip.is_request() || !first.receivers_tag().is_empty()) {
         return Err(Unexportable::Joined);
     }
     if party == Party::Network || !lines.iter().any(|line| line.by == party) {
@@ -213,9 +213,9 @@ impl Scenario<'_> {
             _ => fresh.clone(),
         };
         let own = format!("<sip:{}@[local_ip]:[local_port]>", names::name(self.party));
-        let tag = self.tag(line.from_tag());
+        let tag = self.tag(line.senders_tag());
         let (from, to) = if self.caller {
-            let peer = if line.to_tag().is_empty() { "" } else { "[peer_tag_param]" };
+            let peer = if line.receivers_tag().is_empty() { "" } else { "[peer_tag_param]" };
             (format!("{own}{tag}"), format!("<{fresh}>{peer}"))
         } else {
             (format!("[$to0]{tag}"), "[$from0]".to_owned())
@@ -226,7 +226,7 @@ impl Scenario<'_> {
             "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={}",
             self.branch(at, line)
         );
-        if self.routed() && !line.to_tag().is_empty() {
+        if self.routed() && !line.receivers_tag().is_empty() {
             text.push_str("[routes]\n");
         }
         let _ = writeln!(text, "From: {from}\nTo: {to}\nCall-ID: [call_id]");
@@ -246,9 +246,9 @@ impl Scenario<'_> {
         let status = line.status().unwrap_or(200);
         let reason = midcall_wire::reason_phrase(status);
         let mut text = format!("SIP/2.0 {status} {reason}\n");
-        let asked = self.lines.get(of).map(Line::to_tag).unwrap_or_default();
-        let tag = if asked.is_empty() && !line.to_tag().is_empty() {
-            self.tag(line.to_tag())
+        let asked = self.lines.get(of).map(Line::receivers_tag).unwrap_or_default();
+        let tag = if asked.is_empty() && !line.receivers_tag().is_empty() {
+            self.tag(line.receivers_tag())
         } else {
             String::new()
         };

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use midcall_proto::observer::Party;
+
 use super::*;
 use crate::model::{Call, Finding};
 use crate::sample;
@@ -55,4 +57,107 @@ fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
         different.join("\n=====\n")
     );
     assert!(same > 160, "only {same} ladders were found");
+}
+
+#[test]
+fn a_breach_is_a_ladder_of_few_words() {
+    let breaks = include_str!("../../../proto/tests/rules/UP-13/breaks.ladder");
+    insta::assert_snapshot!(ladder(&sample::call(breaks), None).unwrap());
+}
+
+#[test]
+fn what_words_cannot_tell_is_a_named_body_with_example_addresses() {
+    let call = sample::call(
+        "sdp odd
+  v=0
+  o=alice 1 1 IN IP4 10.0.0.1
+  s=-
+  c=IN IP4 10.0.0.77
+  t=0 0
+  m=audio 40000 RTP/SAVP 8
+  a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz
+  a=label:1
+A -> B INVITE offer=odd
+B -> A 488
+A -> B ACK
+expect nothing",
+    );
+    let told = ladder(&call, None).unwrap();
+    assert!(told.contains("sdp body1\n  v=0\n") && told.contains("INVITE offer=body1"), "{told}");
+    assert!(!told.contains("WVNf") && !told.contains("10.0.0.77"), "{told}");
+}
+
+#[test]
+fn only_the_finding_that_is_asked_for_is_expected() {
+    let breaks = include_str!("../../../proto/tests/rules/UP-13/breaks.ladder");
+    let call = sample::call(breaks);
+    let info = call.findings.iter().find(|finding| finding.code == "UP-09").unwrap();
+    let told = ladder(&call, Some(info)).unwrap();
+    assert!(told.ends_with("expect   B breaks UP-09 at 2 because 1 crossed\nallow UP-13\n"), "{told}");
+    let foreign = Finding { code: "F-SDP9", ..info.clone() };
+    assert_eq!(ladder(&call, Some(&foreign)), Err(Unexportable::Diagnosis("F-SDP9")));
+}
+
+const CLEAN: &str = "A -> B INVITE offer
+B -> A 183 reliable answer
+A -> B PRACK
+B -> A 200 PRACK
+B -> A 200 INVITE
+A -> B ACK
+A -> B INVITE offer sdp:sendonly +2s
+B -> A 200 answer
+A -> B ACK
+B -> A BYE
+A -> B 200
+expect nothing";
+
+#[test]
+fn what_cannot_be_played_says_why() {
+    let call = sample::call(CLEAN);
+    let why = |change: &dyn Fn(&mut Call)| {
+        let mut call = call.clone();
+        change(&mut call);
+        (ladder(&call, None).unwrap_err().to_string(), sipp(&call, Party::Caller).unwrap_err().to_string())
+    };
+    let both = |text: &str| (text.to_owned(), text.to_owned());
+    assert_eq!(why(&|call| call.messages.clear()), both("the call has no message"));
+    assert_eq!(why(&|call| call.dropped = 1), both("the call had more messages than are remembered"));
+    assert_eq!(why(&|call| call.messages[2].cut = true), both("the trace lacks the end of message 3"));
+    assert_eq!(why(&|call| call.messages[2].raw.clear()), both("message 3 cannot be read"));
+    assert_eq!(
+        why(&|call| drop(call.messages.remove(2))),
+        both("message 4 belongs to one that the trace lacks")
+    );
+    assert_eq!(why(&|call| drop(call.messages.drain(..6))), both("the call begins before the trace"));
+    assert_eq!(sipp(&call, Party::Network), Err(Unexportable::Silent));
+}
+
+#[test]
+fn either_party_is_a_scenario() {
+    let call = sample::call(CLEAN);
+    insta::assert_snapshot!("caller", sipp(&call, Party::Caller).unwrap());
+    insta::assert_snapshot!("callee", sipp(&call, Party::Callee).unwrap());
+}
+
+#[test]
+fn a_scenario_names_no_address_and_nobody() {
+    for (name, text) in ladders() {
+        let call = sample::call(&text);
+        for party in [Party::Caller, Party::Callee] {
+            let Ok(scenario) = sipp(&call, party) else { continue };
+            for gone in ["@10.0.0.1:", "@10.0.0.2:", "brxelxsycv6h"] {
+                assert!(!scenario.contains(gone), "{name}: {gone} in {scenario}");
+            }
+            assert_eq!(scenario.matches("<![CDATA[").count(), scenario.matches("]]>").count(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_party_that_did_not_resend_does_not_in_its_scenario() {
+    let resends = "A -> B INVITE offer\nB -> A 200 answer +1500ms\nA -> B ACK\nexpect nothing";
+    let told = sipp(&sample::call(resends), Party::Caller).unwrap();
+    assert!(!told.contains("retrans"), "{told}");
+    let quick = "A -> B INVITE offer\nB -> A 200 answer\nA -> B ACK\nexpect nothing";
+    assert!(sipp(&sample::call(quick), Party::Caller).unwrap().contains("retrans=\"500\""));
 }

@@ -121,7 +121,7 @@ impl Writer<'_> {
                     usual.push((Name::Expires, "60".to_owned()));
                 }
                 Method::Prack => {
-                    usual.extend(line.sip.header(Name::RAck).map(|rack| (Name::RAck, rack.to_owned())))
+                    usual.extend(line.sip.header(Name::RAck).map(|rack| (Name::RAck, rack.to_owned())));
                 }
                 _ => {}
             }
@@ -192,7 +192,7 @@ impl Writer<'_> {
             }
         }
         let forms = line.sip.method() == Method::Invite
-            && (line.to_tag().is_empty() && line.sip.is_request()
+            && (line.receivers_tag().is_empty() && line.sip.is_request()
                 || line.status().is_some_and(|s| (101..300).contains(&s)));
         if forms && !self.routes.contains_key(&line.by.other()) {
             let mut route = self.values(line, Name::RecordRoute);
@@ -232,6 +232,10 @@ impl Abilities {
                 abilities.settings.push(setting);
                 abilities.supported.retain(|own| own != word);
             }
+        }
+        if own().any(|line| has(&line.sip, Name::Supported, "from-change")) {
+            abilities.settings.push("from-change=yes");
+            abilities.supported.push("from-change".to_owned());
         }
         if own().any(|line| line.message.transport.reliable()) {
             abilities.settings.push("transport=tcp");

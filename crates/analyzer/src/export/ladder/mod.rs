@@ -27,7 +27,7 @@ use crate::model::{Call, Finding};
 /// Why the call cannot be played again, or the finding not be expected.
 pub fn ladder(call: &Call, finding: Option<&Finding>) -> Result<String, Unexportable> {
     let lines = lines(call)?;
-    if lines.first().is_some_and(|first| !first.sip.is_request() || !first.to_tag().is_empty()) {
+    if lines.first().is_some_and(|first| !first.sip.is_request() || !first.receivers_tag().is_empty()) {
         return Err(Unexportable::Joined);
     }
     if let Some(finding) = finding.filter(|finding| Rule::by_code(finding.code).is_none()) {
@@ -73,8 +73,9 @@ impl<'w> Writer<'w> {
                 names.third(target.uri);
             }
             let forms = line.status().is_some_and(|status| (101..300).contains(&status));
-            let outside = line.of.and_then(|of| lines.get(of)).is_some_and(|of| of.to_tag().is_empty());
-            let tag = line.to_tag();
+            let outside =
+                line.of.and_then(|of| lines.get(of)).is_some_and(|of| of.receivers_tag().is_empty());
+            let tag = line.receivers_tag();
             if forms && outside && line.sip.method() == Method::Invite && !tags.iter().any(|own| own == tag) {
                 tags.push(tag.to_owned());
             }
@@ -210,13 +211,13 @@ impl<'w> Writer<'w> {
     }
 
     fn request_tags(&mut self, line: &Line<'_>, words: &mut Vec<String>) {
-        let (own, peer) = (line.from_tag(), line.to_tag());
+        let (own, peer) = (line.senders_tag(), line.receivers_tag());
         let callee = if line.by == Party::Caller { peer } else { own };
         if let Some(fork) = self.fork(callee) {
             words.push(fork);
             return;
         }
-        let caller_tag = self.lines.first().map(Line::from_tag).unwrap_or_default();
+        let caller_tag = self.lines.first().map(Line::senders_tag).unwrap_or_default();
         let known =
             if line.by == Party::Caller { self.tags.first().map(String::as_str) } else { Some(caller_tag) };
         let failed =
@@ -251,7 +252,7 @@ impl<'w> Writer<'w> {
     fn fork(&self, callee: &str) -> Option<String> {
         let at = self.tags.iter().position(|own| own == callee)?;
         let odd = self.lines.iter().any(|line| {
-            [line.from_tag(), line.to_tag()]
+            [line.senders_tag(), line.receivers_tag()]
                 .iter()
                 .any(|tag| *tag != callee && tag.eq_ignore_ascii_case(callee))
         });
@@ -335,13 +336,13 @@ impl<'w> Writer<'w> {
             words.push(format!("cseq={}", cseq.number));
         }
         if status > 100 {
-            let asked = request.map(Line::to_tag).unwrap_or_default();
+            let asked = request.map(Line::receivers_tag).unwrap_or_default();
             let forming = method == Method::Invite && status < 300 && asked.is_empty();
-            match self.fork(line.to_tag()).filter(|_| forming) {
+            match self.fork(line.receivers_tag()).filter(|_| forming) {
                 Some(fork) => words.push(fork),
-                None if line.to_tag().is_empty() => words.push("to-tag=none".to_owned()),
-                None if !asked.is_empty() && asked != line.to_tag() => {
-                    words.push(format!("to-tag={}", self.tag(line.to_tag())));
+                None if line.receivers_tag().is_empty() => words.push("to-tag=none".to_owned()),
+                None if !asked.is_empty() && asked != line.receivers_tag() => {
+                    words.push(format!("to-tag={}", self.tag(line.receivers_tag())));
                 }
                 None => {}
             }
@@ -363,7 +364,7 @@ impl<'w> Writer<'w> {
         if line.is_reliable() {
             let number = line.sip.rseq().and_then(Result::ok).unwrap_or(0);
             words.push("reliable".to_owned());
-            let last = self.rseqs.insert(line.to_tag().to_owned(), number);
+            let last = self.rseqs.insert(line.receivers_tag().to_owned(), number);
             if let Some(last) = last.filter(|last| last.checked_add(1) != Some(number)) {
                 words.push(format!("rseq={:+}", i64::from(number) - i64::from(last)));
             }
@@ -415,7 +416,7 @@ fn reactions(lines: &[Line<'_>]) -> BTreeMap<Party, Duration> {
 /// A time as a ladder writes it.
 fn span(gap: Duration) -> String {
     let millis = gap.as_millis();
-    if millis % 1_000 == 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
+    if millis.is_multiple_of(1_000) { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
 }
 
 /// A gap from here on is told: shorter ones are the time that a message takes.
