@@ -110,6 +110,44 @@ fn what_was_sent_again_is_one_line_with_a_number() {
     assert!(matches!(byes[..], [line] if line.contains(" ×3 until ")), "{shown}");
 }
 
+/// Each message at two hops: between alice and a proxy, and between the proxy and bob.
+fn relayed(ladder: &str) -> Call {
+    let proxy = "10.0.0.9:5060".parse().unwrap();
+    let mut hops = Vec::new();
+    for packet in packets(ladder) {
+        let text = String::from_utf8(packet.payload.clone()).unwrap();
+        let (own, more) = text.split_once("Via: ").unwrap();
+        let behind = format!(
+            "{own}Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKhop{}\r\nVia: {more}",
+            packet.at.as_micros()
+        );
+        let first = Packet { to: proxy, ..packet.clone() };
+        let at = packet.at + std::time::Duration::from_millis(2);
+        let mut second = Packet { at, from: proxy, payload: behind.into_bytes(), ..packet };
+        if text.starts_with("SIP/2.0") {
+            // A response has its second Via on the first of its hops.
+            let payload = std::mem::replace(&mut second.payload, first.payload.clone());
+            hops.extend([Packet { payload, ..first }, second]);
+        } else {
+            hops.extend([first, second]);
+        }
+    }
+    sample::calls(hops).swap_remove(0)
+}
+
+#[test]
+fn each_hop_has_a_column() {
+    insta::assert_snapshot!(shown(&relayed(CLEAN), 100));
+}
+
+#[test]
+fn hops_share_the_columns_of_the_parties_where_there_is_no_room() {
+    let call = relayed(CLEAN);
+    let shown = shown(&call, 45);
+    let lines = shown.lines().filter(|line| line.contains("|-") || line.contains("|<")).count();
+    assert_eq!(lines, call.messages.len() / 2, "{shown}");
+}
+
 #[test]
 fn a_terminal_obeys_nothing_of_a_trace() {
     let mut call = sampled(HOLD_ANSWERED_SENDRECV);
