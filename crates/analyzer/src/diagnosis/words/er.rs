@@ -2,7 +2,7 @@
 
 use midcall_wire::Name;
 
-use super::{Words, both, first};
+use super::{Words, advise, both, first};
 use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
@@ -76,7 +76,8 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             capital(&r.the(first(f)?)),
             r.time(at)
         ))
-        .title("ACK without the credentials of its INVITE"),
+        .title("ACK without the credentials of its INVITE")
+        .fix(advise(r, f.by, "Repeat the credentials of the INVITE in its ACK.")),
         "SEC-05" => Words::of(format!(
             "{who} asks in {} for {}, and for nothing better than MD5.",
             r.the(at),

@@ -127,7 +127,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "RF-27" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::ReferredBy)))
             .title("Referred-By more than once"),
         "RF-33" => Words::of(format!(
-            "The call was set up with a sips address, and {who} accepted {} to {} without one.",
+            "The call was set up with a sips address, and {who} accepted {} with {}, which has none.",
             r.the(first(f)?),
             r.quote(first(f)?, Name::ReferTo)
         )),

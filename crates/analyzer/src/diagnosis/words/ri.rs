@@ -114,6 +114,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.status(refusal),
                 seconds(r.between(refusal, at))
             ))
+            .fix(advise(r, f.by, "Keep the call on every code but 408 and 481."))
         }
         "RI-15" => Words::of(format!(
             "{} was cancelled and ended with 487 (message {}), and {who} hung up in {}: only the change was to be cancelled.",
@@ -147,17 +148,30 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.a(at)
         ))
         .title("Change less protected than the call"),
-        "RC-04" => Words::of(format!(
-            "{} came before the ACK for {} had.",
-            capital(&r.the(at)),
-            r.the(first(f)?)
-        )),
+        "RC-04" => {
+            let success = first(f)?;
+            match second(f).filter(|_| r.get(at).is_some_and(|message| message.method() == Method::Ack)) {
+                Some(next) => Words::of(format!(
+                    "{} for {} came only behind {}.",
+                    capital(&r.the(at)),
+                    r.the(success),
+                    r.the(next)
+                )),
+                None => Words::of(format!(
+                    "{} came and no ACK for {} before it: that ACK was lost.",
+                    capital(&r.the(at)),
+                    r.the(success)
+                )),
+            }
+            .title("ACK was lost or late")
+        }
         "RC-09" => Words::of(format!(
             "{} hung up while its re-INVITE was open, got {} for it and sent no ACK.",
             r.sender(bye_of(r, at).unwrap_or(at)),
             r.the(at)
         ))
-        .title("2xx behind the own BYE got no ACK"),
+        .title("2xx behind the own BYE got no ACK")
+        .fix(advise(r, f.by, "ACK each 2xx, also one that comes behind the own BYE.")),
         "RC-11" => Words::of(format!(
             "Both sides' changes met and were refused with 491 (messages {} and {at}), and neither side tried again: both changes \
              are lost.",

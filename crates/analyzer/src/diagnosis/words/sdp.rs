@@ -219,6 +219,20 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                     .collect();
                 if keys.is_empty() { "no a=crypto".to_owned() } else { keys.join(", ") }
             };
+            if let Some(old) =
+                old.as_ref().filter(|old| earlier.is_none_or(|n| r.by(n) == f.by) && keys(old) == keys(&sdp))
+            {
+                return Some(
+                    Words::of(format!(
+                        "{who}'s {} (message {at}) moves to {} and keeps the SRTP key of {} ({}).",
+                        r.label(at),
+                        places(&sdp),
+                        r.the(last?),
+                        places(old)
+                    ))
+                    .title("SRTP key kept though the address moved"),
+                );
+            }
             Words::of(format!(
                 "{who}'s {} (message {at}) has the SRTP key line \"{}\", and {} \"{}\".",
                 r.label(at),
@@ -260,6 +274,16 @@ pub(in crate::diagnosis) fn pairs<'a>(
     new: &'a Sdp,
 ) -> impl Iterator<Item = (Media<'a>, Media<'a>)> {
     old.media().zip(new.media())
+}
+
+/// Where the streams are: "192.0.2.1:4000".
+fn places(sdp: &Sdp) -> String {
+    let places: Vec<_> = sdp
+        .media()
+        .filter(|media| !media.rejected())
+        .map(|media| format!("{}:{}", media.connection().unwrap_or("no address"), media.port()))
+        .collect();
+    places.join(", ")
 }
 
 /// An o= line without its `o=`.

@@ -1,8 +1,8 @@
 //! Session timers.
 
-use midcall_wire::{Method, Name};
+use midcall_wire::{Message, Method, Name};
 
-use super::{Words, both, first, second};
+use super::{Words, advise, both, first, second};
 use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
@@ -26,9 +26,15 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         "ST-02" => Words::of(format!(
             "{who} sent {} with {}.",
             r.a(at),
-            if r.header(at, Name::SessionExpires).is_some() { expires(at) } else { min(at) }
+            if r.header(at, Name::SessionExpires).is_some() && !(r.status(at) / 100 == 2 && r.header(at, Name::MinSe).is_some()) { expires(at) } else { min(at) }
         )),
-        "ST-03" => Words::of(format!("{who} sent {} with {} and {}.", r.a(at), expires(at), min(at))),
+        "ST-03" => {
+            let words = Words::of(format!("{who} sent {} with {} and {}.", r.a(at), expires(at), min(at)));
+            match r.status(at) {
+                0 => words,
+                _ => words.fix(advise(r, f.by, "Answer with an interval of at least 90 s.")),
+            }
+        }
         "ST-04" => Words::of(format!("{who} sent {} with {} and {}.", r.a(at), expires(at), min(at))),
         "ST-05" => Words::of(format!(
             "{who}'s {} at {} (message {at}) says {} and hands the refreshing to the other side again; {} had handed it over \
@@ -60,12 +66,24 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.the(at),
             min(at)
         )),
-        "ST-09" => Words::of(format!(
-            "{} asked for {}, and {who} answered {} (message {at}).",
-            capital(&r.the(first(f)?)),
-            expires(first(f)?),
-            expires(at)
-        )),
+        "ST-09" => {
+            let request = first(f)?;
+            let seconds = |n: u32| {
+                r.get(n).and_then(|message| message.session_expires()).and_then(Result::ok).map_or(0, |it| it.seconds)
+            };
+            Words::of(format!(
+                "{} asked for {} with {}, and {who} answered {} (message {at}).",
+                capital(&r.the(request)),
+                expires(request),
+                min(request),
+                expires(at)
+            ))
+            .title(if seconds(at) < seconds(request) {
+                "UAS answered less than the minimum interval"
+            } else {
+                "UAS raised the session interval"
+            })
+        }
         "ST-10" => Words::of(format!(
             "{who} answered {} with {}{}.",
             r.request_of(at).or_else(|| first(f)).map(|n| r.the(n))?,
@@ -172,11 +190,21 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         ))
         .title("Hung up because nobody refreshed"),
         "ST-17" => {
-            let end = match f.because.iter().copied().find(|n| r.status(*n) >= 300) {
-                Some(refusal) => format!("its refresh was refused with {} (message {refusal})", r.status(refusal)),
-                None => "its refresh failed".to_owned(),
+            let refusal = f.because.iter().copied().filter(|n| r.status(*n) >= 300).last();
+            let refused = match refusal {
+                Some(refusal) => format!("was refused with {} (message {refusal})", r.status(refusal)),
+                None => "failed".to_owned(),
             };
-            Words::of(format!("{}, and {who} sent {} instead of trying again before the session runs out.", capital(&end), r.the(at)))
+            let wait = refusal.map_or_else(String::new, |refusal| format!(" {} later", seconds(r.between(refusal, at))));
+            match r.get(at).map(Message::method) {
+                Some(Method::Bye) => Words::of(format!(
+                    "{who}'s refresh {refused}, and {who} hung up{wait} (message {at}) instead of trying again before the session \
+                     runs out."
+                ))
+                .title("Refresh given up too soon"),
+                _ => Words::of(format!("{who}'s refresh {refused}, and {who} tried again only{wait} in {}.", r.the(at)))
+                    .title("Refresh tried again without pause"),
+            }
         }
         "ST-24" => Words::of(format!(
             "{} came from neither side's place just when the session interval ran out: something between the two ended the call \
