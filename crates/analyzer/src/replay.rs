@@ -4,23 +4,27 @@
 //! finished call can be told whole. What was handed out is forgotten: memory follows the calls that live, not the trace.
 
 mod build;
+mod crew;
+mod desk;
 mod keep;
 #[cfg(test)]
 mod tests;
+mod worker;
 
+use std::fmt;
 use std::time::Duration;
 
-use midcall_proto::observer::{ObservedCall, Observer, ObserverConfig};
+use midcall_proto::observer::ObserverConfig;
 use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
-use self::keep::{Keep, Stored};
+use self::crew::Crew;
+use self::desk::Desk;
+use self::worker::Worker;
 use crate::diagnosis;
-use crate::legs::Legs;
-use crate::media::Media;
 use crate::model::{Call, Message};
 use crate::report::stats::Stats;
-use crate::source::{Item, Packet, ReadError, Source};
+use crate::source::{Item, ReadError, Source};
 use crate::story;
 
 /// Settings of an [`Analyzer`].
@@ -36,6 +40,8 @@ pub struct Settings {
     pub max_bytes: usize,
     /// The most bytes of messages that are kept of one call.
     pub max_bytes_of_call: usize,
+    /// How many threads judge calls beside the one that reads; 0 leaves both to one.
+    pub threads: usize,
 }
 
 impl Default for Settings {
@@ -43,7 +49,7 @@ impl Default for Settings {
         // Findings are taken call by call.
         let mut observer = ObserverConfig::default();
         observer.max_findings = 0;
-        Self { observer, details: Details::All, max_bytes: 64 << 20, max_bytes_of_call: 4 << 20 }
+        Self { observer, details: Details::All, max_bytes: 64 << 20, max_bytes_of_call: 4 << 20, threads: 0 }
     }
 }
 
@@ -97,40 +103,44 @@ impl Details {
 /// ```
 #[derive(Debug)]
 pub struct Analyzer {
-    settings: Settings,
-    observer: Observer,
-    keep: Keep,
-    media: Media,
-    legs: Legs,
-    finished: Vec<Call>,
-    stats: Stats,
+    hands: Hands,
+    desk: Desk,
+    /// Items taken.
+    items: u64,
+    /// Items of this round, and when it began.
+    round: (usize, Instant),
     began: Option<Instant>,
     last: Instant,
     /// Items taken from sources.
     reads: u64,
 }
 
+/// Who judges the calls.
+enum Hands {
+    Own(Box<Worker>),
+    Crew(Crew),
+}
+
 impl Analyzer {
     /// An analyzer with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            observer: Observer::new(settings.observer),
-            keep: Keep::new(settings.max_bytes, settings.max_bytes_of_call, settings.observer.max_messages),
-            media: Media::default(),
-            legs: Legs::default(),
-            finished: Vec::new(),
-            stats: Stats::default(),
-            began: None,
-            last: Instant::ZERO,
-            reads: 0,
-        }
+        let workers = settings.threads.min(MOST_THREADS);
+        let hands = match workers {
+            0 => Hands::Own(Box::new(Worker::new(&settings, 1))),
+            _ => Hands::Crew(Crew::new(&settings, workers)),
+        };
+        let desk = Desk::new(settings.details, workers.max(1));
+        let (began, last) = (None, Instant::ZERO);
+        Self { hands, desk, items: 0, round: (0, Instant::ZERO), began, last, reads: 0 }
     }
 
     /// From here on the trace is stamped by a clock with steps as long as this: rules about shorter times are mute.
     pub fn set_resolution(&mut self, resolution: Duration) {
-        self.observer.set_resolution(resolution);
+        match &mut self.hands {
+            Hands::Own(worker) => worker.set_resolution(resolution),
+            Hands::Crew(crew) => crew.set_resolution(resolution),
+        }
     }
 
     /// Takes the next item of a source, and the steps of its clock as they become known. `None` at its end.
@@ -150,41 +160,58 @@ impl Analyzer {
     pub fn push(&mut self, item: Item) {
         self.began.get_or_insert(item.at());
         self.last = self.last.max(item.at());
-        match item {
-            Item::Sip(packet) => self.message(packet),
-            Item::Rtp(packet) => {
-                self.stats.media += 1;
-                self.media.observe(&packet);
+        self.items += 1;
+        self.desk.media(u64::from(matches!(item, Item::Rtp(_))));
+        match &mut self.hands {
+            Hands::Own(worker) => worker.push(self.items, item),
+            Hands::Crew(crew) => crew.push(self.items, item),
+        }
+        self.round.0 += 1;
+        if self.round.0 >= ROUND.0 || self.last.since(self.round.1) >= ROUND.1 {
+            self.round = (0, self.last);
+            self.end_of_round();
+        }
+    }
+
+    /// What ended by now is told, in the same order however many threads there are.
+    fn end_of_round(&mut self) {
+        let told = match &mut self.hands {
+            Hands::Own(worker) => {
+                worker.tick(self.last);
+                Some((vec![worker.tell()], self.last))
             }
+            Hands::Crew(crew) => crew.deal(self.last),
+        };
+        if let Some((shares, now)) = told {
+            self.desk.take(shares, now);
         }
     }
 
     /// Hands over the calls that ended a few seconds ago, in the order of their end, and forgets them: what ends with them
-    /// may be a leg of the same conversation. Whoever reads an endless trace takes
-    /// them now and then.
+    /// may be a leg of the same conversation. Whoever reads an endless trace takes them now and then.
     pub fn take_finished(&mut self) -> Vec<Call> {
-        std::mem::take(&mut self.finished)
+        self.desk.finished()
     }
 
-    /// The trace ends here: the calls that were not taken yet, in the order of their beginning, and the numbers of all.
+    /// The trace ends here: the calls that were not taken yet, open ones last and in the order of their beginning, and the numbers
+    /// of all.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Call>, Stats) {
-        self.observer.finish(self.last + AFTERWARDS);
-        self.gather();
-        let open: Vec<ObservedCall> = self.observer.calls().cloned().collect();
-        for call in &open {
-            self.done(call);
-        }
-        for call in self.legs.all() {
-            self.tell(call);
-        }
-        let seen = self.observer.stats();
-        (self.stats.messages, self.stats.not_sip) = (seen.messages, seen.not_sip);
-        (self.stats.outside, self.stats.calls) = (seen.outside, seen.calls);
-        self.stats.calls_dropped = seen.calls_dropped;
-        self.stats.media_dropped = self.media.dropped();
-        self.finished.sort_by_key(|call| call.number);
-        (self.finished, self.stats)
+        let last = match self.hands {
+            Hands::Own(mut worker) => {
+                worker.finish();
+                vec![worker.tell()]
+            }
+            Hands::Crew(crew) => {
+                let mut rounds = crew.finish(self.last);
+                let last = rounds.pop().map(|(shares, _)| shares).unwrap_or_default();
+                for (shares, now) in rounds {
+                    self.desk.take(shares, now);
+                }
+                last
+            }
+        };
+        self.desk.close(last, self.last)
     }
 
     /// When the trace begins; `None` before its first item.
@@ -193,56 +220,32 @@ impl Analyzer {
         self.began
     }
 
-    /// How many bytes of messages are kept now.
+    /// How many bytes of messages are kept now, as far as the workers told.
     #[must_use]
-    pub const fn kept(&self) -> usize {
-        self.keep.bytes()
+    pub fn kept(&self) -> usize {
+        self.load().0
     }
 
-    /// The calls that are followed now.
+    /// The calls that are followed now, as far as the workers told.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.keep.calls()
+        self.load().1
     }
 
-    fn message(&mut self, packet: Packet) {
-        let n = self.observer.observe(packet.at, packet.from, packet.to, &packet.payload);
-        // First what ended before this message: it may begin a call with the same Call-ID.
-        self.gather();
-        if let (Some(n), Some(call)) = (n, self.observer.latest()) {
-            self.keep.store(call.call_id(), Stored::new(n, packet));
+    fn load(&self) -> (usize, usize) {
+        match &self.hands {
+            Hands::Own(worker) => worker.load(),
+            Hands::Crew(_) => self.desk.load(),
         }
     }
+}
 
-    /// Takes over what the observer is done with.
-    fn gather(&mut self) {
-        for call in self.observer.take_finished() {
-            self.done(&call);
-        }
-        for call in self.legs.ready(self.last) {
-            self.tell(call);
-        }
-    }
-
-    fn done(&mut self, observed: &ObservedCall) {
-        let Some(kept) = self.keep.take(observed.call_id()) else { return };
-        let mut call = build::call(observed, kept);
-        if self.settings.details == Details::None {
-            self.tell(call);
-            return;
-        }
-        call.findings.extend(self.media.of(&call));
-        diagnosis::find(&mut call);
-        self.legs.take(call, self.last);
-    }
-
-    /// Nothing more will be found in it.
-    fn tell(&mut self, mut call: Call) {
-        if self.settings.details.of(call.worst()) {
-            call.work_out();
-        }
-        self.stats.count(&call);
-        self.finished.push(call);
+impl fmt::Debug for Hands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own(_) => "Own",
+            Self::Crew(_) => "Crew",
+        })
     }
 }
 
@@ -258,7 +261,9 @@ impl Call {
     }
 }
 
-/// Long enough for the last message to have arrived, too short for anything to be owed that the trace ended before.
-const AFTERWARDS: Duration = Duration::from_millis(200);
+/// A piece of the trace that is told together: so many items at most, and so much of its time.
+const ROUND: (usize, Duration) = (4096, Duration::from_secs(5));
 /// So often a source is asked how finely its clock counts, once it is known well.
 const LOOK: u64 = 4_096;
+/// The most threads: beyond, reading is what takes the time.
+const MOST_THREADS: usize = 16;

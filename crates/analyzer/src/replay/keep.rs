@@ -32,7 +32,7 @@ impl Stored {
 /// The messages of one call.
 #[derive(Debug)]
 pub(super) struct Kept {
-    /// The number of the call in the trace.
+    /// The number of the call, in the order of beginning, from 1.
     pub(super) number: u32,
     pub(super) messages: Vec<Stored>,
     /// Messages that were not kept, or lost their bytes.
@@ -49,6 +49,8 @@ pub(super) struct Keep {
     slots: Vec<Option<Kept>>,
     free: Vec<usize>,
     begun: u32,
+    /// Where in the trace the calls began that were not told of yet.
+    untold: Vec<u64>,
     bytes: usize,
     most: usize,
     most_of_call: usize,
@@ -64,6 +66,7 @@ impl Keep {
             slots: Vec::new(),
             free: Vec::new(),
             begun: 0,
+            untold: Vec::new(),
             bytes: 0,
             most,
             most_of_call,
@@ -80,11 +83,19 @@ impl Keep {
         self.index.len()
     }
 
-    /// Keeps a message of a call.
-    pub(super) fn store(&mut self, call_id: &str, mut message: Stored) {
+    /// Where in the trace calls began since the last time.
+    pub(super) fn take_begun(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Keeps a message of a call; `index` is its place in the trace.
+    pub(super) fn store(&mut self, index: u64, call_id: &str, mut message: Stored) {
         let slot = match self.index.get(call_id) {
             Some(slot) => *slot,
-            None => self.begin(call_id),
+            None => {
+                self.untold.push(index);
+                self.begin(call_id)
+            }
         };
         let Some(Some(kept)) = self.slots.get_mut(slot) else { return };
         kept.touched = true;

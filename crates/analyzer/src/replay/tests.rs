@@ -5,7 +5,7 @@ use midcall_proto::observer::{Kind, Party};
 
 use super::*;
 use crate::sample;
-use crate::source::Place;
+use crate::source::{Packet, Place};
 
 /// A short call: INVITE, 200, ACK, BYE, 200, beginning at this time.
 fn short(call: usize, begins: u64) -> Vec<Packet> {
