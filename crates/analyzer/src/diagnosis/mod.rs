@@ -14,7 +14,7 @@
 //! - Why someone hung up. That a BYE follows a refusal (F-GLR8) or comes after a round time (F-STM10, F-HLD8) is a hint.
 //! - What a proxy saw: at one tap a message may be there that never arrived, and one may have gone past it. What is
 //!   missing is told only where resends or an end show that it was missed (F-DLG1, F-REL1, F-DLG13).
-//! - Whether a header was lost between hops (F-STM7) and whether a leg stayed up (F-DLG17): both need both hops or both legs.
+//! - Whether a header was lost between hops (F-STM7) or a leg stayed up (F-DLG17), where only one of them is in the trace.
 //! - What happened before the trace begins: F-CPT1 says so, and nothing is concluded from it.
 
 mod cause;

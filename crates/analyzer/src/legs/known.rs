@@ -285,14 +285,14 @@ impl Known {
         let Some((method, status, cseq)) = glance(&message.raw) else { return };
         let telling = matches!(
             (method, status),
-            (Method::Invite, 0 | 200..=299) | (Method::Refer | Method::Subscribe, 0) | (Method::Ack, 0)
-        );
+            (Method::Invite, 0 | 200..=299) | (Method::Refer | Method::Subscribe, 0)
+        ) || method == Method::Ack && !message.raw.ends_with(b"\r\n\r\n");
         let mut media = 0;
         if telling && let Ok(sip) = Sip::parse(message.raw.as_slice()) {
             media = self.describe(&sip, message.by);
             match (method, status) {
                 (Method::Invite, 0) if self.setup.n == 0 && message.by == Party::Caller => {
-                    self.set_up(&sip, message.n)
+                    self.set_up(&sip, message.n);
                 }
                 (Method::Invite, 0) => {}
                 (Method::Invite, _) => self.session_of(&sip),
@@ -393,7 +393,7 @@ impl Known {
             first = if first == 0 { value } else { first };
             self.add(Trait::Media, value);
             let secrets = media.attributes("crypto").filter_map(|crypto| crypto.split("inline:").nth(1));
-            let secrets: Vec<u64> = secrets.map(|key| hash(key)).collect();
+            let secrets: Vec<u64> = secrets.map(hash).collect();
             secrets.into_iter().for_each(|key| self.add(Trait::Secret, key));
             if let Some(fragment) = media.attribute("ice-ufrag").or_else(|| sdp.attribute("ice-ufrag")) {
                 self.add(Trait::Secret, hash(fragment));
@@ -462,8 +462,7 @@ fn placed(by: IpAddr, user: u64, at: Instant, later: i64) -> u64 {
 
 /// Whether a header of this name is known to correlate legs.
 fn correlates(name: &str) -> bool {
-    let like = |known: &&str| name.eq_ignore_ascii_case(known);
-    CORRELATING.iter().any(|known| like(&known))
+    CORRELATING.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Method, status (0 for a request) and CSeq number, without reading the rest.

@@ -86,7 +86,7 @@ pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie>
     if tie.because.len() > alike {
         bridge = None; // one party makes both calls, no box between
     }
-    (tie.confidence >= LEAST).then(|| Tie { confidence: tie.confidence, because: tie.because, bridge })
+    (tie.confidence >= LEAST).then_some(Tie { confidence: tie.confidence, because: tie.because, bridge })
 }
 
 /// The REFER in a call that made this other call.
