@@ -6,6 +6,7 @@ use std::time::Duration;
 use midcall_wire::{Method, Refresher};
 use smallvec::smallvec;
 
+use super::Each;
 use crate::dialog::{Open, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
@@ -21,7 +22,7 @@ pub(super) struct Memory {
     /// The timer that a 2xx switched off.
     off: Option<Off>,
     /// The refreshes that were refused in a row, of the caller and of the callee.
-    refused: [Option<Refused>; 2],
+    refused: Each<Option<Refused>>,
     /// The last refresh that met one of the other side.
     collided: Option<(u32, Instant)>,
     /// The first BYE of a dialog whose timer ran: itself, where it came from, and when.
@@ -93,7 +94,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     let Some(open) = base.find_open(Way::Sent, seen.method, seen.cseq) else { return };
     if seen.is_failure() {
         if let Some(refused) = refusal(observed, passing, open) {
-            memory(observed).refused[place(asker)] = Some(refused);
+            *memory(observed).refused.of_mut(asker) = Some(refused);
         }
         return;
     }
@@ -114,7 +115,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         let memory = memory(observed);
         memory.unasked = unasked.then_some(seen.at.n);
         memory.off = off.or(memory.off.filter(|_| seen.session_expires.is_none()));
-        memory.refused[place(asker)] = None;
+        *memory.refused.of_mut(asker) = None;
     }
 }
 
@@ -125,13 +126,6 @@ pub(in crate::observer) fn was_unasked(observed: &ObservedDialog, success: u32) 
 
 fn memory(observed: &mut ObservedDialog) -> &mut Memory {
     observed.memory.timer.get_or_insert_default()
-}
-
-const fn place(party: Party) -> usize {
-    match party {
-        Party::Callee => 1,
-        Party::Caller | Party::Network => 0,
-    }
 }
 
 /// The refusal of a refresh: a request of the refresher that changes nothing else.
@@ -146,7 +140,7 @@ fn refusal(observed: &ObservedDialog, passing: &Passing<'_>, open: &Open) -> Opt
             offered.zip(agreed).is_some_and(|(offered, agreed)| offered.same_but_version(&agreed.ours))
         });
     let status = passing.seen.status?;
-    let before = observed.memory.timer.as_ref().and_then(|memory| memory.refused[place(asker)]);
+    let before = observed.memory.timer.as_ref().and_then(|memory| *memory.refused.of(asker));
     let hasty = before.filter(|before| {
         before.status == status && open.since.since(before.at) < PAUSE && running.set_by < before.refresh
     });
@@ -162,7 +156,7 @@ fn refusal(observed: &ObservedDialog, passing: &Passing<'_>, open: &Open) -> Opt
 
 /// RFC 4028 §10: a refresh that was refused is not repeated without pause.
 fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
-    let refused = observed.memory.timer.as_ref()?.refused[place(passing.by)]?;
+    let refused = (*observed.memory.timer.as_ref()?.refused.of(passing.by))?;
     let asks = !matches!(refused.status, 401 | 407 | 422 | 491);
     let at_once = passing.facts.at.since(refused.at) < PAUSE && passing.patience.tells(PAUSE);
     (refused.hasty == HASTY && asks && at_once).then(|| {
@@ -223,7 +217,7 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
             let because = smallvec![running.set_by];
             found.push(against(by.other(), RuleId::UnaskedTimerIgnored, n, because));
         }
-        let refused = memory.and_then(|memory| memory.refused[place(by)]);
+        let refused = memory.and_then(|memory| *memory.refused.of(by));
         if let Some(refused) = refused.filter(|refused| {
             // What collided may not be wanted any more, and for a description a person may have hung up.
             !matches!(refused.status, 401 | 407 | 408 | 422 | 481 | 491)
