@@ -11,6 +11,8 @@ use crate::source::{Item, Packet, Place, ReadError, Source, Summary};
 /// The messages in a stream of HEP packets.
 pub struct Hep<R> {
     reader: R,
+    /// What is read at once.
+    piece: Box<[u8]>,
     buffer: Vec<u8>,
     /// How much of the buffer is done with.
     taken: usize,
@@ -34,7 +36,8 @@ impl<R: Read + Send> Hep<R> {
     fn with(reader: R, hex: bool) -> Self {
         let format = if hex { "HEP in hexadecimal" } else { "HEP" };
         let summary = Summary { format: format.to_owned(), ..Summary::default() };
-        Self { reader, buffer: Vec::new(), taken: 0, over: false, hex, last: Instant::ZERO, summary }
+        let piece = vec![0; PIECE].into_boxed_slice();
+        Self { reader, piece, buffer: Vec::new(), taken: 0, over: false, hex, last: Instant::ZERO, summary }
     }
 
     /// The next packet that is whole: where it begins in the buffer, and how long it is. `None` at the end.
@@ -65,20 +68,18 @@ impl<R: Read + Send> Hep<R> {
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.taken);
         self.taken = 0;
-        let filled = self.buffer.len();
-        self.buffer.resize(filled + PIECE, 0);
-        let read = loop {
-            match self.reader.read(self.buffer.get_mut(filled..).unwrap_or_default()) {
+        let more = loop {
+            match self.reader.read(&mut self.piece) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break Ok(0),
-                other => break other,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break 0,
+                Err(error) => return Err(error),
+                Ok(more) => break more,
             }
         };
-        let more = *read.as_ref().unwrap_or(&0);
-        self.buffer.truncate(filled + more);
+        self.buffer.extend_from_slice(self.piece.get(..more).unwrap_or_default());
         self.over = more == 0;
         self.summary.bytes += more as u64;
-        read.map(|_| ())
+        Ok(())
     }
 }
 
@@ -192,5 +193,5 @@ pub(crate) fn begins_in_hex(start: &[u8]) -> bool {
         || matches!(bytes.as_slice(), [1 | 2, 8..=60, 2 | 10 | 28 | 30, 6 | 17, _, _, _, _, _, _, _, _, ..])
 }
 
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 14;
 const LONGEST_LINE: usize = 1 << 18;

@@ -1,0 +1,57 @@
+//! What must hold for any bytes taken as a log.
+
+use std::io::{self, Read};
+
+use midcall_analyzer::source::text::Text;
+use midcall_analyzer::source::{Item, Packet, Source, Summary};
+
+/// The first byte says how long the pieces are in which the others are read.
+pub(crate) fn check(data: &[u8]) {
+    let Some((&piece, log)) = data.split_first() else { return };
+    let (packets, summary) = read(log, log.len().max(1));
+    for piece in [usize::from(piece).max(1), 1] {
+        assert_eq!(
+            read(log, piece),
+            (packets.clone(), summary.clone()),
+            "in pieces of {piece} it is another log"
+        );
+    }
+    assert_eq!(summary.messages, packets.len() as u64);
+    assert!(summary.records >= summary.messages);
+    assert_eq!(summary.bytes, log.len() as u64);
+    for packet in &packets {
+        assert!(packet.payload.len() <= (1 << 16) + 8, "a message of {} bytes", packet.payload.len());
+        assert!(packet.place.number > 0);
+        let start = packet.payload.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let named = start.windows(8).any(|word| word == b"SIP/2.0 " || word == b" SIP/2.0");
+        assert!(named, "it begins with {:?}", String::from_utf8_lossy(start));
+    }
+}
+
+fn read(log: &[u8], piece: usize) -> (Vec<Packet>, Summary) {
+    let mut text = Text::new(Pieces(log, piece));
+    let mut packets = Vec::new();
+    while let Some(item) = text.next() {
+        match item {
+            Ok(Item::Sip(packet)) => packets.push(packet),
+            Ok(Item::Rtp(_)) => panic!("media in a log"),
+            Err(_) => assert!(packets.is_empty(), "only what holds nothing is refused"),
+        }
+    }
+    assert!(text.next().is_none());
+    let summary = text.summary();
+    (packets, summary)
+}
+
+/// Gives a few bytes at a time.
+struct Pieces<'t>(&'t [u8], usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.1.min(self.0.len()).min(buffer.len());
+        let (now, later) = self.0.split_at(length);
+        buffer[..length].copy_from_slice(now);
+        self.0 = later;
+        Ok(length)
+    }
+}
