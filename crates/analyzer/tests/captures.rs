@@ -16,6 +16,7 @@ const ALSO: &[(&str, &str)] = &[
     ("e08_a_storm_of_491_ends", "F-GLR7"),
     // Peers that refuse what they list.
     ("a_refused_notify_ends_its_subscription_only", "F-CAP2"),
+    ("a_refused_notify_ends_its_subscription_only", "F-XFR6"),
     ("c05_a_peer_without_reinvite_gets_no_more_of_them", "F-CAP2"),
     ("d10_a_405_or_501_falls_back_to_reinvite_and_is_remembered", "F-CAP2"),
     ("d10_in_an_early_dialog_a_405_leaves_the_wish_waiting", "F-CAP2"),

@@ -7,6 +7,7 @@ mod ability;
 mod course;
 mod description;
 mod hold;
+mod outcome;
 mod secure;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Vec<Finding> {
 }
 
 const LOOKS: &[fn(&Scene<'_, '_>, &mut Vec<Finding>)] =
-    &[ability::look, description::look, hold::look, secure::look, course::look];
+    &[ability::look, description::look, hold::look, secure::look, course::look, outcome::look];
 
 /// A call with its offers and answers.
 struct Scene<'r, 'c> {

@@ -393,6 +393,65 @@ B -> A BYE +30s
 A -> B 200 BYE",
     ),
     twins(
+        "F-GLR9",
+        Party::Caller,
+        "start call
+A -> B INVITE offer sdp:sendonly @5s
+B >< A INVITE offer sdp:inactive
+A -> B 491 of=2
+B -> A 491 of=1
+A -> B ACK of=4
+B -> A ACK of=3
+B -> A INVITE offer sdp:inactive +1s
+A -> B 200 INVITE answer
+B -> A ACK
+A -> B BYE +20s
+B -> A 200 BYE",
+        "start call
+A -> B INVITE offer sdp:sendonly @5s
+B >< A INVITE offer sdp:inactive
+A -> B 491 of=2
+B -> A 491 of=1
+A -> B ACK of=4
+B -> A ACK of=3
+B -> A INVITE offer sdp:inactive +1s
+A -> B 200 INVITE answer
+B -> A ACK
+A -> B INVITE offer sdp:inactive +2s
+B -> A 200 INVITE answer
+A -> B ACK
+A -> B BYE +20s
+B -> A 200 BYE",
+    ),
+    twins(
+        "F-REL7",
+        Party::Callee,
+        "A -> B INVITE offer \"sdp:a=curr:qos local none\" \"sdp:a=des:qos mandatory local sendrecv\" [Require: precondition]
+B -> A 183 reliable answer
+A -> B PRACK
+B -> A 200 PRACK
+B -> A 580 INVITE of=1 +20s",
+        "A -> B INVITE offer \"sdp:a=curr:qos local none\" \"sdp:a=des:qos optional local sendrecv\"
+B -> A 183 reliable answer
+A -> B PRACK
+B -> A 200 PRACK
+B -> A 580 INVITE of=1 +20s",
+    ),
+    twins(
+        "F-XFR6",
+        Party::Caller,
+        "start call
+A -> B REFER
+B -> A 200
+B -> A NOTIFY
+A -> B 481",
+        "start call
+A -> B REFER
+B -> A 200
+B -> A NOTIFY
+A -> B 200",
+    ),
+    twins(
         "F-MED1",
         Party::Callee,
         "A -> B INVITE offer\nB -> A 200 answer sdp:sendonly\nA -> B ACK",

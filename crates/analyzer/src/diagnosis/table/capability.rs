@@ -173,8 +173,8 @@ pub(super) const ROWS: &[Diagnosis] = &[
     Diagnosis {
         id: "F-GLR9",
         title: "Change given up after 491",
-        severity: Severity::Warning,
-        shown: Shown::Rules,
+        severity: Severity::Info,
+        shown: Shown::Signalling,
         rules: &["GL-04"],
         cites: &[Cite::new(3261, "14.1")],
         means: "A change was refused with 491 and never tried again, though the call went on. The user's \

@@ -220,7 +220,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
         id: "F-SDP8",
         title: "Payload numbers differ between the sides",
         severity: Severity::Info,
-        shown: Shown::Rules,
+        shown: Shown::Media,
         rules: &["OA-26"],
         cites: &[Cite::new(3264, "5.1"), Cite::new(3264, "6.1")],
         means: "Offer and answer use different numbers for one codec, or the answer keeps an old number. \
