@@ -51,17 +51,16 @@ pub fn summary(sources: &[Summary], stats: &Stats, out: &mut impl Write) -> io::
     if stats.calls > 1 {
         rankings(stats, out)?;
     }
-    for (number, words) in [
-        (stats.outside, "message outside calls (registrations and the like)"),
-        (stats.not_sip, "packet without SIP"),
-        (stats.media, "media packet"),
-        (stats.calls_dropped, "call let go before its end: too many at once"),
-        (stats.media_dropped, "RTP packet not looked at: too many streams at once"),
-        (stats.messages_dropped, "message not kept: too much"),
+    for (number, noun, more) in [
+        (stats.outside, "message", " outside calls (registrations and the like)"),
+        (stats.not_sip, "packet", " without SIP"),
+        (stats.media, "RTP packet", ""),
+        (stats.media_dropped, "RTP packet", " not looked at: too many streams at once"),
+        (stats.calls_dropped, "call", " let go before its end: too many at once"),
+        (stats.messages_dropped, "message", " not kept: too much"),
     ] {
         if number > 0 {
-            let (noun, rest) = words.split_once(' ').unwrap_or((words, ""));
-            writeln!(out, "  {}", format!("{} {rest}", count(number, noun)).dimmed())?;
+            writeln!(out, "  {}", format!("{}{more}", count(number, noun)).dimmed())?;
         }
     }
     for source in sources {
