@@ -51,14 +51,33 @@
     if (event.target.open) all(":scope > .text > .sides > pre", event.target).forEach(colour);
   }, true);
 
-  // Paper cannot be clicked: everything is open on it.
+  // Paper cannot be clicked: every call is open on it, and the messages stand behind their ladder, so that it stays one.
+  const root = document.documentElement;
   let closed = [];
+  let sheets = [];
   addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
-    closed.forEach((one) => (one.open = true));
-    all(".text > .sides > pre").forEach(colour);
+    closed = all("details.call:not([open])");
+    closed.forEach((call) => (call.open = true));
+    all(".msg > .text > .sides > pre").forEach(colour);
+    root.classList.add("paper");
+    sheets = all(".ladder").map((ladder) => {
+      const sheet = document.createElement("section");
+      sheet.append(Object.assign(document.createElement("h3"), { textContent: "Messages" }));
+      for (const row of all("li", ladder)) {
+        const title = `${row.querySelector(".num").textContent}  ${row.querySelector(".arrow b").textContent}`;
+        sheet.append(Object.assign(document.createElement("p"), { className: "of", textContent: title }));
+        sheet.append(row.querySelector(".text").cloneNode(true));
+      }
+      sheet.className = "sheet";
+      ladder.after(sheet);
+      return sheet;
+    });
   });
-  addEventListener("afterprint", () => closed.forEach((one) => (one.open = false)));
+  addEventListener("afterprint", () => {
+    sheets.forEach((sheet) => sheet.remove());
+    root.classList.remove("paper");
+    closed.forEach((call) => (call.open = false));
+  });
 
   // Many calls: by words and by how bad they are.
   const words = document.getElementById("words");
