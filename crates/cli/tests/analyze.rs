@@ -42,7 +42,8 @@ fn the_example_of_the_readme_is_what_it_prints() {
     let (_, rest) = readme.split_once(&begin).expect("the example");
     let (example, _) = rest.split_once("```").unwrap();
     let output = midcall(&[STUCK]);
-    let mut shown = shown(&output).lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().into_iter();
+    let mut shown =
+        shown(&output).lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().into_iter();
     for line in example.lines() {
         // What is left out stands for any lines.
         if line.trim() != "..." {
@@ -118,7 +119,10 @@ fn what_cannot_be_read_is_told_with_a_cure() {
     for (what, name) in [
         ("no such file", scratch.join("missing.pcap").to_str().unwrap().to_owned()),
         ("an empty file", file("empty.pcap", b"")),
-        ("a picture", file("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0")),
+        (
+            "a picture",
+            file("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0"),
+        ),
         ("a capture without packets", file("silent.pcapng", silent)),
         ("a text without SIP", file("notes.txt", b"Dear diary,\nnothing rang today.\n")),
     ] {
@@ -141,4 +145,47 @@ fn a_broken_capture_is_told_up_to_the_break() {
     let shown = shown(&output);
     assert!(shown.contains("alice -> bob") && shown.contains("cut off by the end of the file"), "{shown}");
     std::fs::remove_dir_all(scratch).unwrap();
+}
+
+#[test]
+fn a_page_needs_nothing_else_and_a_diagram_shows_the_finding() {
+    let page = shown(&midcall(&[STUCK, "--format", "html"]));
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+    assert!(page.contains("<h1>Resume was answered with a hold</h1>"), "{page}");
+    let diagram = shown(&midcall(&[STUCK, "--format", "mermaid"]));
+    assert!(
+        diagram.starts_with("sequenceDiagram\n") && diagram.contains("Note over p0,p1: warning F-HLD3"),
+        "{diagram}"
+    );
+}
+
+#[test]
+fn without_identities_the_same_is_found() {
+    let plain = shown(&midcall(&[STUCK, "--format", "json"]));
+    let fresh = shown(&midcall(&[STUCK, "--format", "json", "--anonymize"]));
+    let codes = |text: &str| -> Vec<String> {
+        text.split("\"rule\":\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+            .collect()
+    };
+    assert_eq!(codes(&plain), codes(&fresh));
+    let call_id = plain.split("\"call_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(!fresh.contains(call_id) && !fresh.contains("stuck-on-hold"), "{call_id}");
+}
+
+#[test]
+fn a_failure_becomes_something_to_play() {
+    let ladder = shown(&midcall(&[STUCK, "--export", "ladder"]));
+    assert!(ladder.starts_with("# F-HLD3 ") && ladder.contains("\nA -> B   INVITE offer"), "{ladder}");
+    let guilty = shown(&midcall(&[STUCK, "--export", "sipp"]));
+    assert_eq!(guilty, shown(&midcall(&[STUCK, "--export", "sipp:callee"])));
+    assert!(guilty.contains("<recv request=\"INVITE\">"), "{guilty}");
+    assert!(shown(&midcall(&[STUCK, "--export", "sipp:caller"])).contains("start_txn=\"t1\""));
+    let nobody = midcall(&[STUCK, "--export", "sipp", "--call-id", "nobody"]);
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+    let unknown = midcall(&[STUCK, "--export", "sipp:nobody"]);
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("say ladder, sipp, sipp:caller or sipp:callee")
+    );
 }

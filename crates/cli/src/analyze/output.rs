@@ -44,7 +44,7 @@ impl Output {
         match options.format {
             AnalyzeFormat::Html | AnalyzeFormat::Mermaid => {
                 let diagram = options.format == AnalyzeFormat::Mermaid;
-                Ok(Self::Page(Page { out: bare()?, diagram, calls: Vec::new(), left_out: 0 }))
+                Ok(Self::Page(Page { out: bare()?, diagram, calls: Vec::new(), room: ROOM, left_out: 0 }))
             }
             AnalyzeFormat::Text => {
                 let out = match &options.output {
@@ -58,15 +58,9 @@ impl Output {
                     waiting: Some(Vec::new()),
                 }))
             }
-            AnalyzeFormat::Json => {
-                let out = match &options.output {
-                    Some(path) => create(path)?,
-                    None => Box::new(BufWriter::new(io::stdout())),
-                };
-                json::Writer::new(out)
-                    .map(Self::Json)
-                    .map_err(|error| super::unwritable(options.output.as_deref(), &error))
-            }
+            AnalyzeFormat::Json => json::Writer::new(bare()?)
+                .map(Self::Json)
+                .map_err(|error| super::unwritable(options.output.as_deref(), &error)),
         }
     }
 
@@ -91,7 +85,13 @@ impl Output {
             Self::Json(json) => json.finish(sources, stats)?.flush()?,
             Self::Page(page) => page.finish(sources)?,
             Self::Export(export, choice, mut out) => {
-                let Some((call, told)) = choice.made() else { return Ok(()) };
+                let Some((call, told)) = choice.made() else {
+                    return Err(Stop::Trouble(Trouble::not_started(
+                        "there is no call to write",
+                        "no call of the trace is let through",
+                        "ask for fewer conditions",
+                    )));
+                };
                 let text = export.of(&call).map_err(Stop::Trouble)?;
                 if let Some(told) = told {
                     let _ = writeln!(anstream::stderr(), "midcall: {told}");
@@ -109,19 +109,24 @@ pub(super) struct Page {
     out: Box<dyn Write>,
     diagram: bool,
     calls: Vec<Call>,
+    /// How many bytes of messages still fit.
+    room: usize,
     left_out: u64,
 }
 
 impl Page {
-    /// Keeps a call. Where there are too many, those go in which nothing went wrong.
+    /// Keeps a call. Where there is no room, those go in which nothing went wrong.
     fn call(&mut self, call: Call) {
-        if self.calls.len() >= MOST {
-            self.left_out += 1;
+        let weight = |call: &Call| call.messages.iter().map(|message| message.raw.len() + 500).sum::<usize>();
+        let needed = weight(&call);
+        while self.calls.len() >= MOST || self.room < needed {
             let bad = call.worst() >= Severity::Warning;
             let fine = self.calls.iter().position(|own| own.worst() < Severity::Warning);
+            self.left_out += 1;
             let Some(fine) = fine.filter(|_| bad) else { return };
-            self.calls.swap_remove(fine);
+            self.room += weight(&self.calls.swap_remove(fine));
         }
+        self.room -= needed;
         self.calls.push(call);
     }
 
@@ -211,3 +216,5 @@ const FEW: usize = 100;
 const ALONE: usize = 3;
 /// So many calls have room on a page.
 const MOST: usize = 2_000;
+/// And so many bytes of messages.
+const ROOM: usize = 64 << 20;
