@@ -110,6 +110,11 @@ pub trait Scene {
         self.book().declared.extend(codes.iter().map(|code| (*code).to_owned()));
     }
 
+    /// Lets findings of these rules pass, whether they come or not.
+    fn tolerate_findings(&mut self, codes: &[&'static str]) {
+        self.book().tolerated.extend(codes);
+    }
+
     /// Keeps the observer out, for a reason.
     fn unobserved(&mut self, why: &str) {
         self.book().unobserved = Some(why.to_owned());
@@ -147,6 +152,8 @@ pub struct Book {
     pub test: String,
     /// The codes of the findings that the test expects.
     pub declared: Vec<String>,
+    /// The codes of findings that may come.
+    pub tolerated: Vec<&'static str>,
     /// Why the observer is not asked, if so.
     pub unobserved: Option<String>,
 }
@@ -155,7 +162,7 @@ impl Book {
     /// A book for the test that runs on this thread.
     pub fn new(seed: Seed) -> Self {
         let test = std::thread::current().name().unwrap_or("simulated").to_owned();
-        Self { seed, test, declared: Vec::new(), unobserved: None }
+        Self { seed, test, declared: Vec::new(), tolerated: Vec::new(), unobserved: None }
     }
 
     /// Ends a scene: leaves a capture if the environment asks for it, tells seed and ladder if the test fails, and fails
@@ -175,7 +182,8 @@ impl Book {
         }
         let watch = Watch::over(scene.packets(), &[], scene.now());
         let found: Vec<Sighting> = watch.sightings();
-        let declared = |code: &str| self.declared.iter().any(|own| own == code);
+        let declared =
+            |code: &str| self.declared.iter().any(|own| own == code) || self.tolerated.contains(&code);
         let surprises = found.iter().filter(|found| found.severity > Severity::Info && !declared(found.code));
         let mut faults: Vec<String> = surprises.map(|found| format!("undeclared: {found}")).collect();
         let missing =

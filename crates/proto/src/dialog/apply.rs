@@ -238,7 +238,9 @@ impl Dialog {
             self.subscriptions.remove(0);
             self.forgotten = self.forgotten.saturating_add(1);
         }
-        let first = !self.subscriptions.iter().any(|s| s.refer == seen.way);
+        // One that was refused, as by a challenge, may not count for the peer.
+        let refused = |s: &Subscription| !s.live() && s.accepted.is_none() && s.notified_on.is_none();
+        let first = !self.subscriptions.iter().any(|s| s.refer == seen.way && !refused(s));
         self.subscriptions.push(Subscription {
             refer: seen.way,
             cseq: seen.cseq,
@@ -364,7 +366,7 @@ impl Dialog {
         let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());
         let rack = open.rack;
         let exchanged = open.exchanged;
-        let chosen = open.session_expires.is_some_and(|(_, refresher)| refresher.is_some());
+        let chosen = open.session_expires.and_then(|(_, refresher)| refresher).map(|_| open.on);
         let subscribes_elsewhere =
             open.require.has(OptionTag::NoSub) || open.require.has(OptionTag::ExplicitSub);
         self.unpracked = unpracked.or(self.unpracked);

@@ -58,9 +58,9 @@ pub struct SessionTimer {
 }
 
 impl SessionTimer {
-    /// A 2xx to INVITE or UPDATE passed: it alone sets or ends the timer. `request` is the way of its request, which may have
-    /// chosen the refresher itself.
-    pub fn success(&mut self, seen: &Seen<'_>, request: Way, chosen: bool) {
+    /// A 2xx to INVITE or UPDATE passed: it alone sets or ends the timer. `request` is the way of its request; `chosen` is its
+    /// number if it chose the refresher itself. One that was sent before the timer was set as it is knew of no roles to change.
+    pub fn success(&mut self, seen: &Seen<'_>, request: Way, chosen: Option<u32>) {
         match seen.session_expires {
             Some((seconds, refresher)) => {
                 let interval = Duration::from_secs(u64::from(seconds));
@@ -71,7 +71,9 @@ impl SessionTimer {
                 };
                 self.flipped = self
                     .running
-                    .filter(|before| chosen && before.refresher != refresher)
+                    .filter(|before| {
+                        chosen.is_some_and(|on| on > before.set_by) && before.refresher != refresher
+                    })
                     .map(|before| before.set_by);
                 self.running = Some(Running {
                     interval,

@@ -198,13 +198,16 @@ pub(super) struct Call {
     /// A BYE went out.
     pub(super) bye_sent: bool,
     pub(super) referrals: Vec<Referral>,
-    pub(super) transfer: Option<Transfer>,
+    pub(super) transfers: Vec<Transfer>,
     /// This call was placed for a REFER in another call.
     pub(super) placed_for: Option<(CallId, u32)>,
     /// Requests that wait for a host name.
     pub(super) unsent: Vec<(u32, Spec, Purpose)>,
-    /// No request may be sent to the peer before (RFC 3261 §21.5.4).
+    /// Its 2xx was acknowledged.
     pub(super) established: bool,
+    /// The peer is known to have the dialog: it made it, or has sent a request in it. A callee's request that comes before that
+    /// finds no dialog and gets 481, which would end the call (DLG-04, DLG-24).
+    pub(super) met: bool,
 }
 
 /// An in-dialog request to send: what varies.
@@ -258,10 +261,11 @@ impl Call {
             linger: None,
             bye_sent: false,
             referrals: Vec::new(),
-            transfer: None,
+            transfers: Vec::new(),
             placed_for: None,
             unsent: Vec::new(),
             established: false,
+            met: outgoing,
         }
     }
 
@@ -470,6 +474,7 @@ impl Call {
         }
         self.ended = true;
         self.linger = Some(now + core.patience());
+        self.bound_transfers(core, now);
         self.fail_wishes(core, &crate::event::Failure::CallEnded);
         if let Some((referrer, refer)) = self.placed_for.take_if(|_| !self.established) {
             let status = match &why {
@@ -491,6 +496,7 @@ impl Call {
         free(&mut self.unsent);
         free(&mut self.invited);
         free(&mut self.referrals);
+        free(&mut self.transfers);
         self.wishes.trim();
         self.legs.shrink_to_fit();
         for leg in &mut self.legs {
@@ -502,11 +508,7 @@ impl Call {
 
     /// Whether nothing of it is left to do.
     pub(super) fn is_done(&self, now: Instant) -> bool {
-        let subscribed = self.legs.iter().any(|leg| leg.dialog.has_live_subscription());
-        let held = self
-            .linger
-            .is_some_and(|linger| now >= linger + Duration::from_secs(if subscribed { 300 } else { 0 }));
-        self.ended && held
+        self.ended && !self.transfers_open() && self.linger.is_some_and(|linger| now >= linger)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use midcall_wire::{Method, Name};
 
-use super::call::{Call, Cancel, Spec};
+use super::call::{Asked, Call, Cancel, Spec};
 use super::core::{Core, Purpose};
 use crate::Msg;
-use crate::dialog::Way;
+use crate::dialog::{InviteState, Way};
 use crate::event::{CallEvent, CallId, Ended, Side};
 use crate::time::Instant;
 
@@ -29,10 +29,7 @@ impl Call {
             }
             return;
         }
-        if !self.outgoing
-            && !self.established
-            && self.asked.iter().any(|asked| asked.method == Method::Invite)
-        {
+        if !self.outgoing && !self.established && self.asked.iter().any(Asked::forms) {
             self.finish_setup(core, now, 603, &[]);
             self.end(core, now, Ended::Refused { status: 603, by: Side::Us });
             return;
@@ -53,7 +50,7 @@ impl Call {
         let waits = self.legs.get(index).is_some_and(|leg| {
             leg.dialog.owner == Way::Received
                 && leg.resends.iter().any(|resend| resend.rseq.is_none())
-                && !self.established
+                && leg.dialog.usage == InviteState::Moratorium
         });
         if waits {
             return;
@@ -109,6 +106,7 @@ impl Call {
         if let Some(leg) = self.legs.get_mut(index) {
             leg.dialog.bye_ended();
         }
+        self.notify_referrers(core, now);
     }
 
     /// This call was replaced by another one (RFC 3891 §3): it ends with BYE, or CANCEL if it is early and ours.
@@ -119,9 +117,10 @@ impl Call {
         core.tell(self.id, CallEvent::ReplacedBy { call: by });
         if self.setup.is_some() {
             self.hang_up(core, now, Ended::Replaced);
-        } else if let Some(index) = self.main() {
-            self.send_bye(core, now, index, None);
-            self.end(core, now, Ended::Replaced);
+        } else {
+            self.fail_wishes(core, &crate::event::Failure::CallEnded);
+            self.ending = Some(Ended::Replaced);
+            self.finish_ending(core, now);
         }
     }
 }

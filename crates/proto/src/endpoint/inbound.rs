@@ -30,19 +30,21 @@ impl Call {
     ) {
         let at = core.at(now);
         let seen = Seen::read(Way::Received, at, &message);
-        self.judge_peer(core, index, &seen);
-        let Some(leg) = self.legs.get_mut(index) else { return };
+        let Some(leg) = self.legs.get(index) else { return };
         let asked = Asked::new(server, leg.id, message.clone(), seen.method, seen.cseq);
         let owed = leg.dialog.owed(&seen).into_iter().next();
         if owed.as_ref().is_some_and(|owed| owed.rule == RuleId::CSeqTooLow) {
-            // An old request changes nothing (DLG-12): answered without a trace.
+            // An old request changes nothing (DLG-12): answered without a trace. It was sent for what was so back then.
             self.reply_outside(core, now, server, &message, 500, &[]);
             return;
         }
+        self.judge_peer(core, index, &seen);
         if seen.headers.cseq_mismatch {
             self.reply_outside(core, now, server, &message, 400, &[]);
             return;
         }
+        self.met = true;
+        let Some(leg) = self.legs.get_mut(index) else { return };
         leg.flow = flow;
         if seen.method == Method::Invite {
             leg.resends.iter_mut().for_each(|resend| resend.overtaken = true);
@@ -345,6 +347,7 @@ impl Call {
             .ours
             .as_ref()
             .is_some_and(|offer| offer.cseq == cseq && offer.carrier == crate::dialog::Carrier::Success);
+        self.met = true;
         self.apply_received(core, now, index, at, message);
         if !awaited || !confirmed {
             return;

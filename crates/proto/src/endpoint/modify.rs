@@ -345,8 +345,8 @@ impl Call {
             if self.setup.is_some() && !self.legs.get(index).is_some_and(|leg| leg.dialog.usage.early()) {
                 return;
             }
-            let Some(wanted) = self.target(index, count) else {
-                // The callee's application gave no session yet.
+            let Some(wanted) = self.target(index, count).filter(|_| self.met) else {
+                // The callee's application gave no session yet, or the caller may not have the dialog.
                 self.tell_waiting(core, count, RuleId::EarlyUpdateByCalleeTooSoon, None);
                 return;
             };
@@ -395,6 +395,11 @@ impl Call {
         let prefer =
             if self.wishes.by_invite { Prefer::ReInvite } else { prefer.unwrap_or(core.config.prefer) };
         let explicit = queue().any(|asked| asked.prefer == Some(Prefer::ReInvite));
+        if self.wishes.by_invite && leg.dialog.usage.early() {
+            // UP-11: the peer said that it takes a person, and a re-INVITE can ask one only when the call is up.
+            self.tell_waiting(core, count, RuleId::UpdateAnsweredLate, None);
+            return false;
+        }
         let at = crate::dialog::At { n: u32::MAX, time: now };
         let plan = match leg.dialog.plan(wish, prefer, at) {
             // A refresh that was asked for as re-INVITE goes out as one.
@@ -412,6 +417,11 @@ impl Call {
             Plan::Update { because } => (Method::Update, because),
             Plan::ReInvite { because } => (Method::Invite, because),
             Plan::Wait { rule, until } => {
+                // A refresh is not held up by changes of the session that have to wait (RFC 4028 §10).
+                let bare = self.bare_first(count);
+                if let Some(wanted) = self.target(index, bare).filter(|_| 0 < bare && bare < count) {
+                    return self.launch(core, now, index, wanted, bare);
+                }
                 self.tell_waiting(core, count, rule, until);
                 return false;
             }
@@ -448,6 +458,18 @@ impl Call {
             body,
             Vec::new(),
         )
+    }
+
+    /// Brings the wishes that need no offer to the front of the first `count`; says how many those are.
+    fn bare_first(&mut self, count: usize) -> usize {
+        let behind = self.wishes.queue.split_off(count.min(self.wishes.queue.len()));
+        let (mut queue, others): (VecDeque<_>, VecDeque<_>) =
+            self.wishes.queue.drain(..).partition(|asked| asked.modification.bare());
+        let bare = queue.len();
+        queue.extend(others);
+        queue.extend(behind);
+        self.wishes.queue = queue;
+        bare
     }
 
     pub(super) fn fire(

@@ -53,15 +53,14 @@ impl Call {
         if status < 200 {
             return;
         }
+        let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
         match purpose {
             Purpose::Prack => self.prack_answered(core, now, index, status, message, request.as_ref()),
             Purpose::Bye => self.bye_done(core, now, index, Some(message), request.as_ref()),
-            Purpose::Refer => self.refer_answered(core, now, index, status, Some(message), request.as_ref()),
-            Purpose::Notify { refer } => {
-                if status >= 300 {
-                    self.notify_failed(status, refer);
-                }
+            Purpose::Refer => {
+                self.refer_answered(core, now, index, (cseq, status), Some(message), request.as_ref());
             }
+            Purpose::Notify { refer } => self.notify_answered(core, now, (cseq, status), refer),
             Purpose::Move { lost } => self.move_answered(core, now, index, status, lost),
             Purpose::Other => {
                 self.kick(core, now);
@@ -159,8 +158,8 @@ impl Call {
             }
             Purpose::Move { lost } => self.move_answered(core, now, index, status, lost),
             Purpose::Bye => self.bye_done(core, now, index, None, None),
-            Purpose::Refer => self.refer_answered(core, now, index, status, None, None),
-            Purpose::Notify { refer } => self.notify_failed(status, refer),
+            Purpose::Refer => self.refer_answered(core, now, index, (cseq, status), None, None),
+            Purpose::Notify { refer } => self.notify_answered(core, now, (cseq, status), refer),
             Purpose::Prack if status == 408 && !self.ended => {
                 // The call attempt goes on; the peer rejects it if it never got the PRACK (PR-05).
             }

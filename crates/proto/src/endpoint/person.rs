@@ -8,7 +8,7 @@ use super::call::{Asked, Call, Spec};
 use super::config::{Prefer, Reliable};
 use super::core::{Core, Purpose};
 use super::modify::Modification;
-use crate::dialog::{OptionTag, Seen};
+use crate::dialog::{OptionTag, Seen, Way};
 use crate::event::CallEvent;
 use crate::session::Wanted;
 use crate::time::Instant;
@@ -26,11 +26,26 @@ impl Call {
         let what = self.what_changes(index, seen);
         let expires = asked.request.expires().and_then(Result::ok);
         asked.expires = expires.map(|seconds| now + Duration::from_secs(u64::from(seconds)));
-        let patience = now + core.config.offer_patience;
+        let mut patience = now + core.config.offer_patience;
+        if let Some(until) = self.refreshed_by_answer(core, index) {
+            patience = patience.min(until);
+        }
         asked.patience = Some(asked.expires.map_or(patience, |expires| expires.min(patience)));
         self.answer_move(core, now, index, &mut asked, seen);
         self.asked.push(asked);
         core.tell(self.id, CallEvent::Offered { what });
+    }
+
+    /// When the session runs out, if only the answer to this re-INVITE can refresh it: no UPDATE can, and no other re-INVITE
+    /// beside it (RFC 4028 §10).
+    fn refreshed_by_answer(&self, core: &Core, index: usize) -> Option<Instant> {
+        let dialog = &self.legs.get(index)?.dialog;
+        let running = dialog.timer.running?;
+        let update = match running.refresher {
+            Way::Sent => core.config.update && dialog.party.theirs.can.takes(Method::Update),
+            Way::Received => core.config.update,
+        };
+        (!update).then(|| running.give_up_at().checked_sub(MARGIN).unwrap_or_default())
     }
 
     /// A peer that moved must soon know that we follow, whatever the person says: by a reliable response, else by a request
@@ -136,3 +151,6 @@ impl Call {
         }
     }
 }
+
+/// So long before the session would be given up its re-INVITE is answered.
+const MARGIN: Duration = Duration::from_secs(5);

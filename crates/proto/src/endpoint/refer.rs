@@ -4,22 +4,26 @@ use std::time::Duration;
 
 use midcall_wire::{Method, Name, NameAddr, Uri, escape_header};
 
-use super::call::{Asked, Call, Refused, Spec};
+use super::call::{Asked, Call, Leg, Refused, Spec};
 use super::config::Policy;
 use super::core::{Core, Purpose, address};
 use super::inbound::uri_of;
 use super::modify::Modification;
 use super::uas::callable;
 use crate::Msg;
-use crate::dialog::{Dialog, Seen};
+use crate::dialog::{Dialog, Open, Seen, Way};
 use crate::event::{CallEvent, Ended};
 use crate::rules::RuleId;
 use crate::time::Instant;
 
 /// How long the subscription of a REFER lives: longer than the referred call may ring (RF-37).
 const SUBSCRIPTION: Duration = Duration::from_secs(180);
+/// The longest that news of a transfer of ours is waited for, whatever its subscription says.
+const LONGEST: Duration = Duration::from_secs(3_600);
 /// The least time between two NOTIFYs (RF-10).
 const NOTIFY_GAP: Duration = Duration::from_secs(1);
+/// How often a NOTIFY that was overtaken is sent once more.
+const MOST_OVERTAKEN: u8 = 3;
 /// How long a REFER waits for the application before it is answered all the same, undecided (RF-04).
 const DECISION: Duration = Duration::from_secs(3);
 
@@ -45,13 +49,33 @@ pub(super) struct Referral {
     last: Option<Instant>,
     expires: Instant,
     pub(super) placed: bool,
+    /// Nothing is left to tell.
     done: bool,
+    /// The number of the newest NOTIFY, while it has no final response.
+    awaited: Option<u32>,
+    /// How often a NOTIFY was refused because a later request had overtaken it.
+    overtaken: u8,
+}
+
+impl Referral {
+    /// Whether its subscriber still has to hear something.
+    fn open(&self) -> bool {
+        !self.done || self.awaited.is_some()
+    }
 }
 
 /// A transfer that we asked for.
 pub(super) struct Transfer {
     cseq: u32,
     status: u16,
+    /// When nobody will tell any more how it went; `None` while the REFER has no final response.
+    until: Option<Instant>,
+}
+
+impl Transfer {
+    const fn new(cseq: u32) -> Self {
+        Self { cseq, status: 0, until: None }
+    }
 }
 
 /// What a REFER asks for, for the application that places the call.
@@ -86,6 +110,14 @@ impl Call {
                 return Err(Refused { rule: breach.rule, because: breach.because });
             }
         }
+        // An early dialog may be over before the outcome can be told in it.
+        if !self.established {
+            return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
+        }
+        // A NOTIFY without id is about the first REFER that arrived: with two on the way nobody knows which (RF-07).
+        if self.transfers.iter().any(|transfer| transfer.until.is_none()) {
+            return Err(Refused { rule: RuleId::ReferIdMissing, because: Default::default() });
+        }
         let target = address(target);
         let uri = uri_of(&target).unwrap_or(target);
         let refer_to = match replaces {
@@ -106,7 +138,7 @@ impl Call {
             .header(Name::ReferredBy, format_args!("<{by}>"));
         self.send(core, now, index, spec, Purpose::Refer)?;
         let cseq = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).unwrap_or_default();
-        self.transfer = Some(Transfer { cseq, status: 0 });
+        self.transfers.push(Transfer::new(cseq));
         Ok(())
     }
 
@@ -116,7 +148,7 @@ impl Call {
         core: &mut Core,
         now: Instant,
         index: usize,
-        status: u16,
+        (cseq, status): (u32, u16),
         message: Option<&Msg>,
         request: Option<&Msg>,
     ) {
@@ -130,18 +162,57 @@ impl Call {
             }
             spec.credentials = credentials;
             if self.send(core, now, index, spec, Purpose::Refer).is_ok() {
-                let cseq =
+                let again =
                     self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).unwrap_or_default();
-                self.transfer = Some(Transfer { cseq, status: 0 });
+                self.transfers.retain(|transfer| transfer.cseq != cseq);
+                self.transfers.push(Transfer::new(again));
                 return;
             }
         }
+        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq == cseq) else { return };
         if (200..300).contains(&status) {
-            return; // the outcome comes by NOTIFY (RF-04)
+            // The outcome comes by NOTIFY (RF-04), the first within 64*T1 (RF-32).
+            if let Some(transfer) = self.transfers.get_mut(position) {
+                transfer.until.get_or_insert(now + core.patience());
+            }
+            return;
         }
-        self.transfer = None;
+        self.transfers.remove(position);
         core.tell(self.id, CallEvent::Transfer { status, done: true });
+        if matches!(status, 408 | 481) && !self.ended && self.is_up() {
+            self.send_bye(core, now, index, None);
+            self.end(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
+            return;
+        }
         self.resume_after_failure(core, now);
+    }
+
+    /// The call is over: a REFER without a response is waited for no longer than its transaction lasts.
+    pub(super) fn bound_transfers(&mut self, core: &Core, now: Instant) {
+        for transfer in &mut self.transfers {
+            transfer.until.get_or_insert(now + core.patience());
+        }
+    }
+
+    /// Gives up waiting for news of transfers whose subscriptions have run out.
+    pub(super) fn transfers_over(&mut self, core: &mut Core, now: Instant) {
+        let over = |transfer: &Transfer| transfer.until.is_some_and(|until| until <= now);
+        while let Some(position) = self.transfers.iter().position(over) {
+            let status = self.transfers.remove(position).status;
+            let status = if status == 0 { 408 } else { status };
+            core.tell(self.id, CallEvent::Transfer { status, done: true });
+            self.resume_after_failure(core, now);
+        }
+    }
+
+    /// When waiting for news of a transfer ends.
+    pub(super) fn transfers_until(&self) -> Option<Instant> {
+        self.transfers.iter().filter_map(|transfer| transfer.until).min()
+    }
+
+    /// Whether a transfer of either side still wants its last word.
+    pub(super) fn transfers_open(&self) -> bool {
+        !self.transfers.is_empty() || self.referrals.iter().any(Referral::open)
     }
 
     /// RF-25: a failed transfer takes the call off hold again.
@@ -160,17 +231,25 @@ impl Call {
         status: Option<u16>,
         done: bool,
     ) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.cseq == refer) else { return };
+        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq == refer) else {
+            return;
+        };
+        let expires = self.legs.iter().flat_map(|leg| &leg.dialog.subscriptions);
+        let expires = expires.filter(|s| s.refer == Way::Sent && s.cseq == refer).find_map(|s| s.expires);
+        let Some(transfer) = self.transfers.get_mut(position) else { return };
         if let Some(status) = status {
             transfer.status = status;
         }
+        // The NOTIFY that tells of the expiry may be resent for 64*T1.
+        let until = expires.unwrap_or(now + SUBSCRIPTION).min(now + LONGEST) + core.patience();
+        transfer.until = Some(until);
         let status = transfer.status;
         let last = done || status >= 200;
         core.tell(self.id, CallEvent::Transfer { status, done: last });
         if !last {
             return;
         }
-        self.transfer = None;
+        self.transfers.remove(position);
         if (200..300).contains(&status) {
             // RF-24: the transferor hangs up once the transfer is known to have worked.
             if let Some(index) = self.main().filter(|_| !self.ended) {
@@ -209,8 +288,7 @@ impl Call {
             refer: asked.cseq,
             leg,
             id: self.legs.get(index).is_some_and(|leg| {
-                leg.dialog.subscriptions.iter().filter(|s| s.refer == crate::dialog::Way::Received).count()
-                    > 1
+                leg.dialog.subscriptions.iter().filter(|s| s.refer == Way::Received).count() > 1
             }),
             target: plain.clone(),
             replaces: uri.1.header("Replaces").map(|value| value.into_owned()),
@@ -228,6 +306,8 @@ impl Call {
             expires: now + SUBSCRIPTION,
             placed: false,
             done: false,
+            awaited: None,
+            overtaken: 0,
         };
         let event = CallEvent::Referred {
             refer: asked.cseq,
@@ -350,6 +430,7 @@ impl Call {
 
     /// Sends the NOTIFYs that are due and not too close to the last one.
     pub(super) fn notify_referrers(&mut self, core: &mut Core, now: Instant) {
+        let several = self.referrals.len() > 1;
         for position in 0..self.referrals.len() {
             let Some(referral) = self.referrals.get_mut(position) else { return };
             if !referral.done
@@ -360,6 +441,9 @@ impl Call {
                 referral.news = Some(referral.told.max(100));
             }
             let (Some(status), false) = (referral.news, referral.done) else { continue };
+            if leaves(&self.legs, referral.leg) {
+                continue;
+            }
             let last = status >= 200 || now >= referral.expires;
             if !last && referral.last.is_some_and(|told| now < told + NOTIFY_GAP) {
                 continue;
@@ -376,32 +460,62 @@ impl Call {
                     format!("{word};expires={}", referral.expires.since(now).as_secs().max(1))
                 }
             };
-            let event = if referral.id { format!("refer;id={}", referral.refer) } else { "refer".to_owned() };
+            // Where another REFER came meanwhile, a NOTIFY without id may be about either (RF-07).
+            let named = referral.id || referral.overtaken > 0 || several;
+            let event = if named { format!("refer;id={}", referral.refer) } else { "refer".to_owned() };
             let (leg, refer) = (referral.leg, referral.refer);
             let mut spec =
                 Spec::new(Method::Notify).header(Name::Event, event).header(Name::SubscriptionState, state);
             let line = format!("SIP/2.0 {status} {}\r\n", midcall_wire::reason_phrase(status));
             spec.body = Some(("message/sipfrag;version=2.0", line.into_bytes()));
-            if let Some(index) = self.leg(leg) {
-                let _ = self.send(core, now, index, spec, Purpose::Notify { refer });
+            let Some(index) = self.leg(leg) else { continue };
+            let sent =
+                self.send(core, now, index, spec, Purpose::Notify { refer }).is_ok_and(|sent| sent.is_some());
+            let cseq = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).filter(|_| sent);
+            if let Some(referral) = self.referrals.get_mut(position) {
+                referral.awaited = cseq;
             }
         }
-        self.referrals.retain(|referral| !referral.done || !referral.placed && referral.told < 200);
+        self.forget_referrals();
     }
 
-    /// A NOTIFY failed in a way that ends its subscription (RF-31); the transfer goes on untold.
-    pub(super) fn notify_failed(&mut self, status: u16, refer: u32) {
-        let ends = matches!(status, 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604);
-        if ends && let Some(referral) = self.referrals.iter_mut().find(|referral| referral.refer == refer) {
-            referral.done = true;
+    fn forget_referrals(&mut self) {
+        self.referrals.retain(|referral| referral.open() || !referral.placed && referral.told < 200);
+    }
+
+    /// A NOTIFY got its final response. Some end its subscription (RF-31): the transfer goes on untold. One that a later
+    /// request of ours overtook was refused for its number, and is sent once more (DLG-12).
+    pub(super) fn notify_answered(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        (cseq, status): (u32, u16),
+        refer: u32,
+    ) {
+        let Some(referral) = self.referrals.iter_mut().find(|referral| referral.refer == refer) else {
+            return;
+        };
+        let newest = referral.awaited == Some(cseq);
+        if newest {
+            referral.awaited = None;
         }
+        match status {
+            404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => referral.done = true,
+            500 if newest && referral.overtaken < MOST_OVERTAKEN => {
+                referral.overtaken += 1;
+                referral.done = false;
+                referral.news.get_or_insert(referral.told);
+            }
+            _ => {}
+        }
+        self.notify_referrers(core, now);
     }
 
     /// When the next NOTIFY may be due.
     pub(super) fn notify_at(&self) -> Option<Instant> {
         self.referrals
             .iter()
-            .filter(|referral| !referral.done)
+            .filter(|referral| !referral.done && !leaves(&self.legs, referral.leg))
             .map(|referral| match (referral.news, referral.last) {
                 _ if referral.asked.is_some() => referral.answer_by,
                 (Some(_), Some(last)) => last + NOTIFY_GAP,
@@ -410,4 +524,10 @@ impl Call {
             })
             .min()
     }
+}
+
+/// Whether a BYE of ours is open in this leg: a request behind it may overtake it, and the BYE is refused then (DLG-12).
+fn leaves(legs: &[Leg], leg: u32) -> bool {
+    let bye = |open: &Open| open.way == Way::Sent && open.method == Method::Bye;
+    legs.iter().any(|one| one.id == leg && one.dialog.open.iter().any(bye))
 }

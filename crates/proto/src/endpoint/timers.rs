@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::call::{Call, Cancel};
-use super::core::{Core, Later};
+use midcall_wire::Method;
+
+use super::call::{Call, Cancel, Spec};
+use super::core::{Core, Later, Purpose};
 use super::modify::Modification;
-use crate::dialog::{Dialog, Running, Way};
+use crate::dialog::{Dialog, Open, Running, Way};
 use crate::event::{Ended, Side};
 use crate::session::Wanted;
 use crate::time::Instant;
@@ -24,7 +26,9 @@ impl Call {
             self.dialog().filter(|dialog| dialog.usage.confirmed() && !self.ended).and_then(|dialog| {
                 let running = dialog.timer.running?;
                 match running.refresher {
-                    Way::Sent if self.wishes.refreshing() => Some(running.expires),
+                    Way::Sent if self.wishes.refreshing() && !self.refreshes_beside(dialog) => {
+                        Some(running.expires)
+                    }
                     Way::Sent => Some(self.refresh_at(&running).min(running.expires)),
                     Way::Received => Some(running.give_up_at()),
                 }
@@ -34,6 +38,7 @@ impl Call {
             .chain(self.asked.iter().filter_map(|asked| asked.patience))
             .chain(self.asked.iter().filter_map(|asked| asked.rings_at()))
             .chain(self.notify_at())
+            .chain(self.transfers_until())
             .chain(self.rings_until())
             .chain(self.linger)
             .min()
@@ -54,6 +59,7 @@ impl Call {
         self.session_timer_due(core, now);
         self.answer_undecided(core, now);
         self.notify_referrers(core, now);
+        self.transfers_over(core, now);
         if self.wishes.wake_at().is_some_and(|at| at <= now) {
             self.kick(core, now);
         }
@@ -99,7 +105,7 @@ impl Call {
             leg.resends.retain(|resend| resend.cseq != cseq);
             leg.dialog.ack_missed(Way::Received, cseq);
             // RFC 6141 §5.4: a peer that moved has sent a newer re-INVITE instead of the ACK.
-            if overtaken {
+            if overtaken && self.ending.is_none() {
                 return;
             }
         }
@@ -121,6 +127,7 @@ impl Call {
         if asked.forms() {
             self.end(core, now, Ended::NoPrack);
         }
+        self.kick(core, now);
     }
 
     fn drop_early(&mut self, core: &mut Core, now: Instant) {
@@ -161,9 +168,30 @@ impl Call {
             Way::Sent if now >= self.refresh_at(&running) && !self.wishes.refreshing() => {
                 self.want_quietly(core, now, Modification::Refresh);
             }
+            Way::Sent if now >= self.refresh_at(&running) => self.refresh_beside(core, now, index),
             Way::Received if now >= running.give_up_at() => self.expire(core, now, index),
             _ => {}
         }
+    }
+
+    /// Whether a refresh can go out as UPDATE while a re-INVITE of ours waits for a person over there.
+    fn refreshes_beside(&self, dialog: &Dialog) -> bool {
+        let open = |open: &Open| open.way == Way::Sent && open.method == Method::Update;
+        self.wishes.flight.as_ref().is_some_and(|flight| flight.method == Method::Invite)
+            && dialog.party.theirs.can.takes(Method::Update)
+            && !dialog.open.iter().any(open)
+    }
+
+    /// A re-INVITE may wait longer than the session lasts; an UPDATE without SDP beside it refreshes (RFC 4028 §10).
+    fn refresh_beside(&mut self, core: &mut Core, now: Instant, index: usize) {
+        if !self.legs.get(index).is_some_and(|leg| self.refreshes_beside(&leg.dialog)) {
+            return;
+        }
+        let mut spec = Spec::new(Method::Update);
+        self.add_timer_headers(core, index, &mut spec);
+        self.wishes.refresh_after = Some(now + REFRESH_PAUSE);
+        // Refused where a rule forbids it now; it is tried again after the pause.
+        let _ = self.send(core, now, index, spec, Purpose::Other);
     }
 
     fn refresh_at(&self, running: &Running) -> Instant {

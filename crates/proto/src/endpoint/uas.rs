@@ -81,7 +81,7 @@ impl Call {
         };
         let with_session = session.is_some();
         if let Some(session) = session {
-            let before = self.wish.replace(session.kept());
+            let before = self.describe(session);
             if let Some(asked) = self.asked.get_mut(position).filter(|asked| !asked.forms()) {
                 asked.before = asked.before.take().or(before);
             }
@@ -219,10 +219,19 @@ impl Call {
             return Ok(());
         }
         if let Some(session) = session {
-            self.wish = Some(session.kept());
+            self.describe(session);
         }
         self.accept_at(core, now, position);
         Ok(())
+    }
+
+    /// Takes the session that the application describes in a response, and gives the one before. What it has put on hold stays
+    /// so.
+    fn describe(&mut self, mut session: Wanted) -> Option<Box<Wanted>> {
+        if let Some(wish) = self.wish.as_deref() {
+            session.keep_holds(wish);
+        }
+        self.wish.replace(session.kept())
     }
 
     pub(super) fn accept_at(&mut self, core: &mut Core, now: Instant, position: usize) {
@@ -270,17 +279,26 @@ impl Call {
         Some(crate::session::full_offer(wish, super::call::local(&leg.dialog)).to_bytes())
     }
 
-    /// Declines the call.
+    /// Declines the call, or the re-INVITE that waits for a person: the session stays as it is then. What a reliable response
+    /// to it has carried out already cannot be refused any more (RFC 6141 §3.3; RI-11).
     pub(super) fn refuse(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), Refused> {
-        if self.unanswered().is_none() || self.established {
+        let Some(asked) = self.unanswered().and_then(|position| self.asked.get(position)) else {
             return Err(Refused { rule: RuleId::WhatMakesADialog, because: Default::default() });
+        };
+        let forms = asked.forms();
+        if asked.exchanged && !forms {
+            return Err(Refused { rule: RuleId::ErrorAfterExecutedChange, because: Default::default() });
         }
         if status == 422 {
             // RFC 4028 §9: only an interval is refused so, and that is not the application's to weigh.
             return Err(Refused { rule: RuleId::IntervalRefusedWrongly, because: Default::default() });
         }
         self.finish_setup(core, now, status, &[]);
-        self.end(core, now, Ended::Refused { status, by: Side::Us });
+        if forms {
+            self.end(core, now, Ended::Refused { status, by: Side::Us });
+        } else {
+            self.kick(core, now);
+        }
         Ok(())
     }
 
@@ -293,8 +311,11 @@ impl Call {
         headers: &[(Name, String)],
     ) {
         let Some(position) = self.unanswered() else { return };
-        let asked = self.asked.remove(position);
+        let mut asked = self.asked.remove(position);
         self.respond(core, now, &asked, status, headers, None);
+        if let (Some(before), Some(wish)) = (asked.before.take(), self.wish.as_deref_mut()) {
+            *wish = wish.without_streams_since(&before);
+        }
     }
 
     fn end_setup(&mut self, core: &mut Core, now: Instant, asked: &Asked, status: u16) {
@@ -327,6 +348,7 @@ impl Call {
         if asked.forms() {
             self.end(core, now, Ended::Cancelled { by: Side::Them });
         }
+        self.kick(core, now);
     }
 
     /// Our reliable response was acknowledged: what waited for that goes out.

@@ -65,10 +65,10 @@ impl<'e> CallMut<'e> {
         self.turn(now, |call, core| call.accept(core, now, session))?
     }
 
-    /// Declines with this status.
+    /// Declines with this status: the call, or in mid-call the re-INVITE whose offer needs a person.
     ///
     /// # Errors
-    /// When there is no INVITE to answer.
+    /// When there is no INVITE to answer, or a reliable response has carried out its changes already.
     pub fn refuse(&mut self, now: Instant, status: u16) -> Result<(), Refused> {
         self.turn(now, |call, core| call.refuse(core, now, status))?
     }

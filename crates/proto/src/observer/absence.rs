@@ -57,6 +57,7 @@ impl ObservedDialog {
         let resent = trace.resent(due.since).unwrap_or_default();
         let because: Evidence = smallvec![];
         let mut claim = match due.what {
+            DueKind::Ack if self.still_asked(debtor, due.since, trace) => return None,
             // Without resends the acknowledgement only went another way.
             // Whoever is told of a BYE may stop resending: only resends that go on show that the ACK is missing.
             DueKind::Ack if resent > 2 && signs::success_after_bye(self, debtor, due.since) => {
@@ -84,6 +85,14 @@ impl ObservedDialog {
             claim.doubt(Certainty::CaptureGap);
         }
         Some(claim)
+    }
+
+    /// Whether the INVITE was sent again long after its 2xx: it had not arrived.
+    fn still_asked(&self, debtor: Party, success: u32, trace: &Transactions) -> bool {
+        let mut accepted =
+            self.side(debtor).base.open.iter().filter_map(|open| Some((open.on, open.accepted?)));
+        let invite = accepted.find(|(_, (n, _))| *n == success);
+        invite.is_some_and(|(on, (_, at))| trace.numbered(on).is_some_and(|invite| invite.last > at + COPIES))
     }
 
     /// REFERs that were accepted and never followed by a NOTIFY (RF-05).
@@ -172,3 +181,5 @@ impl ObservedDialog {
 const GRACE: Duration = Duration::from_secs(1);
 /// The most absences that are remembered as told.
 const MOST_TOLD: usize = 16;
+/// The longest pause between two copies of a message: RFC 3261 T2.
+const COPIES: Duration = Duration::from_secs(4);

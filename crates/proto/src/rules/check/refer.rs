@@ -5,7 +5,7 @@ use std::time::Duration;
 use midcall_wire::Method;
 
 use super::{Check, Kinds, MethodSet, View, on};
-use crate::dialog::{Dialog, Evidence, OptionTag, Seen};
+use crate::dialog::{Dialog, Evidence, OptionTag, Seen, Subscription};
 use crate::rules::RuleId;
 
 const REFER: MethodSet = MethodSet::of(&[Method::Refer]);
@@ -148,7 +148,9 @@ fn id_missing(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     if !seen.headers.event_refer || seen.headers.event_id.is_some() {
         return None;
     }
-    let mut asked = dialog.subscriptions.iter().filter(|s| s.refer == seen.way.reversed());
+    // A REFER that was refused may not count for the one who notifies.
+    let counts = |s: &&Subscription| s.live() || s.accepted.is_some() || s.notified_on.is_some();
+    let mut asked = dialog.subscriptions.iter().filter(|s| s.refer == seen.way.reversed()).filter(counts);
     let first = asked.next()?;
     let second = asked.next()?;
     (!first.live()).then(|| on(second.on))

@@ -178,7 +178,10 @@ fn flips_again(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         Refresher::Uas => seen.way.reversed(),
     };
     let before = dialog.timer.flipped?;
-    (seen.headers.real && named != running.refresher).then(|| because(&[before, running.set_by])).flatten()
+    // Copies of a 2xx may still be on their way to a side that knows other roles until then.
+    let settled = seen.at.time >= running.start() + SETTLED;
+    let again = seen.headers.real && settled && named != running.refresher;
+    again.then(|| because(&[before, running.set_by])).flatten()
 }
 
 /// RFC 4028 §7.4: the largest Min-SE of the 422 and the requests that this side got in the dialog. Without one it is 90.
@@ -249,3 +252,6 @@ fn version_without_change(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> 
     let (new, last) = (seen.sdp.as_ref()?, dialog.offers.last.by(seen.way).as_ref()?);
     (new.same_but_version(last) && new.version() != last.version()).then(Evidence::new)
 }
+
+/// RFC 3261 T2: the longest pause between two copies of a message.
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(4);

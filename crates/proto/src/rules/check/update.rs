@@ -413,8 +413,10 @@ fn invite_before_answer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 }
 
 fn refused_though_executed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let open =
-        dialog.request_of(seen).filter(|open| open.executed && !matches!(seen.status, Some(401 | 407)))?;
+    // A BYE ends everything, executed or not: what is still open is answered 487 (RI-16), which may overtake the BYE.
+    let counts = !dialog.usage.over() && !matches!(seen.status, Some(401 | 407));
+    let ended = |open: &&Open| seen.status == Some(487) && open.cancelled.is_none();
+    let open = dialog.request_of(seen).filter(|open| counts && open.executed && !ended(open))?;
     because(&[open.on, open.rseq_on])
 }
 
