@@ -5,17 +5,19 @@
 
 mod resolve;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midcall_proto::endpoint::{Endpoint, Input, Output};
+use midcall_proto::endpoint::{Endpoint, Input, LocalAddr, Output};
 use midcall_proto::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time;
 
 use crate::switchboard::Switchboard;
-use crate::transport::{Arrival, Counters, TransportStats, Transports};
+use crate::transport::{Arrival, Counters, Listen, TransportStats, Transports};
 pub(crate) use resolve::Reach;
 use resolve::Resolved;
 
@@ -41,6 +43,7 @@ pub(crate) struct Driver {
 
 enum Job {
     Do(Work),
+    Move(Move),
     Close(oneshot::Sender<()>),
 }
 
@@ -48,9 +51,20 @@ impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Do(_) => "Do",
+            Self::Move(_) => "Move",
             Self::Close(_) => "Close",
         })
     }
+}
+
+/// Listening somewhere else from now on.
+struct Move {
+    to: Listen,
+    /// The address that peers are told, if it is not the one listened on.
+    told: Option<SocketAddr>,
+    /// Whether the address that peers were told so far is given up.
+    lost: bool,
+    done: oneshot::Sender<io::Result<SocketAddr>>,
 }
 
 /// The time of this driver: microseconds since a little before its start.
@@ -110,6 +124,19 @@ impl Driver {
         self.work.try_send(Job::Do(Box::new(work))).is_ok()
     }
 
+    /// Listens here too, and lets this be the address of its transport; gives it as peers are told. `None` if the user agent
+    /// is shut down.
+    pub(crate) async fn move_to(
+        &self,
+        to: Listen,
+        told: Option<SocketAddr>,
+        lost: bool,
+    ) -> Option<io::Result<SocketAddr>> {
+        let (done, answer) = oneshot::channel();
+        self.work.send(Job::Move(Move { to, told, lost, done })).await.ok()?;
+        answer.await.ok()
+    }
+
     /// Writes out what is queued and closes the sockets.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();
@@ -161,6 +188,7 @@ impl State {
                         let now = self.clock.now();
                         work(&mut Desk { endpoint: &mut self.endpoint, switchboard: &mut self.switchboard, now });
                     }
+                    Some(Job::Move(asked)) => self.moved(asked).await,
                     Some(Job::Close(done)) => {
                         self.transports.close().await;
                         // Whoever asked may have stopped waiting.
@@ -179,6 +207,28 @@ impl State {
                 () = sleep_until(wake) => self.endpoint.handle_input(self.clock.now(), Input::Timeout),
             }
         }
+    }
+
+    async fn moved(&mut self, asked: Move) {
+        let Move { to, told, lost, done } = asked;
+        let bound = self.transports.listen(to, told).await;
+        if let Ok(addr) = &bound {
+            let local = &mut self.endpoint.config_mut().local;
+            let here = |known: &&mut LocalAddr| {
+                known.transport == to.transport && known.addr.is_ipv4() == addr.is_ipv4()
+            };
+            match local.iter_mut().find(here) {
+                Some(known) => {
+                    let before = std::mem::replace(&mut known.addr, *addr);
+                    if lost {
+                        self.transports.abandon(to.transport, before);
+                    }
+                }
+                None => local.push(LocalAddr { transport: to.transport, addr: *addr }),
+            }
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(bound);
     }
 
     fn arrived(&mut self, arrival: Arrival) {

@@ -2,8 +2,8 @@
 
 mod builder;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use midcall_proto::dialog::{Dialog, InviteState, Way};
@@ -21,10 +21,11 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::incoming::IncomingCall;
 use crate::invite::InviteRequest;
+use crate::place::reachable;
 use crate::registration::Registration;
 use crate::switchboard::{Lost, NewCall};
 use crate::tap::Tap;
-use crate::transport::TransportStats;
+use crate::transport::{Listen, TransportStats};
 
 /// A SIP user agent. Clones are handles to the same one.
 ///
@@ -51,7 +52,8 @@ use crate::transport::TransportStats;
 pub struct UserAgent {
     office: Office,
     setup: Arc<MediaSetup>,
-    local: Arc<[(Transport, SocketAddr)]>,
+    local: Arc<StdMutex<Vec<(Transport, SocketAddr)>>>,
+    advertise: Option<IpAddr>,
     incoming: Arc<Mutex<mpsc::Receiver<NewCall>>>,
     placed: Arc<Mutex<mpsc::Receiver<Call>>>,
     lost: watch::Receiver<Lost>,
@@ -102,14 +104,44 @@ impl UserAgent {
 
     /// Where it listens, as peers are told.
     #[must_use]
-    pub fn local(&self) -> &[(Transport, SocketAddr)] {
-        &self.local
+    pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Listens on another address from now on, and lets it be the one that peers are told: the machine has got a new address,
+    /// or changes networks. Calls that are up go on telling the old one until [`Call::tell_contact`]. Given up, the old address
+    /// takes nothing any more; else both do. Gives the new address.
+    ///
+    /// ```no_run
+    /// # async fn example(ua: midcall::UserAgent, call: midcall::Call) -> Result<(), midcall::Error> {
+    /// ua.move_to("udp:192.0.2.7:5060", true).await?;
+    /// call.tell_contact(true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the text is no such address or it cannot be had, [`Error::Gone`] if the user agent is shut down.
+    pub async fn move_to(&self, listen: &str, give_up: bool) -> Result<SocketAddr, Error> {
+        let to: Listen = listen.parse()?;
+        let told = self.advertise.unwrap_or_else(|| reachable(to.address.ip()));
+        let moved = self.office.driver.move_to(to, Some(SocketAddr::new(told, 0)), give_up);
+        let address = moved.await.ok_or(Error::Gone { why: None })??;
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = |known: &&mut (Transport, SocketAddr)| {
+            known.0 == to.transport && known.1.is_ipv4() == address.is_ipv4()
+        };
+        match local.iter_mut().find(here) {
+            Some(known) => known.1 = address,
+            None => local.push((to.transport, address)),
+        }
+        Ok(address)
     }
 
     /// The address it listens on with this transport.
     #[must_use]
     pub fn address(&self, transport: Transport) -> Option<SocketAddr> {
-        self.local.iter().find(|(local, _)| *local == transport).map(|(_, address)| *address)
+        self.local().into_iter().find(|(local, _)| *local == transport).map(|(_, address)| address)
     }
 
     /// A URI that reaches it with this transport, for tests and logs.

@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use midcall_proto::endpoint::{Modification, Prefer};
-use midcall_proto::event::Change;
+use midcall_proto::endpoint::{CallMut, Modification, Prefer};
+use midcall_proto::event::{Change, Ticket};
 use midcall_proto::session::{Codec, MediaKind, Wanted};
+use midcall_proto::time::Instant;
 use tokio::sync::oneshot;
 
 use super::streams::open_video;
@@ -35,7 +36,12 @@ enum Wish {
     Then(Worded),
     Move { stream: usize, to: Option<SocketAddr> },
     AddVideo,
+    Contact { lost: bool },
+    Branch { tag: String, modification: Modification },
 }
+
+/// Hands a wish to the core, which knows the session wanted so far.
+type Asking = Box<dyn FnOnce(&mut CallMut<'_>, Instant, &Wanted) -> Result<Ticket, Error> + Send>;
 
 impl Call {
     /// Puts the call on hold: nothing of the peer's is taken any more, and it is told so (RFC 3264 §8.4).
@@ -119,6 +125,29 @@ impl Call {
         })))
     }
 
+    /// Tells the peer where we are now, after [`UserAgent::move_to`](crate::UserAgent::move_to). `lost` says that nothing arrives
+    /// at the old address any more: a re-INVITE of ours under way is then made anew (RFC 6141 §5.5).
+    pub fn tell_contact(&self, lost: bool) -> ChangeRequest {
+        self.request(Wish::Contact { lost })
+    }
+
+    /// Asks for a modification in one branch of a call of ours that rings at several places, by UPDATE (RFC 3311 §5.1). `tag` is
+    /// the To tag of the branch, as [`branches`](Self::branches) lists them; the others stay as they are.
+    pub fn modify_branch(&self, tag: &str, modification: Modification) -> ChangeRequest {
+        self.request(Wish::Branch { tag: tag.to_owned(), modification })
+    }
+
+    /// The To tags of the places where a call of ours rings.
+    pub async fn branches(&self) -> Vec<String> {
+        let id = self.id();
+        let tags = self.at_desk(move |desk| {
+            let call = desk.endpoint.look(id)?;
+            let early = call.dialogs().filter(|dialog| dialog.usage.early());
+            Some(early.map(|dialog| dialog.party.theirs.tag.to_string()).collect())
+        });
+        tags.await.ok().flatten().unwrap_or_default()
+    }
+
     fn request(&self, wish: Wish) -> ChangeRequest {
         ChangeRequest { call: self.clone(), wish, prefer: None }
     }
@@ -136,6 +165,12 @@ impl ChangeRequest {
         match wish {
             Wish::Now(modification) => call.ask(Box::new(move |_| Some(modification)), prefer).await,
             Wish::Then(worded) => call.ask(worded, prefer).await,
+            Wish::Contact { lost } => {
+                call.put(Box::new(move |call, now, _| Ok(call.moved(now, lost)?))).await
+            }
+            Wish::Branch { tag, modification } => {
+                call.put(Box::new(move |call, now, _| Ok(call.modify_branch(now, &tag, modification)?))).await
+            }
             Wish::Move { stream, to } => {
                 let media = call.media_wanted(stream).await?;
                 let port = match to {
@@ -182,16 +217,23 @@ impl std::fmt::Debug for ChangeRequest {
 }
 
 impl Call {
-    /// Hands a wish to the core and waits for its outcome.
+    /// Words a modification from the session wanted so far, asks for it and waits for its outcome.
     async fn ask(&self, worded: Worded, prefer: Option<Prefer>) -> Result<Change, Error> {
+        let asking: Asking = Box::new(move |call, now, wanted| {
+            Ok(call.modify(now, worded(wanted).ok_or_else(no_such_stream)?, prefer)?)
+        });
+        self.put(asking).await
+    }
+
+    /// Hands a wish to the core and waits for its outcome.
+    async fn put(&self, asking: Asking) -> Result<Change, Error> {
         let (done, outcome) = oneshot::channel();
         let (id, line) = (self.id(), self.inner.line.clone());
         let asked = self.at_desk(move |desk| {
             let gone = || Error::Gone { why: None };
-            let wanted = desk.endpoint.look(id).and_then(|call| call.wanted()).ok_or_else(gone)?;
-            let modification = worded(wanted).ok_or_else(no_such_stream)?;
+            let wanted = desk.endpoint.look(id).and_then(|call| call.wanted().cloned()).ok_or_else(gone)?;
             let mut call = desk.endpoint.call(id).ok_or_else(gone)?;
-            let ticket = call.modify(desk.now, modification, prefer)?;
+            let ticket = asking(&mut call, desk.now, &wanted)?;
             // On the same line as the events, so that the outcome cannot overtake the question. If the line is cut, `done` is
             // dropped and the waiter sees it.
             let _ = line.try_send(ToCall::Wish(ticket, done));

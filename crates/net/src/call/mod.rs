@@ -256,6 +256,14 @@ impl Call {
         answered.then_some(()).ok_or(Error::Withdrawn)
     }
 
+    /// Declines a mid-call offer that asked for a person as a whole, with this status: the session stays as it is.
+    ///
+    /// # Errors
+    /// No such offer waits any more, or its changes are in force already.
+    pub async fn refuse_offer(&self, status: u16) -> Result<(), Error> {
+        Ok(self.with(move |mut call, now| call.refuse(now, status)).await??)
+    }
+
     /// Gives a media session to the call's task.
     async fn adopt(&self, media: MediaSession) {
         // If the task is gone so is the call, and dropping the session closes it.

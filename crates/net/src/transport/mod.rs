@@ -18,7 +18,7 @@ use bytes::Bytes;
 use midcall_proto::flow::{Flow, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
 use crate::driver::Reach;
@@ -108,6 +108,8 @@ struct Listener {
     transport: Transport,
     bound: SocketAddr,
     known_as: SocketAddr,
+    /// Takes connections, until the address is abandoned.
+    task: Option<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -165,14 +167,28 @@ impl Transports {
                 let bound = listener.local_addr()?;
                 let known_as = told(bound);
                 let index = self.listeners.len();
-                self.listeners.push(Listener { transport: Transport::Tcp, bound, known_as });
-                self.tasks.spawn(stream::listen(listener, index, self.report.clone()));
+                let task = Some(self.tasks.spawn(stream::listen(listener, index, self.report.clone())));
+                self.listeners.push(Listener { transport: Transport::Tcp, bound, known_as, task });
                 Ok(known_as)
             }
             other => {
                 let text = format!("listening on {other} is not supported");
                 Err(io::Error::new(io::ErrorKind::Unsupported, text))
             }
+        }
+    }
+
+    /// Stops listening at the address that peers know as this one. Connections made there go on.
+    pub(crate) fn abandon(&mut self, transport: Transport, known_as: SocketAddr) {
+        match transport {
+            Transport::Udp => self.udp.retain(|port| port.known_as != known_as),
+            _ => self.listeners.iter_mut().filter(|listener| listener.known_as == known_as).for_each(
+                |listener| {
+                    if let Some(task) = listener.task.take() {
+                        task.abort();
+                    }
+                },
+            ),
         }
     }
 

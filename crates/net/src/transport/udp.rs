@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::stats::Counters;
 
@@ -19,6 +20,16 @@ pub(crate) struct UdpPort {
     pub(crate) bound: SocketAddr,
     /// The address that peers are told.
     pub(crate) known_as: SocketAddr,
+    /// Reads the error queue; it holds the socket too.
+    errors: Option<AbortHandle>,
+}
+
+impl Drop for UdpPort {
+    fn drop(&mut self) {
+        if let Some(errors) = &self.errors {
+            errors.abort();
+        }
+    }
 }
 
 impl UdpPort {
@@ -28,8 +39,8 @@ impl UdpPort {
         // Until the runtime has seen it ready once, trying to send would find it busy.
         socket.writable().await?;
         let bound = socket.local_addr()?;
-        icmp::watch(&socket, failed);
-        Ok(Self { socket, bound, known_as: bound })
+        let errors = icmp::watch(&socket, failed);
+        Ok(Self { socket, bound, known_as: bound, errors })
     }
 
     /// The next datagram. An error that a past datagram of ours caused is not one of this socket.
@@ -100,15 +111,14 @@ mod icmp {
     use tokio::io::Interest;
     use tokio::net::UdpSocket;
     use tokio::sync::mpsc;
+    use tokio::task::AbortHandle;
 
-    pub(super) fn watch(socket: &Arc<UdpSocket>, failed: mpsc::Sender<SocketAddr>) {
+    pub(super) fn watch(socket: &Arc<UdpSocket>, failed: mpsc::Sender<SocketAddr>) -> Option<AbortHandle> {
         let asked = match socket.local_addr() {
             Ok(SocketAddr::V6(_)) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
             _ => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
         };
-        if asked.is_ok() {
-            tokio::spawn(read_errors(Arc::clone(socket), failed));
-        }
+        asked.is_ok().then(|| tokio::spawn(read_errors(Arc::clone(socket), failed)).abort_handle())
     }
 
     async fn read_errors(socket: Arc<UdpSocket>, failed: mpsc::Sender<SocketAddr>) {
@@ -166,6 +176,9 @@ mod icmp {
 
     use tokio::net::UdpSocket;
     use tokio::sync::mpsc;
+    use tokio::task::AbortHandle;
 
-    pub(super) fn watch(_: &Arc<UdpSocket>, _: mpsc::Sender<SocketAddr>) {}
+    pub(super) fn watch(_: &Arc<UdpSocket>, _: mpsc::Sender<SocketAddr>) -> Option<AbortHandle> {
+        None
+    }
 }

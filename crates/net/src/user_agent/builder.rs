@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use midcall_proto::auth::Credentials;
@@ -160,7 +160,8 @@ impl UserAgentBuilder {
         Ok(UserAgent {
             office: Office { driver, place: Arc::new(place), placed },
             setup: Arc::new(setup),
-            local: local.into(),
+            local: Arc::new(StdMutex::new(local)),
+            advertise,
             incoming: Arc::new(Mutex::new(calls)),
             placed: Arc::new(Mutex::new(referred)),
             lost,
