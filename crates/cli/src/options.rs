@@ -115,6 +115,12 @@ pub(crate) struct AgentOptions {
     /// What to do when the other side takes on another identity in mid-call (RFC 4916)
     #[arg(long, value_name = "WHAT", default_value = "accept", help_heading = "How to change calls")]
     pub(crate) identity_change: Decision,
+    /// What to do with streams that the other side adds in mid-call: pictures are counted, not shown
+    #[arg(long, value_name = "WHAT", default_value = "refuse", help_heading = "How to change calls")]
+    pub(crate) new_streams: NewStreams,
+    /// Where a 2xx describes another session than the 1xx before it, follow the 2xx: some gateways rely on it
+    #[arg(long, help_heading = "How to change calls")]
+    pub(crate) follow_last_answer: bool,
 
     /// What to do, verbs joined by ';' (see below); without it, verbs are read from the keyboard or a pipe
     #[arg(long = "do", value_name = "SCRIPT", value_parser = Script::parse, help_heading = "What to do and to show")]
@@ -231,6 +237,13 @@ pub(crate) enum FailOn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Decision {
     Accept,
+    Refuse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewStreams {
+    Accept,
+    Ask,
     Refuse,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midcall::media::Source;
-use midcall::{Call, Registration, RegistrationState, UserAgent};
+use midcall::{Call, MediaSetup, Registration, RegistrationState, UserAgent};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -32,6 +32,8 @@ struct Stage {
     /// Whether there are a user name and a password.
     credentials: bool,
     registration: Option<Registration>,
+    /// The media of calls that a script places beside its own: no file is recorded twice.
+    beside: Arc<MediaSetup>,
     /// Whom REFERs named, until the calls to them are placed.
     targets: Arc<Mutex<VecDeque<String>>>,
 }
@@ -62,11 +64,12 @@ pub(crate) async fn answer(options: &AnswerOptions) -> Result<(), Trouble> {
 
 impl Stage {
     async fn set(options: &AgentOptions, towards: Option<&str>, sound: Source) -> Result<Self, Trouble> {
+        let beside = Arc::new(start::media(options, sound.clone(), None)?);
         let ua = start::start(options, towards, sound).await?;
         let teller = Arc::new(Teller::new(options.events));
         let on = ua
             .local()
-            .iter()
+            .into_iter()
             .map(|(transport, at)| format!("{}:{at}", transport.as_str().to_ascii_lowercase()));
         teller.tell(None, &Told::Listening { on: on.collect() });
         let mut stage = Self {
@@ -74,6 +77,7 @@ impl Stage {
             teller,
             credentials: options.user.is_some(),
             registration: None,
+            beside,
             targets: Arc::default(),
         };
         if let Some(registrar) = &options.register {

@@ -1,10 +1,11 @@
 //! One call, from its first event to its last, with the script that steers it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use midcall::media::{MediaEvent, MediaSession};
-use midcall::{Call, CallEvent, Error, IncomingCall, Modification, Prefer};
+use midcall::{Call, CallEvent, Error, IncomingCall, Listen, Modification, Prefer, Transport};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{self, Instant};
@@ -22,6 +23,8 @@ pub(super) struct Run {
     call: Call,
     /// The INVITE, while it has no answer.
     incoming: Arc<Mutex<Option<IncomingCall>>>,
+    /// The call beside this one that `consult` began.
+    other: Arc<Mutex<Option<Self>>>,
     peer: String,
     number: u32,
     story: watch::Sender<Story>,
@@ -62,7 +65,8 @@ impl Run {
         };
         let number = number(call.id());
         let incoming = Arc::new(Mutex::new(incoming));
-        let run = Self { stage, call, incoming, peer, number, story: watch::Sender::new(Story::default()) };
+        let (other, story) = (Arc::default(), watch::Sender::new(Story::default()));
+        let run = Self { stage, call, incoming, other, peer, number, story };
         tokio::spawn(run.clone().follow());
         run
     }
@@ -154,7 +158,8 @@ impl Run {
             }
         };
         self.leave().await;
-        self.judge(fault)
+        let other = self.other.lock().await.take();
+        self.judge(fault).and_then(|()| other.map_or(Ok(()), |other| other.judge(None)))
     }
 
     /// Rings and answers.
@@ -201,13 +206,30 @@ impl Run {
                 let waiting = self.incoming.lock().await.take().ok_or_else(|| no_invite(step))?;
                 waiting.accept().await.map_err(failed)?;
             }
-            Verb::Refuse(status) => {
-                let waiting = self.incoming.lock().await.take().ok_or_else(|| no_invite(step))?;
-                waiting.refuse(*status).await.map_err(failed)?;
-            }
+            Verb::Refuse(status) => match self.incoming.lock().await.take() {
+                Some(waiting) => waiting.refuse(status.unwrap_or(DECLINED)).await.map_err(failed)?,
+                None => {
+                    let refused = self.call.refuse_offer(status.unwrap_or(NOT_ACCEPTABLE)).await;
+                    refused.map_err(|_| no_offer(step))?;
+                }
+            },
+            Verb::Decide(take) => self.call.answer_offer(*take).await.map_err(|_| no_offer(step))?,
             Verb::Wait(time) => time::sleep(*time).await,
             Verb::Change(change, via) => self.change(step, change, *via).await?,
+            Verb::InBranch(change, tag) => self.change_branch(step, change, tag).await?,
+            Verb::Contact(place, lost) => self.contact(step, *place, *lost).await?,
             Verb::Transfer(uri) => self.transfer(step, uri).await,
+            Verb::Consult(uri) => self.consult(step, uri).await?,
+            Verb::Other(verb) => {
+                let other = self.other(step).await?;
+                let step = Step { text: step.text.clone(), verb: (**verb).clone() };
+                // A verb for another call never names a third.
+                Box::pin(other.step(&step, nth)).await?;
+            }
+            Verb::TransferToOther => {
+                let (call, other) = (self.call.clone(), self.other(step).await?.call);
+                self.ask(step, async move { Outcome::from(&call.transfer_to_call(&other).await) }).await;
+            }
             Verb::Dtmf(digits) => {
                 let cure =
                     "wait until the call is up and not on hold; the other side must take telephone-event";
@@ -258,6 +280,54 @@ impl Run {
         }
         self.ask(step, async move { Outcome::from(&request.await) }).await;
         Ok(())
+    }
+
+    /// Begins a change in one place where the call rings.
+    async fn change_branch(&self, step: &Step, change: &Change, tag: &str) -> Result<(), Fault> {
+        let modification = match change {
+            Change::Hold => Modification::Hold(None),
+            Change::Resume => Modification::Resume(None),
+            Change::Codecs(codecs) => Modification::Codecs(codecs.clone()),
+            _ => return Err(Fault::new(step, "only hold, resume and codec change one branch", "")),
+        };
+        let request = self.call.modify_branch(tag, modification);
+        self.ask(step, async move { Outcome::from(&request.await) }).await;
+        Ok(())
+    }
+
+    /// Listens elsewhere, and begins to tell the other side.
+    async fn contact(&self, step: &Step, place: SocketAddr, lost: bool) -> Result<(), Fault> {
+        let transport = self.stage.ua.local().first().map_or(Transport::Udp, |(transport, _)| *transport);
+        let to = Listen { transport, address: place };
+        let cure = "give an address of this machine and a port that nobody uses; 0 takes any";
+        let moved = self.stage.ua.move_to(&to.to_string(), lost).await;
+        moved.map_err(|error| Fault::new(step, error.to_string(), cure))?;
+        let request = self.call.tell_contact(lost);
+        self.ask(step, async move { Outcome::from(&request.await) }).await;
+        Ok(())
+    }
+
+    /// Calls somebody beside this call.
+    async fn consult(&self, step: &Step, uri: &str) -> Result<(), Fault> {
+        let mut other = self.other.lock().await;
+        if other.as_ref().is_some_and(|other| !other.is_over()) {
+            return Err(Fault::new(
+                step,
+                "there is another call beside this one already",
+                "end it with `other bye`",
+            ));
+        }
+        let invite = self.stage.ua.invite(uri).media((*self.stage.beside).clone());
+        let call = invite.await.map_err(|error| Fault::new(step, error.to_string(), ""))?;
+        let calling = Told::Calling { to: uri.to_owned(), call_id: call.call_id().to_owned() };
+        self.stage.teller.tell(Some(number(call.id())), &calling);
+        *other = Some(Self::new(self.stage.clone(), Seat::Caller(call), uri.to_owned()));
+        Ok(())
+    }
+
+    async fn other(&self, step: &Step) -> Result<Self, Fault> {
+        let other = self.other.lock().await.clone();
+        other.ok_or_else(|| Fault::new(step, "there is no other call", "begin one with `consult URI`"))
     }
 
     async fn transfer(&self, step: &Step, uri: &str) {
@@ -354,12 +424,18 @@ impl Run {
 
     /// Lets what is under way come to its end.
     async fn settle(&self) {
+        if let Some(other) = self.other.lock().await.clone() {
+            Box::pin(other.settle()).await;
+        }
         let mut story = self.story.subscribe();
         let _ = time::timeout(PATIENCE, story.wait_for(|story| !story.pending())).await;
     }
 
     /// Hangs up, and waits until the end has been told.
     async fn leave(&self) {
+        if let Some(other) = self.other.lock().await.clone() {
+            Box::pin(other.leave()).await;
+        }
         if let Some(incoming) = self.incoming.lock().await.take() {
             drop(incoming);
         } else {
@@ -403,6 +479,16 @@ fn no_invite(step: &Step) -> Fault {
     )
 }
 
+fn no_offer(step: &Step) -> Fault {
+    Fault::new(
+        step,
+        "no INVITE and no offer waits for an answer",
+        "say `expect offered` before it, and start with `--new-streams ask`; use it once for each offer",
+    )
+}
+
+const DECLINED: u16 = 603;
+const NOT_ACCEPTABLE: u16 = 488;
 /// How long changes may take at the end of a script.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of a call may take.

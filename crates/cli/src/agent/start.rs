@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 
 use midcall::capture::Capture;
 use midcall::media::{Source, Wav};
@@ -11,7 +12,7 @@ use midcall::tap::Tap;
 use midcall::{Error, Listen, MediaSetup, Policy, Prefer, Reliable, Transport, UserAgent};
 use midcall_wire::{Scheme, Uri};
 
-use crate::options::{AgentOptions, Decision, Method};
+use crate::options::{AgentOptions, Decision, Method, NewStreams};
 use crate::trouble::Trouble;
 
 /// Starts the user agent. `towards` is who will be called, which decides where to listen if nothing was said.
@@ -22,7 +23,7 @@ pub(super) async fn start(
 ) -> Result<UserAgent, Trouble> {
     let listen = places(options, towards).await?;
     let identity = identity(options, &listen);
-    let setup = media(options, sound)?;
+    let setup = media(options, sound, options.record.as_deref())?;
     let mut builder = UserAgent::builder().identity(&identity).media(setup).configure(|config| {
         config.session_expires = options.session_expires;
         config.min_se = options.min_se;
@@ -39,8 +40,12 @@ pub(super) async fn start(
         };
         config.from_change = !options.no_update;
         config.identity_changes = options.identity_change == Decision::Accept;
-        // Nobody here can look at a picture; the audio of the offer is taken.
-        config.new_streams = Policy::Refuse;
+        config.new_streams = match options.new_streams {
+            NewStreams::Accept => Policy::Accept,
+            NewStreams::Ask => Policy::Ask,
+            NewStreams::Refuse => Policy::Refuse,
+        };
+        config.follow_last_answer = options.follow_last_answer;
     });
     for listen in &listen {
         builder = builder.listen(&listen.to_string()).map_err(|error| cannot_listen(options, &error))?;
@@ -171,7 +176,12 @@ fn identity(options: &AgentOptions, listen: &[Listen]) -> String {
     format!("sip:{user}@{host}")
 }
 
-fn media(options: &AgentOptions, sound: Source) -> Result<MediaSetup, Trouble> {
+/// Codecs and sound as told, and a file to record.
+pub(super) fn media(
+    options: &AgentOptions,
+    sound: Source,
+    record: Option<&Path>,
+) -> Result<MediaSetup, Trouble> {
     let mut codecs = options.codecs.0.clone();
     if !codecs.iter().any(Codec::is_telephone_event) {
         codecs.push(Codec::telephone_event());
@@ -190,7 +200,7 @@ fn media(options: &AgentOptions, sound: Source) -> Result<MediaSetup, Trouble> {
         }
     };
     let setup = MediaSetup::default().codecs(codecs).source(source);
-    Ok(match &options.record {
+    Ok(match record {
         Some(path) => {
             // Found out now, not when the call is up.
             fs::File::create(path).map_err(|error| cannot_write(&path.display().to_string(), &error))?;

@@ -45,15 +45,27 @@ pub(crate) enum Verb {
     Early,
     /// 200.
     Answer,
-    /// This status.
-    Refuse(u16),
+    /// This status, to the call or to an offer that waits; 603 and 488 without one.
+    Refuse(Option<u16>),
+    /// Take the streams that an offer adds, or leave them out.
+    Decide(bool),
     Wait(Duration),
     /// Change the session, by this method if it says so.
     Change(Change, Option<Prefer>),
     /// Digits as telephone events.
     Dtmf(String),
+    /// A change in one branch of a call that rings at several places, by the To tag.
+    InBranch(Change, String),
+    /// Be reached here from now on; whether the address so far is lost.
+    Contact(SocketAddr, bool),
     /// REFER to this URI.
     Transfer(String),
+    /// Call this URI beside the call.
+    Consult(String),
+    /// Do this in the call that `consult` began.
+    Other(Box<Self>),
+    /// REFER to the other side of that call, in whose place the peer of this one goes.
+    TransferToOther,
     /// CANCEL of the call that rings, or of the re-INVITE under way.
     Cancel,
     Bye,
@@ -97,6 +109,8 @@ pub(crate) enum Expectation {
     Refused(Option<u16>),
     Refreshed,
     Moved,
+    /// An offer waits for a decision.
+    Offered,
     Referred,
     Transferred,
     Replaced,

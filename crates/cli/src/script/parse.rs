@@ -130,16 +130,22 @@ impl<'t> Words<'t> {
             }
             "early" => Ok(Verb::Early),
             "answer" => Ok(Verb::Answer),
-            "refuse" => Ok(Verb::Refuse(self.status(300)?.unwrap_or(603))),
+            "refuse" => Ok(Verb::Refuse(self.status(300)?)),
+            "accept" => Ok(Verb::Decide(true)),
+            "decline" => Ok(Verb::Decide(false)),
             "wait" => Ok(Verb::Wait(self.time("wait 500ms")?)),
-            "hold" => Ok(Verb::Change(Change::Hold, self.via()?)),
-            "resume" => Ok(Verb::Change(Change::Resume, self.via()?)),
+            "hold" => self.somewhere(Change::Hold),
+            "resume" => self.somewhere(Change::Resume),
             "codec" => {
                 let list = self.codecs()?;
-                Ok(Verb::Change(Change::Codecs(list), self.via()?))
+                self.somewhere(Change::Codecs(list))
+            }
+            "contact" => {
+                let place = self.address("contact 127.0.0.1:5070")?;
+                Ok(Verb::Contact(place, self.take_if("lost")))
             }
             "move" => {
-                let place = self.address()?;
+                let place = self.address("move 127.0.0.1:40000")?;
                 Ok(Verb::Change(Change::Move(place), self.via()?))
             }
             "refresh" => Ok(Verb::Change(Change::Refresh, self.via()?)),
@@ -149,7 +155,10 @@ impl<'t> Words<'t> {
             "add-video" => change(Change::AddVideo),
             "drop-video" => change(Change::DropVideo),
             "dtmf" => Ok(Verb::Dtmf(self.digits("dtmf 12#")?)),
-            "transfer" => Ok(Verb::Transfer(self.uri()?)),
+            "transfer" if self.take_if("other") => Ok(Verb::TransferToOther),
+            "transfer" => Ok(Verb::Transfer(self.uri("transfer")?)),
+            "consult" => Ok(Verb::Consult(self.uri("consult")?)),
+            "other" => self.other(),
             "cancel" => Ok(Verb::Cancel),
             "bye" => Ok(Verb::Bye),
             "expect" => self.expect(),
@@ -160,6 +169,33 @@ impl<'t> Words<'t> {
                     nearest(word, verbs()).map(|verb| format!("Did you mean `{verb}`? ")).unwrap_or_default();
                 Err(self.wrong(format!("there is no verb `{word}`"), format!("{meant}Verbs: {list}")))
             }
+        }
+    }
+
+    /// A change of the call, or of one branch of it.
+    fn somewhere(&mut self, change: Change) -> Result<Verb, ScriptError> {
+        let via = self.via()?;
+        if !self.take_if("in") {
+            return Ok(Verb::Change(change, via));
+        }
+        let cure = "Say the To tag of the place where it rings.";
+        match self.take() {
+            Some(tag) => Ok(Verb::InBranch(change, tag.to_owned())),
+            None => Err(self.missing("in which branch?", cure)),
+        }
+    }
+
+    /// A verb for the call of `consult`.
+    fn other(&mut self) -> Result<Verb, ScriptError> {
+        let cure = "Say what to do in the call of `consult`, as in `other hold`.";
+        if self.peek().is_none() {
+            return Err(self.missing("do what in the other call?", cure));
+        }
+        match self.verb()? {
+            Verb::Other(_) | Verb::Consult(_) | Verb::TransferToOther => {
+                Err(self.wrong("there is only one other call", cure))
+            }
+            verb => Ok(Verb::Other(Box::new(verb))),
         }
     }
 
@@ -179,6 +215,7 @@ impl<'t> Words<'t> {
             "refused" | "rejected" => Expectation::Refused(self.status(300)?),
             "refreshed" => Expectation::Refreshed,
             "moved" => Expectation::Moved,
+            "offered" => Expectation::Offered,
             "referred" => Expectation::Referred,
             "transferred" => Expectation::Transferred,
             "replaced" => Expectation::Replaced,
@@ -247,16 +284,20 @@ impl<'t> Words<'t> {
         codecs(word).map_err(|name| self.wrong(format!("there is no codec `{name}`"), cure))
     }
 
-    fn address(&mut self) -> Result<SocketAddr, ScriptError> {
-        let cure = "Say an address of this machine and a port, 0 for any, as in `move 127.0.0.1:40000`.";
+    fn address(&mut self, example: &str) -> Result<SocketAddr, ScriptError> {
+        let cure = format!("Say an address of this machine and a port, 0 for any, as in `{example}`.");
         let Some(word) = self.take() else { return Err(self.missing("where to?", cure)) };
         word.parse().map_err(|_| self.wrong(format!("`{word}` is not an address with a port"), cure))
     }
 
-    fn uri(&mut self) -> Result<String, ScriptError> {
-        let cure =
-            "Say a SIP URI, as in `transfer sip:carol@192.0.2.7`; one with a `;` goes between < and >.";
-        let Some(word) = self.take() else { return Err(self.missing("transfer to whom?", cure)) };
+    fn uri(&mut self, verb: &str) -> Result<String, ScriptError> {
+        let cure = format!(
+            "Say a SIP URI, as in `{verb} sip:carol@192.0.2.7`; one with a `;` goes between < and >."
+        );
+        let Some(word) = self.take() else {
+            let what = if verb == "transfer" { "transfer to whom?" } else { "consult whom?" };
+            return Err(self.missing(what, cure));
+        };
         let uri = word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(word);
         let callable = Uri::parse(uri).is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
         if callable {

@@ -19,7 +19,7 @@ fn the_script_of_the_manual_is_understood() {
             Verb::Ring(ms(1_000)),
             Verb::Early,
             Verb::Answer,
-            Verb::Refuse(486),
+            Verb::Refuse(Some(486)),
             Verb::Wait(ms(2_000)),
             Verb::Change(Change::Hold, None),
             Verb::Change(Change::Resume, Some(Prefer::Update)),
@@ -44,7 +44,11 @@ fn every_verb_of_the_help_is_known() {
     for (verb, arguments, _) in VERBS {
         let example = match *arguments {
             "TIME" => "2s",
-            "NAME[,NAME] [via METHOD]" => "opus,PCMU via re-invite",
+            "NAME[,NAME] [via METHOD] [in TAG]" => "opus,PCMU via re-invite",
+            "[via METHOD] [in TAG]" => "in b7f",
+            "HOST:PORT [lost]" => "127.0.0.1:5070 lost",
+            "VERB" => "expect held within 3s",
+            "URI|other" => "other",
             "HOST:PORT [via METHOD]" => "[::1]:4000 via UPDATE",
             "DIGITS" => "0",
             "URI" => "sips:carol@example.com",
