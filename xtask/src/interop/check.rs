@@ -118,7 +118,7 @@ impl<'a> Matcher<'a> {
                 self.open.push(*flow);
                 true
             }
-            Step::Quiet(_) | Step::Pause(_) | Step::Freeze(_) => true,
+            Step::Quiet(_) | Step::Pause(_) | Step::Freeze(_) | Step::Towards(_) => true,
         }
     }
 

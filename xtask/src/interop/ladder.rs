@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Quiet(Duration),
     /// midcall's process is stopped, or goes on: what comes meanwhile waits at its door.
     Freeze(bool),
+    /// The peer sends to this address of the other side from now on.
+    Towards(String),
     /// What RTP must be seen from here to the next message.
     Rtp(Flow),
 }
@@ -151,6 +153,7 @@ pub(crate) fn parse(text: &str, role: Role) -> Result<Vec<Step>, String> {
             "quiet" => steps.push(Step::Quiet(duration(rest).ok_or_else(|| fail("not a time"))?)),
             "freeze" => steps.push(Step::Freeze(true)),
             "thaw" => steps.push(Step::Freeze(false)),
+            "towards" => steps.push(Step::Towards(rest.to_string())),
             "rtp" => steps.push(Step::Rtp(flow(rest).ok_or_else(|| fail("both, none, !> or !<"))?)),
             ">" | "<" => {
                 let mut line = read_line(rest, word == ">").map_err(|why| fail(&why))?;

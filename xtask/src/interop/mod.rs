@@ -18,6 +18,7 @@ mod text;
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -157,24 +158,28 @@ fn perform(mut runs: Vec<Run>, world: &World, jobs: usize) -> (usize, usize) {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(run) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
-                    let kept = attempt(&run, world);
+                    let report = attempt(&run, world);
                     let Ok(mut done) = done.lock() else { return };
-                    if kept { done.0 += 1 } else { done.1.push(run) }
+                    match report {
+                        None => done.0 += 1,
+                        Some(report) => done.1.push((run, report)),
+                    }
                 }
             });
         }
     });
     let (mut passed, mut failed) = done.into_inner().unwrap_or_default();
     if failed.len() <= MOST_SECOND_TRIES {
-        failed.retain(|run| {
+        failed.retain_mut(|(run, report)| {
             println!("again   {:<36} alone, after it failed beside others", run.name());
-            let kept = attempt(run, world);
-            passed += usize::from(kept);
-            !kept
+            let second = attempt(run, world);
+            passed += usize::from(second.is_none());
+            second.map(|second| *report = second).is_some()
         });
     }
-    for run in &failed {
-        println!("failed  {}", run.name());
+    // Once more, so that the end of a log says all that is wrong.
+    for (_, report) in &failed {
+        println!("{report}");
     }
     (passed, failed.len())
 }
@@ -182,23 +187,45 @@ fn perform(mut runs: Vec<Run>, world: &World, jobs: usize) -> (usize, usize) {
 /// So many runs may fail for want of time; more of them fail for another reason.
 const MOST_SECOND_TRIES: usize = 12;
 
-/// Plays one run and tells how it went.
-fn attempt(run: &Run, world: &World) -> bool {
+/// Plays one run and tells how it went; gives the report of one that failed.
+fn attempt(run: &Run, world: &World) -> Option<String> {
     let start = Instant::now();
     let faults = play::play(run, world).unwrap_or_else(|why| vec![why]);
     let seconds = start.elapsed().as_secs_f64();
     if faults.is_empty() {
         println!("ok      {:<36} {seconds:5.1} s  {}", run.name(), run.title);
-        return true;
+        return None;
     }
+    let dir = world.logs.join(run.name());
     let mut text = format!("FAILED  {:<36} {seconds:5.1} s  {}", run.name(), run.title);
-    for fault in &faults {
+    for line in faults.iter().cloned().chain(complaints(&dir)) {
         text.push_str("\n          ");
-        text.push_str(fault);
+        text.push_str(&line);
     }
-    println!("{text}\n          logs: {}", world.logs.join(run.name()).display());
-    false
+    text.push_str(&format!("\n          logs: {}", dir.display()));
+    println!("{text}");
+    Some(text)
 }
+
+/// The last that each SIPp of a run complained of.
+fn complaints(dir: &Path) -> Vec<String> {
+    let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "err"));
+    files.sort();
+    let mut said = Vec::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = lines.get(lines.len().saturating_sub(COMPLAINTS)..).unwrap_or_default();
+        said.extend(last.iter().map(|line| format!("{name}: {line}")));
+    }
+    said
+}
+
+/// So many lines of a SIPp's complaints are shown.
+const COMPLAINTS: usize = 4;
 
 fn read(words: &[String]) -> Options {
     let mut options =

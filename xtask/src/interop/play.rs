@@ -183,6 +183,7 @@ impl Stage<'_> {
             ("{D}", at(self.ports.peer(2))),
             ("{K}", at(self.ports.proxy(0))),
             ("{elsewhere}", at(self.ports.elsewhere())),
+            ("{moved}", at(self.ports.moved())),
             ("{K2}", at(self.ports.proxy(1))),
             ("{dir}", self.dir.display().to_string()),
         ];

@@ -1,6 +1,6 @@
 //! Ports: one block for each run, below the range the system hands out by itself.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 
 /// The ports of one run.
@@ -24,7 +24,8 @@ impl Block {
             blocks.next = blocks.next.wrapping_add(1);
             let base = FIRST + turn * SIZE;
             let free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
-            if !blocks.taken[usize::from(turn)] && (base..base + SIZE).all(free) {
+            let control = TcpListener::bind(("127.0.0.1", Ports { base }.control())).is_ok();
+            if !blocks.taken[usize::from(turn)] && control && (base..base + SIZE).all(free) {
                 blocks.taken[usize::from(turn)] = true;
                 return Self { turn };
             }
@@ -83,13 +84,18 @@ impl Ports {
         self.base + 33
     }
 
-    /// Where midcall may move its media to.
+    /// Where midcall may move its media to; RTCP is one above.
     pub(crate) fn elsewhere(self) -> u16 {
         self.base + 34
+    }
+
+    /// Where midcall may move its signalling to.
+    pub(crate) fn moved(self) -> u16 {
+        self.base + 36
     }
 }
 
 const FIRST: u16 = 28_000;
-const SIZE: u16 = 36;
+const SIZE: u16 = 37;
 const BLOCKS: u16 = 125;
 static BLOCKS_TAKEN: Mutex<Blocks> = Mutex::new(Blocks { next: 0, taken: [false; BLOCKS as usize] });

@@ -127,8 +127,20 @@ impl<'a> Compiler<'a> {
                     self.out.push_str("  <pause milliseconds=\"150\"/>\n");
                 }
             }
+            Step::Towards(address) if !self.place.mirror => {
+                let (host, port) = address.split_once(':').unwrap_or((address, "5060"));
+                let _ = writeln!(
+                    self.out,
+                    "  <nop><action><setdest host=\"{host}\" port=\"{port}\" protocol=\"udp\"/></action></nop>"
+                );
+            }
             // an optional message of one's own is not sent
-            Step::Maybe(_) | Step::Pause(_) | Step::Quiet(_) | Step::Rtp(_) | Step::Freeze(_) => {}
+            Step::Maybe(_)
+            | Step::Pause(_)
+            | Step::Quiet(_)
+            | Step::Rtp(_)
+            | Step::Freeze(_)
+            | Step::Towards(_) => {}
         }
     }
 
