@@ -1,9 +1,11 @@
 use std::fs;
 use std::path::Path;
 
+use midcall_proto::observer::Party;
 use proptest::prelude::*;
 
 use super::*;
+use crate::export;
 use crate::model::Finding;
 use crate::report::{html, json, mermaid, text};
 use crate::sample;
@@ -225,6 +227,10 @@ fn reports(call: &Call) -> String {
     json.call(call).unwrap();
     bytes.extend(json.finish(&[], &crate::Stats::default()).unwrap());
     out.push_str(&String::from_utf8(bytes).unwrap());
+    out.push_str(&export::ladder(call, None).unwrap());
+    for party in [Party::Caller, Party::Callee] {
+        out.push_str(&export::sipp(call, party).unwrap());
+    }
     out
 }
 

@@ -207,7 +207,7 @@ impl Scenario<'_> {
         let failed = of.is_some_and(|of| of.status() >= Some(300));
         let fresh = "sip:[service]@[remote_ip]:[remote_port]".to_owned();
         let uri = match self.target {
-            Some(target) if !line.is(Method::Cancel) && !(line.is(Method::Ack) && failed) => {
+            Some(target) if !(line.is(Method::Cancel) || line.is(Method::Ack) && failed) => {
                 format!("[$target{target}]")
             }
             _ => fresh.clone(),
@@ -326,7 +326,7 @@ impl Scenario<'_> {
                     Some(own) if own != 0 => {
                         line.replacen(&format!(" {own} "), &format!(" {} ", at(*first, own)), 1)
                     }
-                    _ => line.to_owned(),
+                    _ => keywords(line),
                 },
                 _ => {
                     let own = names::address(self.party).ip().to_string();

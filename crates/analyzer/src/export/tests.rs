@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use midcall_proto::observer::Party;
+use proptest::prelude::*;
 
 use super::*;
 use crate::model::{Call, Finding};
@@ -45,7 +46,7 @@ fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
         match outcome {
             Ok(after) if after == before => same += 1,
             Ok(after) => {
-                different.push(format!("{name}: {before:?}\n became {after:?}\n{text}\n---\n{exported}"))
+                different.push(format!("{name}: {before:?}\n became {after:?}\n{text}\n---\n{exported}"));
             }
             Err(_) => different.push(format!("{name} does not play\n{text}\n---\n{exported}")),
         }
@@ -160,4 +161,28 @@ fn a_party_that_did_not_resend_does_not_in_its_scenario() {
     assert!(!told.contains("retrans"), "{told}");
     let quick = "A -> B INVITE offer\nB -> A 200 answer\nA -> B ACK\nexpect nothing";
     assert!(sipp(&sample::call(quick), Party::Caller).unwrap().contains("retrans=\"500\""));
+}
+
+proptest! {
+    /// Exports read what a trace says, and a trace says anything.
+    #[test]
+    fn any_damage_gives_a_text_or_a_reason(
+        message in 0usize..11,
+        place in any::<prop::sample::Index>(),
+        with in proptest::collection::vec(any::<u8>(), 0..12),
+        by in prop_oneof![Just(Party::Caller), Just(Party::Callee), Just(Party::Network)],
+    ) {
+        let mut call = sample::call(CLEAN);
+        let damaged = &mut call.messages[message];
+        let at = place.index(damaged.raw.len());
+        let end = (at + with.len() / 2).min(damaged.raw.len());
+        damaged.raw.splice(at..end, with);
+        damaged.by = by;
+        let _ = ladder(&call, None);
+        for party in [Party::Caller, Party::Callee] {
+            let _ = sipp(&call, party);
+        }
+        crate::Anonymizer::new(3).call(&mut call);
+        let _ = crate::report::html::page(&[call], &[], 0);
+    }
 }

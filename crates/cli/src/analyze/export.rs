@@ -50,7 +50,7 @@ impl Export {
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     /// The first call, and the first one with the worst finding.
-    best: Option<Call>,
+    best: Option<Box<Call>>,
     calls: u64,
     bad: u64,
 }
@@ -60,12 +60,12 @@ impl Choice {
         self.calls += 1;
         self.bad += u64::from(call.worst() > Severity::Info);
         if self.best.as_ref().is_none_or(|best| best.worst() < call.worst()) {
-            self.best = Some(call);
+            self.best = Some(Box::new(call));
         }
     }
 
     /// The call, and what to say about the others.
-    pub(super) fn made(self) -> Option<(Call, Option<String>)> {
+    pub(super) fn made(self) -> Option<(Box<Call>, Option<String>)> {
         let call = self.best?;
         let others = if self.bad > 1 { self.bad } else { self.calls };
         let told = (self.bad > 1 || self.bad == 0 && self.calls > 1)
