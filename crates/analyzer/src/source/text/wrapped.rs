@@ -42,6 +42,9 @@ pub(super) fn spelled_end(line: &[u8], end: End) -> (&[u8], End) {
 /// The ends of lines within a line, as syslog daemons, dumps and JSON write them: what the text is and what each end of a
 /// line is called. `None` where there is no message on one line.
 pub(super) fn folded(line: &[u8]) -> Option<&'static [u8]> {
+    if line.len() < SHORTEST {
+        return None;
+    }
     let name = NAMES.into_iter().find(|name| memmem::find(line, name).is_some())?;
     // One of them may stand in any text.
     (memmem::find_iter(line, name).take(3).count() == 3).then_some(name)
@@ -66,6 +69,8 @@ pub(super) fn unfolded<'l>(line: &'l [u8], name: &'static [u8]) -> impl Iterator
     })
 }
 
+/// No shorter line holds several of a message, next to what the log writes itself.
+const SHORTEST: usize = 64;
 /// How LF, or CRLF, is spelled.
 const NAMES: [&[u8]; 4] = [b"#012", b"<CR><LF>", b"\\r\\n", b"^M^J"];
 
@@ -85,7 +90,8 @@ mod tests {
     #[test]
     fn messages_on_one_line_get_their_lines_back() {
         let lines = |text: &'static str| {
-            let name = folded(text.as_bytes())?;
+            let padded = [text, &" ".repeat(SHORTEST)].concat();
+            let name = folded(padded.as_bytes())?;
             Some(unfolded(text.as_bytes(), name).collect::<Vec<_>>())
         };
         let three = |end| vec![(&b"a"[..], end), (b"b", end), (b"", end), (b"", End::Missing)];
