@@ -58,7 +58,7 @@ impl Default for Settings {
 pub enum Details {
     /// Of all.
     All,
-    /// Of those with findings at least this bad.
+    /// Of those with findings at least this bad, but for the story: see [`Call::work_out`].
     From(Severity),
     /// Of none.
     None,
@@ -252,11 +252,18 @@ impl fmt::Debug for Hands {
 impl Call {
     /// Works out its [details](Details), if that was not done before.
     pub fn work_out(&mut self) {
+        self.put_in_words();
+        if self.story.is_empty() {
+            self.story = story::tell(self);
+        }
+    }
+
+    /// Works out its details but for the story, which costs as much as all the rest.
+    pub fn put_in_words(&mut self) {
         let kept = |message: &Message| message.summary.is_empty() && !message.raw.is_empty();
         if self.messages.iter().any(kept) {
             build::detail(self);
             diagnosis::tell(self);
-            self.story = story::tell(self);
         }
     }
 }

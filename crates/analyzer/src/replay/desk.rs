@@ -135,7 +135,10 @@ impl Desk {
     /// Nothing more will be found in this call.
     fn tell(&mut self, mut call: Call) {
         if self.details.of(call.worst()) {
-            call.work_out();
+            match self.details {
+                Details::All => call.work_out(),
+                Details::From(_) | Details::None => call.put_in_words(),
+            }
         }
         self.stats.count(&call);
         self.finished.push(call);

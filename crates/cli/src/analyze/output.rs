@@ -18,7 +18,7 @@ pub(super) enum Output {
     Text(Text),
     Json(json::Writer<Box<dyn Write>>),
     Page(Page),
-    Export(Export, Choice, Box<dyn Write>),
+    Export(Export, Box<Choice>, Box<dyn Write>),
 }
 
 impl Output {
@@ -39,7 +39,7 @@ impl Output {
             None => Ok(Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>),
         };
         if let Some(export) = options.export {
-            return Ok(Self::Export(export, Choice::default(), bare()?));
+            return Ok(Self::Export(export, Box::default(), bare()?));
         }
         match options.format {
             AnalyzeFormat::Html | AnalyzeFormat::Mermaid => {
@@ -182,7 +182,11 @@ impl Text {
         if !(bad || alone || ladder) {
             return Ok(());
         }
-        call.work_out();
+        if ladder {
+            call.work_out();
+        } else {
+            call.put_in_words();
+        }
         text::call(&call, text::Layout { width: self.width, ladder }, &mut self.out)?;
         writeln!(self.out)
     }
