@@ -1,5 +1,6 @@
 //! A call on the page: what went wrong, the ladder, the story, the changes, the parties.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use midcall_proto::observer::{Certainty, Party};
@@ -10,8 +11,8 @@ use super::escape::Esc;
 use super::{ladder, link, name, since, who, worst_finding};
 use crate::model::{Call, Change, DiffLine, Finding, Moment, Person};
 
-/// A whole call.
-pub(super) fn section(out: &mut String, call: &Call, open: bool) {
+/// A whole call; `numbers` are those of all calls of the page, by Call-ID.
+pub(super) fn section(out: &mut String, call: &Call, open: bool, numbers: &HashMap<&str, u32>) {
     let worst = call.worst();
     let _ = write!(
         out,
@@ -50,6 +51,7 @@ pub(super) fn section(out: &mut String, call: &Call, open: bool) {
     }
     changes(out, call);
     parties(out, call);
+    legs(out, call, numbers);
     out.push_str("</div>\n</details>\n");
 }
 
@@ -226,12 +228,19 @@ fn parties(out: &mut String, call: &Call) {
     if call.dropped > 0 {
         let _ = writeln!(out, "<p>{} things of it were too much to be remembered.</p>", call.dropped);
     }
+}
+
+/// Other calls that look like legs of the same conversation, with the way to those that are on the page.
+fn legs(out: &mut String, call: &Call, numbers: &HashMap<&str, u32>) {
     for leg in &call.legs {
+        let other = match numbers.get(leg.call_id.as_str()) {
+            Some(number) => format!("<a class=\"n\" href=\"#c{number}\">call {number}</a>"),
+            None => format!("<span class=\"mono\">{}</span>", Esc(&leg.call_id)),
+        };
         let _ = writeln!(
             out,
-            "<p>Looks like a leg of the same conversation ({} %): <span class=\"mono\">{}</span> <span class=\"soft\">{}</span></p>",
+            "<p>Looks like a leg of the same conversation ({} %): {other} <span class=\"soft\">{}</span></p>",
             leg.confidence,
-            Esc(&leg.call_id),
             Esc(&leg.because.join(", ")),
         );
     }

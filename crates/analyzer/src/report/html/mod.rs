@@ -10,7 +10,7 @@ mod ladder;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use midcall_proto::observer::Party;
@@ -42,8 +42,9 @@ pub fn page(calls: &[Call], sources: &[Summary], left_out: u64) -> String {
     top(&mut out, &verdict, &order, sources);
     out.push_str("<main>\n");
     let open = order.len() == 1 || order.get(1).is_some_and(|second| second.worst() <= Severity::Info);
+    let numbers: HashMap<&str, u32> = order.iter().map(|call| (call.call_id.as_str(), call.number)).collect();
     for (at, call) in order.iter().enumerate() {
-        call::section(&mut out, call, open && at == 0);
+        call::section(&mut out, call, open && at == 0, &numbers);
     }
     if left_out > 0 {
         let _ = writeln!(out, "<p class=\"soft\">{left_out} more calls had no room on this page.</p>");

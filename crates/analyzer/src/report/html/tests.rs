@@ -99,6 +99,17 @@ fn every_link_inside_the_page_leads_somewhere() {
 }
 
 #[test]
+fn a_leg_leads_to_the_other_one() {
+    let (mut one, mut other) = (sample::call(KEEPS), sample::call(BREAKS));
+    (one.number, other.number, other.call_id) = (1, 2, "other@b2bua".to_owned());
+    let leg = |call_id: &str| Leg { call_id: call_id.to_owned(), confidence: 90, because: vec!["same SDP"] };
+    one.legs = vec![leg("other@b2bua"), leg("gone@b2bua")];
+    let page = page(&[one, other], &[], 0);
+    assert!(page.contains("(90 %): <a class=\"n\" href=\"#c2\">call 2</a>"), "{page}");
+    assert!(page.contains("(90 %): <span class=\"mono\">gone@b2bua</span>"));
+}
+
+#[test]
 fn a_finding_tells_all_and_leads_to_its_messages() {
     let page = page(&[sample::call(BREAKS)], &[], 0);
     insta::assert_snapshot!(part(&page, "<article class=\"finding error", "<h3>Ladder"));
