@@ -1,9 +1,11 @@
 //! A table that forgets what has not been used for long.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Drain;
+use std::collections::hash_map::{Drain, Entry};
 use std::hash::Hash;
 use std::mem;
+
+use foldhash::quality::RandomState;
 
 /// A table in two halves: what is used moves to the young half, and when that is full, the old half goes.
 ///
@@ -11,14 +13,14 @@ use std::mem;
 /// capacity were.
 #[derive(Debug)]
 pub(super) struct Aging<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     capacity: usize,
 }
 
 impl<K: Eq + Hash + Copy, V> Aging<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), capacity: capacity.max(1) }
+        Self { young: HashMap::default(), old: HashMap::default(), capacity: capacity.max(1) }
     }
 
     /// What is under this key; it is young again.
@@ -28,6 +30,21 @@ impl<K: Eq + Hash + Copy, V> Aging<K, V> {
             return Some(self.young.entry(*key).or_insert(value));
         }
         self.young.get_mut(key)
+    }
+
+    /// What is under this key, or a new one; it is young in any case.
+    pub(super) fn touch_or_insert(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        match self.young.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(self.old.remove(&key).unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn is_young(&self, key: &K) -> bool {
+        self.young.contains_key(key)
     }
 
     /// Whether the young half is full: then [`Aging::rotate`] before the next insertion.
@@ -45,7 +62,7 @@ impl<K: Eq + Hash + Copy, V> Aging<K, V> {
     }
 
     /// Makes the young old, and gives those that were old before.
-    pub(super) fn rotate(&mut self) -> HashMap<K, V> {
+    pub(super) fn rotate(&mut self) -> HashMap<K, V, RandomState> {
         mem::replace(&mut self.old, mem::take(&mut self.young))
     }
 

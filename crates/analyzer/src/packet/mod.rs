@@ -18,6 +18,7 @@ mod websocket;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use midcall_proto::flow::Transport;
 use midcall_proto::time::Instant;
@@ -89,7 +90,9 @@ impl Packets {
 
     /// Takes a frame in.
     pub(crate) fn frame(&mut self, frame: Frame<'_>) {
-        self.now = self.now.max(frame.at);
+        // A clock that was set back, or one packet that was far ahead of its time.
+        let leapt = frame.at + LEAP < self.now;
+        self.now = if leapt { frame.at } else { self.now.max(frame.at) };
         self.expire(Some(self.now));
         let seen = Seen { at: frame.at, frame: frame.number };
         match link::ip(frame.link, frame.data) {
@@ -102,6 +105,7 @@ impl Packets {
     pub(crate) fn finish(&mut self) {
         self.expire(None);
         self.connections.finish(&mut self.out, &self.keys);
+        self.out.items.make_contiguous().sort_by_key(Item::at);
     }
 
     fn expire(&mut self, now: Option<Instant>) {
@@ -234,6 +238,8 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(be16(bytes, at)?) << 16 | u32::from(be16(bytes, at + 2)?))
 }
 
+/// Packets are never so far out of order.
+const LEAP: Duration = Duration::from_secs(60);
 /// Tunnels in tunnels.
 const MAX_TUNNELS: u8 = 8;
 /// More than any datagram has: all of the rest is missing.

@@ -282,6 +282,24 @@ fn a_message_without_end_is_given_at_the_end() {
 }
 
 #[test]
+fn one_time_far_ahead_spoils_no_other() {
+    let mut segments = Segments::open(v4());
+    let expected = &expected()[0];
+    segments.send(0, &expected[0]);
+    segments.send(0, &expected[1]);
+    let second = segments.frames.len() - 1;
+    segments.frames[second].0 += 4_000_000_000;
+    // Out of order, which takes a clock that goes on from here.
+    segments.put(0, expected[2].len() as i32, &expected[3]);
+    segments.send(0, &expected[2]);
+    let (found, summary) = read_all(&segments);
+    assert_eq!(by_side(&found)[0], expected[..4]);
+    let far: Vec<_> = found.iter().map(|packet| packet.at.as_micros() > 200_000_000).collect();
+    assert_eq!(far, [false, true, false, false]);
+    assert!(summary.skipped.is_empty(), "{summary:?}");
+}
+
+#[test]
 fn a_flood_of_connections_is_bounded_and_counted() {
     let mut frames = Vec::new();
     for nth in 0..70_000_u32 {

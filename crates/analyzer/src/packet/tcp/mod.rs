@@ -125,16 +125,16 @@ impl Connections {
 
     pub(super) fn take(&mut self, seen: Seen, segment: &Segment<'_>, out: &mut Out, keys: &Keys) {
         let (key, is_low) = Key::of(segment.from, segment.to);
-        if self.table.touch(&key).is_none() {
-            if segment.is_empty() && !segment.syn {
-                return;
-            }
-            if self.table.is_full() {
-                self.rotate(out, keys);
-            }
-            self.table.insert(key, Connection::default());
+        let begins = !segment.is_empty() || segment.syn;
+        if begins && self.table.is_full() && !self.table.is_young(&key) {
+            self.rotate(out, keys);
         }
-        let Some(connection) = self.table.touch(&key) else { return };
+        let connection = if begins {
+            self.table.touch_or_insert(key)
+        } else {
+            let Some(connection) = self.table.touch(&key) else { return };
+            connection
+        };
         self.held -= connection.held();
         connection.take(seen, segment, is_low, key, out, keys);
         let deadline = connection.deadline().filter(|_| !connection.queued);

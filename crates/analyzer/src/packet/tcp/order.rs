@@ -162,7 +162,8 @@ impl Order {
         self.next = Some(next.wrapping_add(forward));
         if !new.is_empty() {
             // It was complete when the last of it was captured, whatever the order.
-            let seen = self.last.filter(|last| last.at > stretch.seen.at).unwrap_or(stretch.seen);
+            let near = stretch.seen.at..=stretch.seen.at + PATIENCE;
+            let seen = self.last.filter(|last| near.contains(&last.at)).unwrap_or(stretch.seen);
             self.last = Some(seen);
             sink(Event::Data(seen, new));
         }
