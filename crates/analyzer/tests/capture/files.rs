@@ -117,6 +117,21 @@ fn packed_files_are_read_members_and_all() {
 }
 
 #[test]
+fn damage_in_a_packed_file_costs_little_of_what_came_before_it() {
+    let frames: Vec<_> = (0..300)
+        .map(|nth| {
+            udp(v4()[0], v4()[1], format!("OPTIONS sip:{} SIP/2.0\r\n\r\n", nth * 7_919 % 9_973).as_bytes())
+        })
+        .collect();
+    let mut packed = gzip(&pcap(RAW, &frames));
+    let at = packed.len() * 3 / 4;
+    packed[at..at + 8].fill(0xff);
+    let (messages, summary) = read(&packed);
+    assert!((130..300).contains(&messages.len()), "{} messages", messages.len());
+    assert_eq!(summary.skipped_for("stretches that cannot be unpacked"), 1, "{summary:?}");
+}
+
+#[test]
 fn a_file_that_stops_anywhere_gives_what_it_has() {
     let file = pcap(RAW, &datagrams(v4())[..3]);
     let (whole, _) = read(&file);

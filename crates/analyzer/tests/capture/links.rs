@@ -22,6 +22,21 @@ fn outer_udp(port: u16, payload: &[u8]) -> Vec<u8> {
     udp(from, SocketAddr::new("198.51.100.2".parse().unwrap(), port), payload)
 }
 
+/// A PPPoE session frame.
+fn pppoe(packet: &[u8]) -> Vec<u8> {
+    [&[0x11, 0, 0, 1], &(2 + packet.len() as u16).to_be_bytes()[..], &[0, 0x21], packet].concat()
+}
+
+/// A GTP-U packet.
+fn gtp(flags: u8, extensions: &[u8], packet: &[u8]) -> Vec<u8> {
+    let length = (extensions.len() + packet.len()) as u16;
+    let head = [&[flags, 0xff][..], &length.to_be_bytes(), &[0, 0, 0, 7], extensions, packet].concat();
+    outer_udp(2152, &head)
+}
+
+/// The header of ERSPAN III, for an Ethernet frame.
+const ERSPAN_III: [u8; 12] = [0x20, 1, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0];
+
 /// Cuts an IPv4 packet into fragments.
 fn fragments(packet: &[u8]) -> Vec<Vec<u8>> {
     let (header, payload) = packet.split_at(20);
@@ -85,7 +100,7 @@ pub(crate) const IPV4_FORMS: &[(&str, u32, Wrap)] = &[
         let length = 8 + ip.len() as u16;
         vec![ethernet(length.min(1_500), &[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip[..]].concat())]
     }),
-    ("PPPoE", ETHERNET, |ip| vec![ethernet(0x8864, &[&[0x11, 0, 0, 1, 0, 0, 0, 0x21], &ip[..]].concat())]),
+    ("PPPoE", ETHERNET, |ip| vec![ethernet(0x8864, &pppoe(&ip))]),
     ("RAW", RAW, |ip| vec![ip]),
     ("RAW of BSD", 12, |ip| vec![ip]),
     ("IPV4", 228, |ip| vec![ip]),
@@ -99,7 +114,7 @@ pub(crate) const IPV4_FORMS: &[(&str, u32, Wrap)] = &[
     ("PPP, compressed", 9, |ip| one(&[&[0x21], &ip])),
     ("PPP in HDLC", 50, |ip| one(&[&[0xff, 3, 0, 0x21], &ip])),
     ("PPP with direction", 204, |ip| one(&[&[1, 0xff, 3, 0, 0x21], &ip])),
-    ("PPPoE without Ethernet", 51, |ip| one(&[&[0x11, 0, 0, 1, 0, 0, 0, 0x21], &ip])),
+    ("PPPoE without Ethernet", 51, |ip| vec![pppoe(&ip)]),
     ("Cisco HDLC", 104, |ip| one(&[&[0x0f, 0, 8, 0], &ip])),
     ("GRE", RAW, |ip| vec![ipv4(47, &[&[0, 0, 8, 0], &ip[..]].concat())]),
     ("GRE with checksum, key and number", RAW, |ip| {
@@ -114,20 +129,20 @@ pub(crate) const IPV4_FORMS: &[(&str, u32, Wrap)] = &[
         vec![ipv4(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1], &[0x10; 8], &in_ethernet(&ip)[..]].concat())]
     }),
     ("ERSPAN III", RAW, |ip| {
-        vec![ipv4(47, &[&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1][..], &[0x20; 12], &in_ethernet(&ip)[..]].concat())]
+        vec![ipv4(47, &[&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1][..], &ERSPAN_III, &in_ethernet(&ip)[..]].concat())]
     }),
     ("ERSPAN III, more", RAW, |ip| {
-        let header = [&[0x20; 11][..], &[1], &[0; 8]].concat();
+        let header = [&ERSPAN_III[..11], &[1], &[0; 8]].concat();
         vec![ipv4(47, &[&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1], &header[..], &in_ethernet(&ip)[..]].concat())]
     }),
     ("VXLAN", RAW, |ip| vec![outer_udp(4789, &[&[8, 0, 0, 0, 0, 0, 7, 0], &in_ethernet(&ip)[..]].concat())]),
     ("GENEVE", RAW, |ip| {
         vec![outer_udp(6081, &[&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 0, 0, 0, 0], &in_ethernet(&ip)[..]].concat())]
     }),
-    ("GTP-U", RAW, |ip| vec![outer_udp(2152, &[&[0x30, 0xff, 0, 0, 0, 0, 0, 7], &ip[..]].concat())]),
+    ("GTP-U", RAW, |ip| vec![gtp(0x30, &[], &ip)]),
     ("GTP-U with extensions", RAW, |ip| {
-        let header = [0x34, 0xff, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0x85, 1, 0, 9, 0];
-        vec![outer_udp(2152, &[&header, &ip[..]].concat())]
+        let extensions = [0, 0, 0, 0x85, 1, 0, 9, 0];
+        vec![gtp(0x34, &extensions, &ip)]
     }),
     ("IP in IP", RAW, |ip| vec![ipv4(4, &ip)]),
     ("Ethernet in IP", RAW, |ip| vec![ipv4(97, &[&[0x30, 0], &in_ethernet(&ip)[..]].concat())]),

@@ -115,7 +115,7 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-/// Takes damage for the end: what came before it is good.
+/// Takes damage for the end: what came before it is good. The decoder loses what it had unpacked at once, so that is little.
 struct Unpacked<R> {
     source: R,
     meter: Arc<Meter>,
@@ -123,7 +123,8 @@ struct Unpacked<R> {
 
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.source.read(buffer) {
+        let length = buffer.len().min(UNPACKED);
+        match self.source.read(buffer.get_mut(..length).unwrap_or_default()) {
             Err(error)
                 if matches!(
                     error.kind(),
@@ -154,4 +155,6 @@ const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 const START: u64 = 512;
 /// How much is read at once.
 const WINDOW: usize = 256 << 10;
+/// How much is unpacked at once.
+const UNPACKED: usize = 4 << 10;
 const PACKED: usize = 64 << 10;
