@@ -11,7 +11,7 @@ use crate::model::Call;
 use crate::report::stats::{Stats, Tally};
 use crate::source::Summary;
 
-/// Writes a line for each call.
+/// Writes a line for each call, or for several of which the same is to be said.
 ///
 /// # Errors
 /// What the writer says.
@@ -19,12 +19,22 @@ pub fn overview(calls: &[Call], width: usize, out: &mut impl Write) -> io::Resul
     let names = |call: &Call| harmless(&format!("{} -> {}", call.caller.name, call.callee.name));
     let most = (width / 2).max(10);
     let wide = calls.iter().map(|call| names(call).chars().count()).max().unwrap_or_default().min(most);
-    writeln!(out, "{}", count(calls.len(), "call").bold())?;
+    let mut lines: Vec<(String, u32, u64)> = Vec::new();
     for call in calls {
         let worst = call.findings.iter().find(|finding| finding.severity >= Severity::Warning);
         let first = worst.map(|finding| format!(": {} {}", finding.code, harmless(&finding.title)));
         let names = shortened(&names(call), most);
-        writeln!(out, "{:>4}  {names:<wide$}  {}{}", call.number, verdict(call), first.unwrap_or_default())?;
+        let line = format!("{names:<wide$}  {}{}", verdict(call), first.unwrap_or_default());
+        match lines.iter_mut().find(|(known, ..)| *known == line) {
+            Some((.., more)) => *more += 1,
+            None => lines.push((line, call.number, 0)),
+        }
+    }
+    writeln!(out, "{}", count(calls.len(), "call").bold())?;
+    for (line, number, more) in lines {
+        let more =
+            if more > 0 { format!(", and so {more} more").dimmed().to_string() } else { String::new() };
+        writeln!(out, "{number:>4}  {line}{more}")?;
     }
     Ok(())
 }

@@ -184,6 +184,22 @@ fn the_numbers_of_a_trace_are_ranked() {
 }
 
 #[test]
+fn calls_of_which_the_same_is_said_share_a_line() {
+    let mut calls = vec![sampled(CLEAN), sampled(HOLD_ANSWERED_SENDRECV), sampled(HOLD_ANSWERED_SENDRECV)];
+    for (call, number) in calls.iter_mut().zip(1..) {
+        call.number = number;
+    }
+    let mut out = Vec::new();
+    overview(&calls, 80, &mut out).unwrap();
+    let shown = plain(out);
+    assert_eq!(
+        shown,
+        "3 calls\n   1  alice -> bob  clean\n   \
+         2  alice -> bob  1 error: OA-23 Hold was answered as if it were none, and so 1 more\n"
+    );
+}
+
+#[test]
 fn an_empty_trace_has_a_summary() {
     let mut out = Vec::new();
     summary(&[], &Stats::default(), &mut out).unwrap();
