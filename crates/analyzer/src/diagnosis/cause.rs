@@ -8,7 +8,7 @@ use crate::model::{Consequence, Finding};
 
 /// Puts each finding that another one explains under that one, and orders the rest: the worst first.
 pub(super) fn sort(reading: &Reading<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| (finding.at, rank(finding.code)));
+    findings.sort_by_key(|finding| (finding.at, rank(finding.code), std::cmp::Reverse(finding.severity)));
     let findings = fold(findings, one_breach);
     let findings = recurring(reading, findings);
     let mut findings = fold(findings, |cause, effect| followed(reading, cause, effect));
@@ -90,9 +90,8 @@ fn rank(code: &str) -> usize {
 
 /// Whether two findings are of one message and one mistake.
 fn one_breach(cause: &Finding, effect: &Finding) -> bool {
-    let same = cause.at == effect.at && cause.by == effect.by;
-    same && (cause.code == effect.code
-        || SAME.iter().any(|(code, covered)| *code == cause.code && covered.contains(&effect.code)))
+    let covered = || SAME.iter().any(|(code, covered)| *code == cause.code && covered.contains(&effect.code));
+    cause.at == effect.at && (cause.code == effect.code || cause.by == effect.by && covered())
 }
 
 /// Whether a finding came of an earlier one.
@@ -198,11 +197,13 @@ fn recurring(reading: &Reading<'_>, findings: Vec<Finding>) -> Vec<Finding> {
 
 /// What followed though it breaks no rule: a refusal, resends, the end.
 fn aftermath(reading: &Reading<'_>, finding: &mut Finding) {
+    if finding.code.starts_with("F-") {
+        return; // they tell what came of it themselves
+    }
     let at = finding.at;
     let request = reading.get(at).is_some_and(Message::is_request);
     if let Some(refusal) = reading.final_of(at).filter(|n| request && reading.status(*n) >= 300)
         && !finding.because.contains(&refusal)
-        && finding.code != "F-CPT1"
     {
         let what = format!("{} refused it with {}", reading.sender(refusal), reading.status(refusal));
         finding.consequences.push(Consequence { at: refusal, what, code: None });

@@ -84,7 +84,10 @@ impl<'c> Reading<'c> {
     pub(crate) fn label(&self, n: u32) -> String {
         let Some(message) = self.get(n) else { return "message".to_owned() };
         match message.status() {
-            Some(status) => format!("{status} to {}", self.request_label(message)),
+            Some(status) => match self.request_label(message).as_str() {
+                "" => status.to_string(),
+                request => format!("{status} to {request}"),
+            },
             None => self.request_label(message),
         }
     }

@@ -285,10 +285,11 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
     if cut > 0 {
         limits.push(format!("{cut} of its messages are cut off"));
     }
+    let told = |n: u32| call.findings.iter().any(|finding| finding.code == "TX-11" && finding.at == n);
     let orphans: Vec<_> = call
         .messages
         .iter()
-        .filter(|message| message.kind == Kind::Orphan)
+        .filter(|message| message.kind == Kind::Orphan && !told(message.n))
         .map(|message| message.n)
         .collect();
     if begins && !orphans.is_empty() {
@@ -297,7 +298,11 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
         limits.push(format!("{} {answer} that it lacks", r.list(shown)));
     }
     let sides = |party| call.messages.iter().any(|message| message.by == party);
-    if call.messages.len() > 3 && sides(Party::Caller) != sides(Party::Callee) {
+    // Who names the other's tag has heard of the other.
+    let heard = r.originals().any(|(own, message)| {
+        own.by != Party::Network && message.is_request() && message.to().is_ok_and(|to| to.tag().is_some())
+    });
+    if heard && sides(Party::Caller) != sides(Party::Callee) {
         limits.push("only one direction is there".to_owned());
     }
     if call.dropped > 0 {

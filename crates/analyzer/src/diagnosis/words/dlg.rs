@@ -207,7 +207,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                     first(f).map(|n| r.the(n))?
                 )),
                 None => Words::of(format!(
-                    "{who} gave {} the tag \"{}\", which it had used in another call.",
+                    "{who} gave {} the tag \"{}\": it had used that tag in another call before, or counts its tags up.",
                     r.the(at),
                     tag(at).unwrap_or_default()
                 )),
@@ -235,7 +235,8 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.the(first(f)?)
         )),
         "DLG-14" => Words::of(format!("{who} sent a request at {} (message {at}) with {}.", r.time(at), r.quote(at, Name::CSeq)))
-            .title("CSeq is no number below 2^31"),
+            .title("CSeq is no number below 2^31")
+            .fix(advise(r, f.by, "Count CSeq in decimal, from a number well below 2^31.")),
         "DLG-15" => {
             let (success, ack) = (first(f)?, second(f)?);
             Words::of(format!(

@@ -3,7 +3,7 @@
 use midcall_proto::observer::Party;
 use midcall_wire::Name;
 
-use super::{Words, both, first, second};
+use super::{Words, advise, both, first, second};
 use crate::diagnosis::read::{Reading, capital, seconds};
 use crate::model::Finding;
 
@@ -48,17 +48,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.time(at)
             ))
             .title("The ACK never came")
-            .fix(format!(
-                "Look for the ACK at {}: it goes to {}{}. If it was sent, a wrong Contact, a lost route or NAT swallows it; \
-                 if not, {} does not send it.",
-                peer_of(r, at),
-                r.contact(at),
-                match r.header(at, Name::RecordRoute) {
-                    Some(route) => format!(" along {route}"),
-                    None => String::new(),
-                },
-                r.product(r.by(at).other())
-            ))
+            .fix(ack_advice(r, at))
         }
         "TX-09" => {
             let (invite, success) = (first(f)?, second(f).or_else(|| first(f))?);
@@ -164,20 +154,24 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             ))
             .title("Copy of an INVITE was taken for a new one")
         }
-        "TX-11" => Words::of(match first(f) {
-            Some(request) => format!(
+        "TX-11" => match first(f) {
+            Some(request) => Words::of(format!(
                 "{who} sent {} long after the transaction of {} was over; nobody takes it any more.",
                 r.a(at),
                 r.the(request)
-            ),
-            None => format!("{who} sent {}, and no request of this trace fits it.", r.a(at)),
-        }),
-        "TX-20" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Via))),
+            ))
+            .fix(advise(r, f.by, "Send no response once the transaction of its request is over.")),
+            None => Words::of(format!("{who} sent {}, and no request of this trace fits it.", r.a(at)))
+                .fix("Capture the other direction or hop if the request is missing."),
+        },
+        "TX-20" => Words::of(format!("{who} sent {} with {}.", r.a(at), r.quote(at, Name::Via)))
+            .fix(advise(r, f.by, "Begin every branch with z9hG4bK.")),
         "TX-23" => Words::of(format!(
-            "{} was cancelled in {}, and no final response to it came.",
-            capital(&r.the(first(f).unwrap_or(at))),
-            r.the(second(f).unwrap_or(at))
-        )),
+            "{} was cancelled{}, and no final response to it came.",
+            capital(&r.the(at)),
+            first(f).map_or_else(String::new, |cancel| format!(" in {}", r.the(cancel)))
+        ))
+        .fix(advise(r, f.by, "Answer a cancelled INVITE with 487.")),
         "TX-25" => Words::of(format!(
             "{} had got no final response for minutes and the last provisional one was {}; then {}.",
             capital(&r.the(first(f)?)),
@@ -185,13 +179,14 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.the(at)
         ))
         .title("No provisional response for minutes"),
-        "TX-26" => Words::of(format!(
-            "{} sent {} over UDP with {} bytes, and it got no answer.",
-            r.sender(at),
-            r.the(at),
-            r.call.message(at).map_or(0, |message| message.raw.len())
-        ))
-        .title("Large request over UDP got lost"),
+        "TX-26" => {
+            let size = r.call.message(at).map_or(0, |message| message.raw.len());
+            let (end, title) = match r.final_of(at) {
+                Some(_) => ("more than fit without fragments", "Large request over UDP"),
+                None => ("and it got no answer", "Large request over UDP got lost"),
+            };
+            Words::of(format!("{} sent {} over UDP with {size} bytes, {end}.", r.sender(at), r.the(at))).title(title)
+        }
         "TX-27" => Words::of(format!(
             "{who} got the same {} twice over different ways (messages {} and {}) and answered both.",
             first(f).map(|n| r.label(n))?,
@@ -207,17 +202,19 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         .title("Copy of an INVITE got no response"),
         "TX-30" => {
             let request = first(f).or_else(|| r.request_of(at))?;
-            let address = |n: u32, to: bool| {
-                r.call.message(n).map_or_else(String::new, |message| if to { message.to } else { message.from }.to_string())
+            let (sent, asked) = (r.call.message(at)?, r.call.message(request)?);
+            let (what, wanted, got) = match sent.to == asked.from {
+                true => ("from", asked.to, sent.from),
+                false => ("to", asked.from, sent.to),
             };
+            let asked = if what == "from" { "was sent to" } else { "came from" };
             Words::of(format!(
-                "{who} sent the {} at {} (message {at}) to {}, but {} came from {}.",
+                "{who} sent the {} at {} (message {at}) {what} {got}, but {} {asked} {wanted}.",
                 r.label(at),
                 r.time(at),
-                address(at, true),
-                r.the(request),
-                address(request, false)
+                r.the(request)
             ))
+            .title(if what == "from" { "Response came from another address" } else { "Response went to another address" })
         }
         "TX-31" => Words::of(format!(
             "{who} sent {} with {} and a body of {} bytes.",
@@ -268,4 +265,23 @@ pub(super) fn times(count: usize) -> String {
 /// The name of who a message went to.
 fn peer_of(r: &Reading<'_>, n: u32) -> String {
     r.name(r.by(n).other())
+}
+
+/// Where to look for an ACK that did not come.
+fn ack_advice(r: &Reading<'_>, at: u32) -> String {
+    let who = peer_of(r, at);
+    if r.status(at) >= 300 {
+        return format!(
+            "Look for the ACK at {who}: it goes the way of the INVITE, from the same transaction. If it was sent, look what \
+             swallows it; if not, {} does not send it.",
+            r.product(r.by(at).other())
+        );
+    }
+    format!(
+        "Look for the ACK at {who}: it goes to {}{}. If it was sent, a wrong Contact, a lost route or NAT swallows it; if not, {} \
+         does not send it.",
+        r.contact(at),
+        r.header(at, Name::RecordRoute).map_or_else(String::new, |route| format!(" along {route}")),
+        r.product(r.by(at).other())
+    )
 }

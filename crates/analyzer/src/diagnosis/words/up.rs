@@ -114,6 +114,8 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.contact(at)
             ))
         }
+        "UP-18" => Words::of(format!("{who} sent {} for {}.", r.a(at), r.the(first(f)?)))
+            .title(&format!("{} for an UPDATE", r.label(at))),
         "UP-19" => Words::of(format!(
             "{who} refused {} with {} (message {at}).",
             first(f).map(|n| r.the(n))?,
