@@ -38,7 +38,7 @@ pub enum Unexportable {
     Diagnosis(&'static str),
     /// This party sends nothing.
     Silent,
-    /// The call begins before the trace: nothing tells how to bring it up again.
+    /// The call begins before the trace: nothing tells a scenario how to bring it up again.
     Joined,
 }
 

@@ -22,7 +22,7 @@ fn ladders() -> Vec<(String, String)> {
     all
 }
 
-fn told(call: &Call) -> Vec<String> {
+fn told_of(call: &Call) -> Vec<String> {
     let told = |finding: &Finding| {
         format!("{} {} {} {} {}", finding.code, finding.severity, finding.certainty, finding.by, finding.at)
     };
@@ -34,7 +34,7 @@ fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
     let (mut different, mut same) = (Vec::new(), 0);
     for (name, text) in ladders() {
         let call = sample::call(&text);
-        let before = told(&call);
+        let before = told_of(&call);
         let exported = match ladder(&call, None) {
             Ok(exported) => exported,
             Err(why) => {
@@ -42,7 +42,7 @@ fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
                 continue;
             }
         };
-        let outcome = std::panic::catch_unwind(|| told(&sample::call(&exported)));
+        let outcome = std::panic::catch_unwind(|| told_of(&sample::call(&exported)));
         match outcome {
             Ok(after) if after == before => same += 1,
             Ok(after) => {
@@ -89,6 +89,22 @@ expect nothing",
 }
 
 #[test]
+fn a_call_that_begins_before_the_trace_gets_the_usual_beginning() {
+    let late = sample::calls(sample::packets(CLEAN).split_off(6)).remove(0);
+    let told = ladder(&late, None).unwrap();
+    insta::assert_snapshot!(told, @r"
+    start call
+    A -> B   INVITE offer sdp:sendonly
+    B -> A   200 INVITE answer
+    A -> B   ACK
+    B -> A   BYE
+    A -> B   200 BYE
+    expect nothing
+    ");
+    assert_eq!(told_of(&sample::call(&told)), Vec::<String>::new());
+}
+
+#[test]
 fn only_the_finding_that_is_asked_for_is_expected() {
     let breaks = include_str!("../../../proto/tests/rules/UP-13/breaks.ladder");
     let call = sample::call(breaks);
@@ -129,7 +145,8 @@ fn what_cannot_be_played_says_why() {
         why(&|call| drop(call.messages.remove(2))),
         both("message 4 belongs to one that the trace lacks")
     );
-    assert_eq!(why(&|call| drop(call.messages.drain(..6))), both("the call begins before the trace"));
+    let late = sample::calls(sample::packets(CLEAN).split_off(6)).remove(0);
+    assert_eq!(sipp(&late, Party::Caller), Err(Unexportable::Joined));
     assert_eq!(sipp(&call, Party::Network), Err(Unexportable::Silent));
 }
 

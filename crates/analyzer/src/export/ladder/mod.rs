@@ -2,7 +2,7 @@
 //!
 //! A message is told by what a scripted party would not do by itself: headers beyond the usual, another target, a number
 //! that jumps, a description that bends. What crossed is told from the times: whatever came sooner than its sender ever
-//! answered was sent before the line above arrived.
+//! answered was sent before the line above arrived. A call that begins before the trace gets the usual beginning.
 
 mod headers;
 mod outcome;
@@ -27,9 +27,6 @@ use crate::model::{Call, Finding};
 /// Why the call cannot be played again, or the finding not be expected.
 pub fn ladder(call: &Call, finding: Option<&Finding>) -> Result<String, Unexportable> {
     let lines = lines(call)?;
-    if lines.first().is_some_and(|first| !first.sip.is_request() || !first.receivers_tag().is_empty()) {
-        return Err(Unexportable::Joined);
-    }
     if let Some(finding) = finding.filter(|finding| Rule::by_code(finding.code).is_none()) {
         return Err(Unexportable::Diagnosis(finding.code));
     }
@@ -60,7 +57,10 @@ struct Writer<'w> {
     reactions: BTreeMap<Party, Duration>,
     /// What each party can do, where it is less or more than usual.
     abilities: BTreeMap<Party, Abilities>,
+    /// The tags of the callee.
     tags: Vec<String>,
+    /// Whether the call was up when the trace began.
+    joined: bool,
 }
 
 impl<'w> Writer<'w> {
@@ -81,6 +81,15 @@ impl<'w> Writer<'w> {
             }
         }
         let abilities = [Party::Caller, Party::Callee].map(|party| (party, Abilities::of(party, lines)));
+        let joined = lines.first().is_some_and(|first| !first.receivers_tag().is_empty());
+        let mut contacts = BTreeMap::new();
+        if joined {
+            tags.insert(0, call.callee.tag.clone());
+            // Where the first request of each party goes, its peer wanted to be reached before.
+            for line in lines.iter().rev().filter(|line| line.sip.is_request()) {
+                contacts.extend(line.sip.request_uri().map(|uri| (line.by.other(), uri.to_owned())));
+            }
+        }
         Self {
             call,
             lines,
@@ -88,13 +97,14 @@ impl<'w> Writer<'w> {
             descriptions: Descriptions::of(lines),
             told: Vec::new(),
             cseqs: BTreeMap::new(),
-            contacts: BTreeMap::new(),
-            own_contacts: BTreeMap::new(),
+            own_contacts: contacts.clone(),
+            contacts,
             routes: BTreeMap::new(),
             rseqs: BTreeMap::new(),
             reactions: reactions(lines),
             abilities: abilities.into_iter().collect(),
             tags,
+            joined,
         }
     }
 
@@ -217,7 +227,10 @@ impl<'w> Writer<'w> {
             words.push(fork);
             return;
         }
-        let caller_tag = self.lines.first().map(Line::senders_tag).unwrap_or_default();
+        let caller_tag = match self.lines.first() {
+            Some(first) if !self.joined => first.senders_tag(),
+            _ => self.call.caller.tag.as_str(),
+        };
         let known =
             if line.by == Party::Caller { self.tags.first().map(String::as_str) } else { Some(caller_tag) };
         let failed =
@@ -288,10 +301,10 @@ impl<'w> Writer<'w> {
                 && line.of.and_then(|of| self.lines.get(of)).is_some_and(|of| of.status() >= Some(300));
         let known = self.contacts.get(&peer);
         let fits = match known {
-            None => at == 0 || !uri.starts_with("sips:") || shared,
+            None => at == 0 && !self.joined || !uri.starts_with("sips:") || shared,
             Some(contact) => contact == uri || shared,
         };
-        let first_sips = at == 0 && uri.starts_with("sips:");
+        let first_sips = at == 0 && !self.joined && uri.starts_with("sips:");
         if !fits || first_sips {
             let own = self.own_contacts.get(&peer).is_some_and(|own| own == uri);
             let told = if own { names::uri(peer) } else { self.names.value(uri) };

@@ -28,7 +28,7 @@ impl Writer<'_> {
             let _ = writeln!(out, "# {} {}. {}", finding.code, finding.title, cites.join(", "));
         }
         let short = self.short(&rules);
-        if short {
+        if short || self.joined {
             out.push_str("start call\n");
         }
         for (party, abilities) in &self.abilities {
