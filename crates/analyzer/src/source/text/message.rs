@@ -239,7 +239,8 @@ impl Draft {
                 !known && line != b"." && (other_end || super::stamp::Stamp::leads(line))
             }
             (Some(_), Body::Sdp) => !self.fits(line) && super::stamp::Stamp::leads(line),
-            (Some(_), _) => super::stamp::Stamp::leads(line),
+            // What somebody wrote may begin with a time, too.
+            (Some(_), _) => !(self.exact() && end == End::CrLf) && super::stamp::Stamp::leads(line),
         }
     }
 

@@ -189,6 +189,13 @@ fn a_start_line_within_a_body_begins_no_message() {
 }
 
 #[test]
+fn a_text_that_begins_with_a_time_is_no_line_of_the_log() {
+    let message =
+        request("MESSAGE", "1", "2026-10-30 12:00:00 see you\r\n").replace("application/sdp", "text/plain");
+    assert_eq!(payloads(&message), [message]);
+}
+
+#[test]
 fn a_message_too_long_is_kept_as_far_as_a_datagram_goes() {
     let long = format!("X-Long: {}\r\n", "x".repeat(900)).repeat(100);
     let message =
