@@ -1,6 +1,6 @@
 //! Logs: every text in which somebody wrote down SIP messages.
 //!
-//! A text is read line by line, so its size does not matter. Each [format](format) knows where its records begin and end
+//! A text is read line by line, so its size does not matter. Each format knows where its records begin and end
 //! and what their heads say; which one it is is told by the first record, not by the name of the file. Bare messages are
 //! read, too, with or without anything between them.
 
