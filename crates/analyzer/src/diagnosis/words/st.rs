@@ -190,7 +190,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         ))
         .title("Hung up because nobody refreshed"),
         "ST-17" => {
-            let refusal = f.because.iter().copied().filter(|n| r.status(*n) >= 300).last();
+            let refusal = f.because.iter().copied().rfind(|n| r.status(*n) >= 300);
             let refused = match refusal {
                 Some(refusal) => format!("was refused with {} (message {refusal})", r.status(refusal)),
                 None => "failed".to_owned(),
