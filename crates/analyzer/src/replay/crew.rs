@@ -57,9 +57,9 @@ impl Crew {
                             worker.push(index, item);
                         }
                         if last {
-                            worker.finish()
+                            worker.finish();
                         } else {
-                            worker.tick(now)
+                            worker.tick(now);
                         }
                         if tell.send(worker.tell()).is_err() {
                             return;
