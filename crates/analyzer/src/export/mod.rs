@@ -1,6 +1,6 @@
 //! From capture to test: a call of a trace as something that can be played again.
 //!
-//! [`ladder`] writes it as a ladder fixture for the simulated wire, [`sipp`] as a scenario for SIPp in which either party is
+//! [`ladder()`] writes it as a ladder fixture for the simulated wire, [`sipp()`] as a scenario for SIPp in which either party is
 //! played, so that its peer can be tried against anything. Both name the parties by example: whoever they were is not told.
 
 mod description;
