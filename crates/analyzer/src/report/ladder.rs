@@ -8,8 +8,8 @@ use owo_colors::{OwoColorize, Style};
 /// use midcall_analyzer::report::ladder::Columns;
 ///
 /// let columns = Columns::new(2, 20);
-/// assert_eq!(columns.head(&["alice", "bob"]), "alice            bob");
-/// assert_eq!(columns.arrow(0, 1, "BYE 7", Default::default(), '-'), "|-- BYE 7 ---------->|");
+/// assert_eq!(columns.head(&["alice", "bob"]), "alice             bob");
+/// assert_eq!(columns.arrow(0, 1, "BYE 7", Default::default(), '-'), "|-- BYE 7 --------->|");
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
