@@ -20,6 +20,8 @@ pub(super) struct Descriptions {
 #[derive(Debug)]
 struct Said {
     by: Party,
+    /// The tag under which it was said: a fork begins anew.
+    tag: String,
     text: String,
     words: Vec<String>,
     read: Option<Read>,
@@ -70,7 +72,7 @@ impl Descriptions {
     pub(super) fn words(&mut self, line: &Line<'_>, lines: &[Line<'_>], names: &mut Names) -> Vec<String> {
         let Some(text) = line.description() else { return Vec::new() };
         let role = if answers(line, lines) { "answer" } else { "offer" };
-        let last = self.said.iter().rev().find(|said| said.by == line.by);
+        let last = self.last(line);
         if last.is_some_and(|last| last.text == text) {
             return vec!["same".to_owned()];
         }
@@ -82,8 +84,14 @@ impl Descriptions {
                 vec![format!("{role}={name}")]
             }
         };
-        self.said.push(Said { by: line.by, text: text.to_owned(), words: words.clone(), read });
+        let tag = own_tag(line).to_owned();
+        self.said.push(Said { by: line.by, tag, text: text.to_owned(), words: words.clone(), read });
         words
+    }
+
+    /// What the sender of a line said last in its dialog.
+    fn last(&self, line: &Line<'_>) -> Option<&Said> {
+        self.said.iter().rev().find(|said| said.by == line.by && said.tag == own_tag(line))
     }
 
     /// A body of these lines, under the name it has or gets.
@@ -100,7 +108,7 @@ impl Descriptions {
 
     fn bent(&self, line: &Line<'_>, read: &Read, role: &str, names: &mut Names) -> Vec<String> {
         let first = self.said.iter().find(|said| said.by == line.by).and_then(|said| said.read.as_ref());
-        let last = self.said.iter().rev().find(|said| said.by == line.by);
+        let last = self.last(line);
         let offer =
             self.said.iter().rev().find(|said| said.by != line.by).and_then(|said| said.read.as_ref());
         let offer = offer.filter(|_| role == "answer");
@@ -152,6 +160,11 @@ impl Descriptions {
         words.extend(version(&words, read, last));
         words
     }
+}
+
+/// The tag of a line's sender.
+fn own_tag<'l>(line: &'l Line<'_>) -> &'l str {
+    if line.sip.is_request() { line.senders_tag() } else { line.receivers_tag() }
 }
 
 /// How the o= line moves, where it is not as everybody expects.
