@@ -52,10 +52,13 @@ impl<R: Read + Send> Hep<R> {
                     self.summary.skip_many("bytes that are no HEP", length as u64);
                 }
                 Found::Part if self.over => {
-                    if ahead.starts_with(MAGIC) {
+                    let begun = memchr::memmem::find(ahead, MAGIC);
+                    let nonsense = begun.unwrap_or(ahead.len());
+                    if nonsense > 0 {
+                        self.summary.skip_many("bytes that are no HEP", nonsense as u64);
+                    }
+                    if begun.is_some() {
                         self.summary.skip("packets that break off");
-                    } else if !ahead.is_empty() {
-                        self.summary.skip_many("bytes that are no HEP", ahead.len() as u64);
                     }
                     self.taken = self.buffer.len();
                     return Ok(None);

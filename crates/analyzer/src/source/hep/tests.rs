@@ -151,6 +151,18 @@ fn a_file_gives_its_messages_and_counts_the_rest() {
 }
 
 #[test]
+fn a_packet_that_has_hardly_begun_breaks_off_however_it_is_read() {
+    for before in 0..8 {
+        let file = [&b"x".repeat(before)[..], b"HEP3"].concat();
+        for piece in 1..=file.len() {
+            let summary = read(Hep::new(Pieces(&file, piece))).1;
+            assert_eq!(summary.skipped_for("packets that break off"), 1);
+            assert_eq!(summary.skipped_for("bytes that are no HEP"), before as u64);
+        }
+    }
+}
+
+#[test]
 fn lines_of_hexadecimal_are_read() {
     let hex = |bytes: &[u8], between: &str| {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between)

@@ -129,7 +129,7 @@ fn ending(text: &[u8], over: bool) -> Option<(End, usize)> {
     match text.get(returns) {
         Some(b'\n') if returns == 0 => Some((End::Lf, 1)),
         Some(b'\n') => Some((End::CrLf, returns + 1)),
-        None if !over && returns < MOST_RETURNS => None,
+        None if !over => None,
         _ => Some((End::Cr, 1)),
     }
 }
@@ -186,6 +186,17 @@ mod tests {
             expected.map(|(text, end)| (text.as_bytes().to_vec(), end, false)).into_iter().collect();
         for piece in 1..=text.len() {
             assert_eq!(lines(text, piece), expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_line_feed_behind_many_returns_is_seen_however_it_is_read() {
+        for returns in 6..12 {
+            let text = [b"a".as_slice(), &vec![b'\r'; returns], b"\nb"].concat();
+            let whole = lines(&text, text.len());
+            for piece in 1..text.len() {
+                assert_eq!(lines(&text, piece), whole, "{returns} returns in pieces of {piece}");
+            }
         }
     }
 
