@@ -111,6 +111,7 @@ fn fixtures(begin: &str) -> Vec<(String, Ladder)> {
 const ALSO: &[(&str, &str)] = &[
     // Its 405 is as it should be, its Allow is not.
     ("ER-05", "F-CAP2"),
+    ("UP-19", "F-CAP2"),
 ];
 
 #[test]

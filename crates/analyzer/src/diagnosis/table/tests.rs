@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use midcall_proto::rules::Rule;
+use midcall_proto::rules::{Rule, Severity};
 
 use super::{Shown, all, by_id};
 
@@ -39,6 +39,15 @@ fn every_rule_and_section_exists() {
         }
         let told = diagnosis.shown != Shown::Rules || !diagnosis.rules.is_empty();
         assert!(told && !diagnosis.cites.is_empty(), "{} is found by nothing", diagnosis.id);
+    }
+}
+
+/// The ladders of the rules show how each of those is found.
+#[test]
+fn every_diagnosis_by_rules_restates_one_that_a_trace_can_show() {
+    for diagnosis in all().filter(|diagnosis| diagnosis.shown == Shown::Rules) {
+        let mut rules = diagnosis.rules.iter().filter_map(|code| Rule::by_code(code));
+        assert!(rules.any(|rule| rule.severity >= Severity::Warning), "{}", diagnosis.id);
     }
 }
 
