@@ -283,10 +283,14 @@ impl Known {
 
     fn read(&mut self, message: &Message) {
         let Some((method, status, cseq)) = glance(&message.raw) else { return };
-        let telling = matches!(
-            (method, status),
-            (Method::Invite, 0 | 200..=299) | (Method::Refer | Method::Subscribe, 0)
-        ) || method == Method::Ack && !message.raw.ends_with(b"\r\n\r\n");
+        // Of INVITEs and their 2xx only those that set the call up.
+        let telling = match (method, status) {
+            (Method::Invite, 0) => self.setup.n == 0,
+            (Method::Invite, 200..=299) => self.setup.outcome.is_none(),
+            (Method::Refer | Method::Subscribe, 0) => true,
+            (Method::Ack, 0) => !message.raw.ends_with(b"\r\n\r\n"),
+            _ => false,
+        };
         let mut media = 0;
         if telling && let Ok(sip) = Sip::parse(message.raw.as_slice()) {
             media = self.describe(&sip, message.by);
