@@ -26,6 +26,7 @@ mod score;
 mod transfer;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use midcall_proto::rules::{RuleId, Severity};
@@ -43,11 +44,31 @@ pub struct Legs {
     /// The serial number of the first of them.
     first: u64,
     /// Who has a trait, by its print: serial numbers.
-    prints: HashMap<u64, Vec<u64>>,
+    prints: HashMap<u64, Vec<u64>, BuildHasherDefault<Print>>,
     waiting: VecDeque<(Instant, Call)>,
     flood: Flood,
     /// Calls that were not compared any more because too many came.
     dropped: u64,
+}
+
+/// A print is a hash already.
+#[derive(Default)]
+struct Print(u64);
+
+impl Hasher for Print {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, print: u64) {
+        self.0 = print;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// What is found in a call by comparing it with others: the call's number in the trace comes first.
