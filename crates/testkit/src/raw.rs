@@ -11,6 +11,8 @@ pub struct Raw {
     start: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// Whether it must not say how long it is.
+    unmeasured: bool,
 }
 
 impl Raw {
@@ -34,12 +36,12 @@ impl Raw {
                 headers.push((name.trim().to_owned(), value.trim().to_owned()));
             }
         }
-        Self { start, headers, body: body.to_vec() }
+        Self { start, headers, body: body.to_vec(), unmeasured: false }
     }
 
     /// An empty message with this start line.
     pub fn with_start(start: impl Into<String>) -> Self {
-        Self { start: start.into(), headers: Vec::new(), body: Vec::new() }
+        Self { start: start.into(), headers: Vec::new(), body: Vec::new(), unmeasured: false }
     }
 
     /// The first line.
@@ -154,6 +156,7 @@ impl Raw {
 
     /// Removes every line of a header.
     pub fn remove(&mut self, name: &str) {
+        self.unmeasured |= same_name(name, "Content-Length");
         self.headers.retain(|(own, _)| !same_name(own, name));
     }
 
@@ -167,13 +170,13 @@ impl Raw {
         }
     }
 
-    /// The message as sent. Content-Length is added if no line gives it.
+    /// The message as sent. Content-Length is added if no line gives it, unless it was taken away.
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        if self.header("Content-Length").is_none() {
+        if self.header("Content-Length").is_none() && !self.unmeasured {
             text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         text.push_str("\r\n");

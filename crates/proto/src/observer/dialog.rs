@@ -189,6 +189,9 @@ impl ObservedDialog {
         self.look_for_loss(&passing);
         let mut retold: SmallVec<[RuleId; 2]> = SmallVec::new();
         for (breach, sure) in self.side(by).judge(seen) {
+            if signs::hides(self, &passing, breach.rule) {
+                continue;
+            }
             let mut because = breach.because;
             let Some(severity) = weigh::breach(self, &passing, breach.rule, &mut because) else { continue };
             let mut claim = Claim {
@@ -210,7 +213,6 @@ impl ObservedDialog {
         }
         let mut found: Vec<Claim> = weigh::refusal(self, &passing).into_iter().collect();
         signs::look(self, &passing, &mut found);
-        found.retain(|claim| !retold.contains(&claim.rule));
         for claim in found.drain(..) {
             if !signs::is_told(self, &claim) {
                 claims.extend(self.doubted(claim, &passing));

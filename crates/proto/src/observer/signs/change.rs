@@ -72,12 +72,12 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
 }
 
 /// The old version or body of a retry is told as what it is.
-pub(super) fn told_instead(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> Option<RuleId> {
+pub(super) fn hides(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> bool {
     let of_retry = matches!(
         rule,
         RuleId::SameVersionOtherBody | RuleId::OriginVersionStep | RuleId::RefusedOfferUsedItsVersion
     );
-    (of_retry && resent_stale(observed, passing).is_some()).then_some(RuleId::RetryRebuiltFromNow)
+    of_retry && resent_stale(observed, passing).is_some()
 }
 
 /// Whether a request offers again what met 491, byte for byte, although its sender has described another session since:

@@ -5,6 +5,7 @@ use std::time::Duration;
 use midcall_wire::{Method, Name, NameAddr, Uri};
 use smallvec::smallvec;
 
+use super::Each;
 use crate::dialog::{InviteState, OptionTag};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
@@ -14,8 +15,17 @@ use crate::rules::RuleId;
 /// What is remembered.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Memory {
-    /// The last Record-Route of a confirmed dialog: who received it, the message, its first and last value.
-    relisted: Option<Box<(Party, u32, Box<str>, Box<str>)>>,
+    /// The last Record-Route that each party received in a confirmed dialog.
+    relisted: Each<Option<Box<Relisted>>>,
+}
+
+/// A Record-Route of a message.
+#[derive(Clone, Debug)]
+struct Relisted {
+    on: u32,
+    /// Its first and its last value.
+    first: Box<str>,
+    last: Box<str>,
 }
 
 pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
@@ -48,16 +58,16 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     let mut values = passing.message.values(Name::RecordRoute);
     if let Some(first) = values.next() {
         let last = values.last().unwrap_or(first);
-        observed.memory.dialog.relisted =
-            Some(Box::new((passing.by.other(), seen.at.n, first.into(), last.into())));
+        let relisted = Relisted { on: seen.at.n, first: first.into(), last: last.into() };
+        *observed.memory.dialog.relisted.of_mut(passing.by.other()) = Some(Box::new(relisted));
     }
 }
 
 /// RFC 3261 §12.2: Record-Route in mid-dialog leaves the route set as it is.
 fn new_route(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
-    let (receiver, on, first, last) = observed.memory.dialog.relisted.as_deref()?;
+    let Relisted { on, first, last } = observed.memory.dialog.relisted.of(passing.by).as_deref()?;
     let (seen, dialog) = (passing.seen, &observed.side(passing.by).base);
-    if *receiver != passing.by || passing.trace.relayed || passing.facts.vias > 1 {
+    if passing.trace.relayed || passing.facts.vias > 1 {
         return None;
     }
     let told = uri_of(seen.route?)?;

@@ -143,9 +143,15 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     security::look(observed, passing, found);
 }
 
-/// Whether this breach is only the other face of a sign that is told instead.
+/// Whether this breach is only the other face of a sign that is told.
+pub(super) fn hides(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> bool {
+    change::hides(observed, passing, rule)
+        || rule == RuleId::NoSuchDialog && dialog::refuses_identity(observed, passing).is_some()
+}
+
+/// The rule that says better what this breach is.
 pub(super) fn told_instead(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> Option<RuleId> {
-    change::told_instead(observed, passing, rule).or_else(|| offer::told_instead(observed, passing, rule))
+    offer::told_instead(observed, passing, rule)
 }
 
 /// It has passed.

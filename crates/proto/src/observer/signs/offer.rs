@@ -75,7 +75,10 @@ fn echo(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     }
     let open = dialog.request_of(seen).filter(|open| !open.forms)?;
     let (on, whole) = observed.memory.offer.offered.of(passing.by).as_ref()?;
-    let (new, agreed) = (seen.sdp.as_deref()?, &dialog.offers.agreed.as_ref()?.ours);
+    let agreed = dialog.offers.agreed.as_ref()?;
+    // What was negotiated is what the answer left of the offer.
+    let agreed = agreed.by(dialog.offers.offerer?.reversed());
+    let new = seen.sdp.as_deref()?;
     let (before, now, last) = (whole.media_at(0)?, new.media_at(0)?, agreed.media_at(0)?);
     let fewer = now.formats().count() < before.formats().count();
     let shrunk = fewer && now.formats().all(|own| before.formats().any(|known| known == own));
