@@ -107,6 +107,7 @@ fn silence_of_one_side() {
 
 #[test]
 fn media_to_the_old_port_after_a_move() {
+    midcall_proto::covers!("OA-40");
     let flows = [(ALICE, BOB, 8, 0.1, 12.0), (BOB, ALICE, 8, 0.1, 12.0)];
     insta::assert_snapshot!(only(&analyzed(MOVED, &flows), "OA-40"));
     clean(MOVED, &[flows[0], (BOB, ALICE, 8, 0.1, 5.6), (BOB, "10.0.0.1:43000", 8, 5.1, 12.0)]);
@@ -114,6 +115,7 @@ fn media_to_the_old_port_after_a_move() {
 
 #[test]
 fn a_payload_number_that_nobody_listed() {
+    midcall_proto::covers!("OA-41");
     let flows = [BOTH[0], (BOB, ALICE, 8, 0.1, 12.0), (BOB, ALICE, 18, 2.0, 12.0)];
     insta::assert_snapshot!(only(&analyzed(CALL, &flows), "OA-41"));
     // Comfort noise and tones are no codec changes.
@@ -122,6 +124,7 @@ fn a_payload_number_that_nobody_listed() {
 
 #[test]
 fn the_own_payload_number_instead_of_the_peers() {
+    midcall_proto::covers!("OA-26");
     let ladder = "A -> B INVITE offer sdp:codecs=111:opus/48000/2
 B -> A   200 INVITE answer sdp:codecs=96:opus/48000/2
 A -> B   ACK

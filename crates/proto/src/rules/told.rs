@@ -30,6 +30,9 @@ const TOLD: &[(RuleId, &[RuleId])] = &[
     (RuleId::OfferIsWhole, &[RuleId::MediaLineRemoved]),
     // The early re-INVITE that replaces a refused UPDATE, and a 405 that names no methods.
     (RuleId::UpdateRefusedAsMethod, &[RuleId::ReInviteInEarlyDialog, RuleId::AllowMissing]),
+    // What a refusal leaves, and when to try again, is the same for both methods.
+    (RuleId::FailedUpdateChangesNothing, &[RuleId::FailedReInviteFollowed, RuleId::CallDroppedOnRefusal]),
+    (RuleId::UpdateRetryAfter491, &[RuleId::OwnerRetryTime, RuleId::OtherRetryTime]),
     // An interval below 90 s is what makes it hostile.
     (RuleId::HostileInterval, &[RuleId::IntervalTooShort]),
     (RuleId::RefreshDropsTimerTag, &[RuleId::TimerNotListed]),
