@@ -34,7 +34,7 @@ use midcall_proto::time::Instant;
 
 use self::flood::Flood;
 use self::known::Known;
-use self::score::Tie;
+use self::score::{Common, Tie};
 use crate::model::{Call, Finding, Leg};
 
 /// Joins finished calls to conversations.
@@ -90,7 +90,7 @@ impl Legs {
         let mut ties = Vec::new();
         for serial in self.candidates(&known) {
             let Some(other) = self.by_serial(serial) else { continue };
-            let Some(tie) = score::compare(&known, other, self.rarity(&known, other)) else { continue };
+            let Some(tie) = score::compare(&known, other, self.common(&known, other)) else { continue };
             bridge::find(&known, other, &tie, now, &mut found);
             transfer::find(&known, other, &tie, &mut found);
             ties.push((other.number, other.call_id.clone(), tie));
@@ -182,10 +182,16 @@ impl Legs {
         found
     }
 
-    /// How many calls share the media of these two at most: what many share says nothing.
-    fn rarity(&self, known: &Known, other: &Known) -> usize {
+    /// How many calls share what these two have in common.
+    fn common(&self, known: &Known, other: &Known) -> Common {
+        let having = |print: u64| self.prints.get(&print).map(Vec::len).unwrap_or_default();
         let shared = known.media().filter(|print| other.media().any(|theirs| theirs == *print));
-        shared.filter_map(|print| self.prints.get(&print)).map(Vec::len).max().unwrap_or_default()
+        // Both legs are at the box, one in and one out: how many more like either were there.
+        let alike = known.meetings().chain(other.meetings());
+        Common {
+            media: shared.map(having).max().unwrap_or_default(),
+            parties: alike.map(having).max().unwrap_or_default(),
+        }
     }
 
     fn remember(&mut self, known: Known, now: Instant) {

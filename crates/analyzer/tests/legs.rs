@@ -176,7 +176,9 @@ impl Sketch<'_> {
 fn analyzed(sketches: &[Sketch<'_>]) -> Vec<Call> {
     let mut messages: Vec<(u64, SocketAddr, SocketAddr, String)> = Vec::new();
     for sketch in sketches {
-        let host = |name: &str| -> SocketAddr { format!("{name}:5060").parse().expect("an address") };
+        let host = |name: &str| -> SocketAddr {
+            name.parse().unwrap_or_else(|_| format!("{name}:5060").parse().expect("an address"))
+        };
         let (near, far) = (host(sketch.hosts.0), host(sketch.hosts.1));
         for (at, back, text) in sketch.messages() {
             let (from, to) = if back { (far, near) } else { (near, far) };
@@ -285,6 +287,84 @@ fn nothing_in_common_joins_nothing() {
     for call in analyzed(&later) {
         assert!(call.legs.is_empty(), "{:?}", call.legs);
     }
+}
+
+/// A load generator says the same in each call, and on one host every address is the same.
+#[test]
+fn calls_of_a_load_generator_are_not_joined() {
+    let ids: Vec<String> = (0..20).map(|n| format!("load{n}")).collect();
+    let seats: [(&str, &str, &str); 3] = [
+        ("one host", "127.0.0.1:5061", "127.0.0.1:5060"),
+        ("one host, a port for each call", "127.0.0.1", "127.0.0.1:5060"),
+        ("two hosts", "10.0.0.1", "10.0.0.9"),
+    ];
+    for (what, near, far) in seats {
+        // One after the other, and all at once.
+        for (every, lasts) in [(120, 100), (50, 3_000), (0, 3_000)] {
+            let ports: Vec<String> = (0..20).map(|n| format!("{near}:{}", 20_000 + n)).collect();
+            let sketches: Vec<Sketch<'_>> = ids
+                .iter()
+                .zip(&ports)
+                .zip(0..)
+                .map(|((id, port), n)| Sketch {
+                    id,
+                    hosts: (if what.contains("each call") { port } else { near }, far),
+                    users: ("sipp", "service"),
+                    media: ("127.0.0.1:6000", "127.0.0.1:6000"),
+                    headers: "",
+                    begin: 1_000 + n * every,
+                    rings: 10,
+                    end: 1_000 + n * every + lasts,
+                })
+                .collect();
+            for call in analyzed(&sketches) {
+                assert!(call.legs.is_empty(), "{what}, every {every} ms: {:?}", call.legs);
+            }
+        }
+    }
+}
+
+/// A phone with two calls says the same of itself in both; nothing passes from one to the other.
+#[test]
+fn a_consultation_call_is_not_a_leg_of_the_held_one() {
+    let own = "10.0.0.1:4000";
+    let call = |id, far, user, begin, end| Sketch {
+        id,
+        hosts: ("10.0.0.1", far),
+        users: ("alice", user),
+        media: (own, if user == "bob" { "10.0.0.2:4000" } else { "10.0.0.3:4000" }),
+        headers: "",
+        begin,
+        rings: 300,
+        end,
+    };
+    let calls = analyzed(&[
+        call("held", "10.0.0.2", "bob", 1_000, 20_000),
+        call("asks", "10.0.0.3", "carol", 2_000, 8_000),
+    ]);
+    for call in &calls {
+        assert!(call.legs.is_empty(), "{:?}", call.legs);
+        assert!(call.findings.is_empty(), "{:?}", call.findings);
+    }
+}
+
+/// A call that was placed after the first had been answered is not how that one was answered.
+#[test]
+fn a_call_back_to_the_same_user_is_not_a_leg() {
+    let mut calls = two(("alice", "carol"), "10.0.0.9:5002", ("", ""));
+    calls[1].begin = calls[0].begin + calls[0].rings + 100;
+    for call in analyzed(&calls) {
+        assert!(call.legs.is_empty(), "{:?}", call.legs);
+    }
+}
+
+/// Both legs of a box on the host of its callers: the ports say what arrived and what left there.
+#[test]
+fn legs_on_one_host_are_told_by_their_ports() {
+    let mut calls = two(("alice", "carol"), "10.0.0.1:4000", ("", ""));
+    calls[0].hosts = ("127.0.0.1:5061", "127.0.0.1:5060");
+    calls[1].hosts = ("127.0.0.1:5060", "127.0.0.1:5062");
+    joined(&analyzed(&calls), "same media address", 85);
 }
 
 /// Calls between the same hosts at the same time, through the same box, with legs of their own: each is joined to its own

@@ -36,7 +36,7 @@ pub(super) fn find(one: &Known, other: &Known, tie: &Tie, now: Instant, found: &
     let mut push = |side: Side<'_>, found_one: Option<Finding>| {
         if let Some(mut finding) = found_one {
             if tie.confidence < SURE {
-                finding.severity = finding.severity.min(Severity::Warning);
+                finding.severity = finding.severity.min(Severity::Info);
                 finding.certainty = Certainty::Crossed;
             }
             found.findings.push((side.call.number, finding));

@@ -22,6 +22,8 @@ pub(super) struct Known {
     /// Where its first message went from and to.
     pub(super) from: IpAddr,
     pub(super) to: IpAddr,
+    /// The ports of both: all that tells the parties of one host apart.
+    pub(super) ports: (u16, u16),
     /// Names of caller and callee for sentences.
     pub(super) names: (Box<str>, Box<str>),
     /// The user parts of both, as far as boxes leave them as they are; 0 for none.
@@ -32,6 +34,8 @@ pub(super) struct Known {
     pub(super) refers: Vec<Refer>,
     pub(super) events: Vec<Event>,
     pub(super) traits: Vec<(Trait, u64)>,
+    /// Who said which media addresses and o= lines are its own.
+    described: Vec<(Trait, Party, u64)>,
     /// What was found in it: code, who, message, when.
     pub(super) faults: Vec<(&'static str, Party, u32, Instant)>,
 }
@@ -139,6 +143,7 @@ impl Known {
             last: call.messages.last().map_or(Instant::ZERO, |message| message.at),
             from: first.map_or(unknown, |message| message.from.ip()),
             to: first.map_or(unknown, |message| message.to.ip()),
+            ports: first.map_or((0, 0), |message| (message.from.port(), message.to.port())),
             names: (call.caller.name.as_str().into(), call.callee.name.as_str().into()),
             users: (user(&call.caller.uri), user(&call.callee.uri)),
             tags: call
@@ -150,6 +155,7 @@ impl Known {
             refers: Vec::new(),
             events: Vec::new(),
             traits: Vec::new(),
+            described: Vec::new(),
             faults: Vec::new(),
         };
         for message in &call.messages {
@@ -194,6 +200,18 @@ impl Known {
             };
             std::iter::once(print(other, value)).chain(more)
         })
+    }
+
+    /// Prints of which parties it is between, where and when.
+    pub(super) fn meetings(&self) -> impl Iterator<Item = u64> + '_ {
+        let meetings = self.traits.iter().filter(|(kind, _)| matches!(kind, Trait::Arrived | Trait::Left));
+        meetings.map(|(kind, value)| print(*kind, value))
+    }
+
+    /// Whether this party described such a thing as its own that the party of the other call did too.
+    pub(super) fn says_as(&self, party: Party, other: &Self, theirs: Party, kind: Trait) -> bool {
+        let mut mine = self.described.iter().filter(|(own, by, _)| *own == kind && *by == party);
+        mine.any(|(_, _, value)| other.described.contains(&(kind, theirs, *value)))
     }
 
     /// Prints of where it wants media.
@@ -242,6 +260,13 @@ impl Known {
     fn add(&mut self, kind: Trait, value: u64) {
         if self.traits.len() < MOST_TRAITS && !self.traits.contains(&(kind, value)) {
             self.traits.push((kind, value));
+        }
+    }
+
+    fn say(&mut self, kind: Trait, by: Party, value: u64) {
+        self.add(kind, value);
+        if self.described.len() < MOST_TRAITS && !self.described.contains(&(kind, by, value)) {
+            self.described.push((kind, by, value));
         }
     }
 
@@ -385,7 +410,7 @@ impl Known {
     }
 
     /// The traits of a description, and a print of where it wants media.
-    fn describe(&mut self, sip: &Sip<&[u8]>, _: Party) -> u64 {
+    fn describe(&mut self, sip: &Sip<&[u8]>, by: Party) -> u64 {
         let Some(sdp) = sip.sdp().and_then(|bytes| Sdp::parse(bytes).ok()) else { return 0 };
         let mut first = 0;
         for media in sdp.media().filter(|media| !media.rejected() && media.port() > 9) {
@@ -395,7 +420,7 @@ impl Known {
             };
             let value = hash(&(address, media.port()));
             first = if first == 0 { value } else { first };
-            self.add(Trait::Media, value);
+            self.say(Trait::Media, by, value);
             let secrets = media.attributes("crypto").filter_map(|crypto| crypto.split("inline:").nth(1));
             let secrets: Vec<u64> = secrets.map(hash).collect();
             secrets.into_iter().for_each(|key| self.add(Trait::Secret, key));
@@ -406,7 +431,7 @@ impl Known {
         if let Some(origin) = sdp.origin()
             && origin.session_id.len() > 4
         {
-            self.add(Trait::Origin, hash(&(origin.username, origin.session_id, origin.address)));
+            self.say(Trait::Origin, by, hash(&(origin.username, origin.session_id, origin.address)));
         }
         first
     }

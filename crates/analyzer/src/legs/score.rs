@@ -27,11 +27,21 @@ pub(super) struct Bridge {
     pub(super) forward: bool,
 }
 
-/// What ties these calls together, if anything does. `sharing` says how many calls have the same media.
-pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie> {
+/// How many recent calls have what these two have in common: what many have says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Common {
+    /// The same media address or o= line.
+    pub(super) media: usize,
+    /// The same parties at the same place and time.
+    pub(super) parties: usize,
+}
+
+/// What ties these calls together, if anything does.
+pub(super) fn compare(one: &Known, other: &Known, common: Common) -> Option<Tie> {
     let overlap = one.began <= other.last && other.began <= one.last;
     let together = apart(one, other) <= MEETING;
     let bridge = bridge(one, other).filter(|_| overlap);
+    let apart_hosts = one.from != one.to && other.from != other.to;
     let parallel = one.from == other.from && one.to == other.to;
     let mut tie = Evidence::default();
     if one.shares(other, Trait::Session) {
@@ -49,18 +59,17 @@ pub(super) fn compare(one: &Known, other: &Known, sharing: usize) -> Option<Tie>
     if one.shares(other, Trait::Secret) {
         tie.add(93, "same ICE or SRTP secret");
     }
-    let rare = sharing <= RARE || one.users == other.users && together;
-    if overlap && rare && (bridge.is_some() || !parallel && together) {
+    if overlap && common.media <= RARE && (bridge.is_some() || !parallel && together && apart_hosts) {
         let sure = if bridge.is_some() { 88 } else { 75 };
-        if one.shares(other, Trait::Media) {
+        if passed(one, other, bridge, Trait::Media) {
             tie.add(sure, "same media address");
         }
-        if one.shares(other, Trait::Origin) {
+        if passed(one, other, bridge, Trait::Origin) {
             tie.add(sure, "same o= line");
         }
     }
     let named = one.users.0 != 0 && one.users.1 != 0 && one.users == other.users;
-    if named && together && bridge.is_some_and(|bridge| bridge.at.0 != bridge.at.1) {
+    if named && together && common.parties <= RARE && placed_for(one, other, bridge) {
         tie.add(75, "same parties, one call out of the other");
     }
     let mut bridge = bridge.filter(|_| tie.confidence > 0);
@@ -141,18 +150,50 @@ impl Evidence {
 /// The box in the middle: where one call arrived and the other left, or from which both left.
 fn bridge(one: &Known, other: &Known) -> Option<Bridge> {
     let forward = one.began <= other.began;
-    let out_of_one = one.to == other.from;
-    let out_of_other = other.to == one.from;
+    let seats = |call: &Known| ((call.from, call.ports.0), (call.to, call.ports.1));
+    let ((one_from, one_to), (other_from, other_to)) = (seats(one), seats(other));
+    // A host with both ends of a call, or calls both ways between two hosts: only ports tell who is who.
+    let crowded =
+        one.from == one.to || other.from == other.to || one.to == other.from && other.to == one.from;
+    let (out_of_one, out_of_other) = if crowded {
+        (one_to == other_from, other_to == one_from)
+    } else {
+        (one.to == other.from, other.to == one.from)
+    };
+    let from_one_place = if crowded {
+        one_from == other_from && one_to != other_to
+    } else {
+        one.from == other.from && one.to != other.to
+    };
     match (out_of_one, out_of_other) {
         (true, false) => Some(Bridge { at: (Party::Callee, Party::Caller), forward: true }),
         (false, true) => Some(Bridge { at: (Party::Caller, Party::Callee), forward: false }),
         (true, true) if forward => Some(Bridge { at: (Party::Callee, Party::Caller), forward: true }),
         (true, true) => Some(Bridge { at: (Party::Caller, Party::Callee), forward: false }),
-        _ if one.from == other.from && one.to != other.to => {
-            Some(Bridge { at: (Party::Caller, Party::Caller), forward })
-        }
+        _ if from_one_place => Some(Bridge { at: (Party::Caller, Party::Caller), forward }),
         _ => None,
     }
+}
+
+/// Whether what the far end of one call described is what the box showed in the other. What the box shows in both is its
+/// own: a phone with two calls, or a generator that always says the same.
+fn passed(one: &Known, other: &Known, bridge: Option<Bridge>, kind: Trait) -> bool {
+    let same = |at: Party, there: Party| one.says_as(at, other, there, kind);
+    match bridge {
+        Some(Bridge { at: (here, there), .. }) => same(here.other(), there) || same(here, there.other()),
+        // Between boxes that are not seen, each end stays at its end.
+        None => same(Party::Caller, Party::Caller) || same(Party::Callee, Party::Callee),
+    }
+}
+
+/// Whether one call was placed while the other, in which the box is the callee, waited for its final response.
+fn placed_for(one: &Known, other: &Known, bridge: Option<Bridge>) -> bool {
+    let Some(Bridge { forward, .. }) = bridge.filter(|bridge| bridge.at.0 != bridge.at.1) else {
+        return false;
+    };
+    let (up, down) = if forward { (one, other) } else { (other, one) };
+    let waited = up.setup.outcome.is_none_or(|(_, _, at)| down.began <= at);
+    up.began <= down.began && waited
 }
 
 fn apart(one: &Known, other: &Known) -> Duration {
@@ -163,5 +204,5 @@ fn apart(one: &Known, other: &Known) -> Duration {
 const RACING: Duration = Duration::from_secs(1);
 /// The least confidence that makes two calls legs.
 const LEAST: u8 = 70;
-/// Up to how many calls with the same media that still says something.
+/// Up to how many recent calls with the same trait that still says something.
 const RARE: usize = 3;
