@@ -23,6 +23,7 @@ mod flood;
 mod hops;
 mod known;
 mod score;
+mod tags;
 mod transfer;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,7 @@ use midcall_proto::time::Instant;
 use self::flood::Flood;
 use self::known::Known;
 use self::score::{Common, Tie};
+use self::tags::Tags;
 use crate::model::{Call, Finding, Leg};
 
 /// Joins finished calls to conversations.
@@ -47,6 +49,7 @@ pub struct Legs {
     prints: HashMap<u64, Vec<u64>, BuildHasherDefault<Print>>,
     waiting: VecDeque<(Instant, Call)>,
     flood: Flood,
+    tags: Tags,
     /// Calls that were not compared any more because too many came.
     dropped: u64,
 }
@@ -85,6 +88,7 @@ impl Legs {
         call.findings.extend(hops::find(&call));
         let known = Known::of(&call);
         call.findings.extend(self.flood.take(&known));
+        call.findings.extend(self.tags.take(&call, &known));
         call.findings.extend(transfer::alone(&known));
         let mut found = Found::default();
         let mut ties = Vec::new();

@@ -38,7 +38,6 @@ mod held;
 mod side;
 mod signs;
 mod table;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -61,10 +60,7 @@ use self::dialog::Claim;
 use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
-use self::tags::Tags;
 use self::trace::Facts;
-use self::weigh::against;
-use crate::rules::RuleId;
 use crate::time::Instant;
 
 /// Settings of an [`Observer`].
@@ -135,7 +131,6 @@ pub struct ObserverStats {
 pub struct Observer {
     config: ObserverConfig,
     table: Table,
-    tags: Tags,
     findings: Vec<Finding>,
     stats: ObserverStats,
     now: Instant,
@@ -151,7 +146,6 @@ impl Observer {
         Self {
             table: Table::new(config.max_calls, config.max_finished),
             config,
-            tags: Tags::default(),
             findings: Vec::new(),
             stats: ObserverStats::default(),
             now: Instant::ZERO,
@@ -297,21 +291,7 @@ impl Observer {
     fn take(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<&[u8]>) {
         let (patience, bounds) = (self.patience(), self.bounds());
         let Some(entry) = self.table.get_mut(slot) else { return };
-        let before = entry.call.dialogs().len();
-        let mut claims = entry.call.take(facts, message, &patience, &bounds);
-        // The caller takes its tag with its INVITE, the callee with the response that forms the dialog.
-        let taken = match (facts.status, facts.method) {
-            (None, Method::Invite) if facts.to_tag.is_empty() => Some((facts.from_tag, Party::Caller)),
-            (Some(_), Method::Invite) if entry.call.dialogs().len() > before => {
-                Some((facts.to_tag, Party::Callee))
-            }
-            _ => None,
-        };
-        if let Some((tag, by)) = taken
-            && let Some(on) = self.tags.taken(tag, facts.from, entry.call.call_id(), facts.n)
-        {
-            claims.push(against(by, RuleId::TagNotRandom, facts.n, ObservedDialog::on(on)));
-        }
+        let claims = entry.call.take(facts, message, &patience, &bounds);
         self.report(slot, claims);
     }
 

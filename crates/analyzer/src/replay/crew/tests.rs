@@ -19,7 +19,6 @@ fn busy_minutes(calls: usize) -> Vec<Item> {
         for packet in kind {
             let text = String::from_utf8(packet.payload.clone()).unwrap();
             let own = text.replacen("\r\nCall-ID: ", &format!("\r\nCall-ID: {number}-"), 1);
-            let own = own.replace(";tag=", &format!(";tag={number}"));
             let at = packet.at + std::time::Duration::from_millis(100 * number as u64);
             items.push(Item::Sip(Packet { at, payload: own.into_bytes(), ..packet.clone() }));
             items.push(Item::Rtp(Rtp {
