@@ -337,13 +337,13 @@ pub(super) const ROWS: &[Diagnosis] = &[
     Diagnosis {
         id: "F-HLD3",
         title: "Resume was answered with a hold",
-        severity: Severity::Warning,
+        severity: Severity::Error,
         shown: Shown::Signalling,
         rules: &["OA-35", "OA-36"],
         cites: &[Cite::new(3264, "6.1"), Cite::new(6337, "5.3")],
         means: "The side that held offered both ways again, and the other one answered as if it were still \
               held.",
-        fix: "Answer with one's own wish, not with the last direction.",
+        fix: "Answer with what its own user wants, not with the last direction.",
     },
     Diagnosis {
         id: "F-HLD4",
