@@ -55,7 +55,7 @@ fn the_example_of_the_readme_is_what_it_prints() {
 #[test]
 fn the_code_says_whether_something_was_found() {
     for (arguments, code) in [
-        (&[STUCK][..], 0),
+        (&[STUCK][..], 1),
         (&[STUCK, "--fail-on", "warning"], 1),
         (&[STUCK, "--fail-on", "never"], 0),
         (&[STUCK, "--fail-on", "warning", "--rule", "UP"], 0),
@@ -95,7 +95,7 @@ fn standard_input_and_several_files_are_read() {
     assert!(report.contains("\"name\":\"-\",\"format\":\"pcapng\""), "{report}");
     let both = shown(&midcall(&[STUCK, STUCK, "--ladder", "none"]));
     // The same packets twice are the same call.
-    assert!(both.contains("1 call in 24 messages: 1 with warnings"), "{both}");
+    assert!(both.contains("1 call in 24 messages: 1 with errors"), "{both}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_page_needs_nothing_else_and_a_diagram_shows_the_finding() {
     assert!(page.contains("<h1>Resume was answered with a hold</h1>"), "{page}");
     let diagram = shown(&midcall(&[STUCK, "--format", "mermaid"]));
     assert!(
-        diagram.starts_with("sequenceDiagram\n") && diagram.contains("Note over p0,p1: warning F-HLD3"),
+        diagram.starts_with("sequenceDiagram\n") && diagram.contains("Note over p0,p1: error F-HLD3"),
         "{diagram}"
     );
 }
