@@ -418,7 +418,7 @@ fn a_refer_needs_leave() {
             let mut refer = seat.other.outside("REFER", &to).header("Refer-To", &carol);
             if named {
                 let (ours, theirs) = (&dialog.party.ours.tag, &dialog.party.theirs.tag);
-                let value = format!("{};local-tag={theirs};remote-tag={ours}", dialog.call_id);
+                let value = format!("{};local-tag={ours};remote-tag={theirs}", dialog.call_id);
                 refer = refer.header("Target-Dialog", value);
             }
             refer.send();
