@@ -152,7 +152,7 @@ fn write(path: &Path, messages: u64, noise: u64) -> Result<u64, String> {
     for number in 0..calls {
         let start = number * 20_000;
         for (nth, (side, at, bytes)) in call.iter().enumerate() {
-            due.insert((start + at.as_micros(), number, nth), (*side, own_call_id(bytes, number)));
+            due.insert((start + at.as_micros(), number, nth), (*side, another(bytes, number)));
         }
         let rest = due.split_off(&(start + 20_000, 0, 0));
         for ((at, ..), (side, bytes)) in std::mem::replace(&mut due, rest) {
@@ -168,9 +168,13 @@ fn write(path: &Path, messages: u64, noise: u64) -> Result<u64, String> {
     Ok(written)
 }
 
-fn own_call_id(bytes: &[u8], number: u64) -> Vec<u8> {
+/// The message of another call: with a Call-ID, tags and branches of its own.
+fn another(bytes: &[u8], number: u64) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
-    text.replacen("\r\nCall-ID: ", &format!("\r\nCall-ID: {number:08}-"), 1).into_bytes()
+    // A factor makes the tags look drawn by lot, as they should be.
+    let tag = format!(";tag={:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let text = text.replacen("\r\nCall-ID: ", &format!("\r\nCall-ID: {number:08}-"), 1);
+    text.replace(";tag=", &tag).replace("z9hG4bK", &format!("z9hG4bK{number}")).into_bytes()
 }
 
 fn packets(file: &mut impl Write, at: u64, side: usize, bytes: &[u8], noise: u64) -> io::Result<()> {
