@@ -129,3 +129,32 @@ fn a_log_of_whole_seconds_keeps_its_own_order() {
     assert!(own.is_sorted_by_key(|packet| packet.place.number));
     assert_eq!(merged.summary().resolution, Duration::from_secs(1));
 }
+
+/// Agents copy what they see to a collector; a capture of that path holds the messages as they went between the parties.
+#[test]
+fn a_capture_of_what_agents_send_to_a_collector_gives_what_they_saw() {
+    let hex = fs::read(sample("hep3-udp-payloads.hex")).unwrap();
+    let plain = read(&mut opened("a file", hex.clone()).unwrap());
+    let mut capture = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 101] {
+        capture.extend(word.to_le_bytes());
+    }
+    for line in hex.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let pairs = line.chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let hep: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        let mut packet = Vec::new();
+        let ip = etherparse::PacketBuilder::ipv4([10, 9, 9, 1], [10, 9, 9, 2], 64);
+        ip.udp(9060, 9060).write(&mut packet, &hep).unwrap();
+        let length = u32::try_from(packet.len()).unwrap();
+        for word in [1, 0, length, length] {
+            capture.extend(word.to_le_bytes());
+        }
+        capture.extend(packet);
+    }
+    let packed = read(&mut opened("a capture", capture).unwrap());
+    let facts = |packets: &[Packet]| -> Vec<_> {
+        packets.iter().map(|packet| (packet.at, packet.from, packet.to, packet.payload.clone())).collect()
+    };
+    assert_eq!(plain.len(), 3);
+    assert_eq!(facts(&packed), facts(&plain));
+}

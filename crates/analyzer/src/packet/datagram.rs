@@ -8,6 +8,8 @@ use super::Reason;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
     Sip,
+    /// A copy of a message, sent to a collector.
+    Hep,
     Rtp(Header),
     Other(Reason),
 }
@@ -30,6 +32,7 @@ pub(super) fn content(ports: (u16, u16), payload: &[u8]) -> Content {
         Some(20..=63) if matches!(payload.get(1..3), Some([0xfe, 0xfd | 0xff])) => {
             Content::Other(Reason::Dtls)
         }
+        Some(b'H') if payload.starts_with(b"HEP3") => Content::Hep,
         Some(_) if looks_like_sip(payload) => Content::Sip,
         Some(_)
             if payload.len() <= MAX_KEEP_ALIVE && payload.iter().all(|byte| b"\r\n\0 ".contains(byte)) =>

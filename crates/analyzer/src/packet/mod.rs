@@ -23,7 +23,7 @@ use std::time::Duration;
 use midcall_proto::flow::Transport;
 use midcall_proto::time::Instant;
 
-use crate::source::{Item, Packet, Place, Rtp};
+use crate::source::{Item, Packet, Place, Rtp, hep};
 use datagram::Content;
 use fragments::{Fragment, Fragments, Id};
 use ip::Ip;
@@ -171,6 +171,7 @@ impl Packets {
         }
         match datagram::content((from.port(), to.port()), payload) {
             Content::Sip => self.out.sip(seen, (from, to), Transport::Udp, payload.to_vec(), cut),
+            Content::Hep => self.out.hep(seen, payload),
             Content::Rtp(header) => self.out.rtp(seen, (from, to), header),
             Content::Other(_) if cut => self.out.counts.add(Reason::Cut),
             Content::Other(reason) => self.out.counts.add(reason),
@@ -211,6 +212,16 @@ impl Out {
         self.messages += 1;
         let place = Place { source: 0, number: seen.frame };
         self.items.push_back(Item::Sip(Packet { at: seen.at, from, to, transport, payload, place, cut }));
+    }
+
+    /// What an agent sent to its collector: times and addresses are those that the agent saw.
+    fn hep(&mut self, seen: Seen, payload: &[u8]) {
+        let Some(carried) = hep::payload(payload).filter(hep::Carried::is_sip) else {
+            return self.counts.add(Reason::Hep);
+        };
+        let seen = Seen { at: carried.at.unwrap_or(seen.at), ..seen };
+        let transport = carried.transport.unwrap_or(Transport::Udp);
+        self.sip(seen, (carried.from, carried.to), transport, carried.payload.into_owned(), false);
     }
 
     fn rtp(&mut self, seen: Seen, (from, to): (SocketAddr, SocketAddr), header: datagram::Header) {

@@ -25,6 +25,7 @@ reasons! {
     Rtcp = "RTCP packets",
     Dtls = "DTLS packets",
     Datagram = "datagrams that are neither SIP nor media",
+    Hep = "HEP packets that carry no SIP",
     Connection = "halves of TCP connections without SIP",
     Hole = "holes in TCP connections",
     Forgotten = "TCP connections, dropped because there were too many",
