@@ -1,10 +1,11 @@
 //! `cargo xtask test` and `cargo xtask ci`: the steps that say whether the project holds.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::process::{ask, cargo, finish_by, in_time, run};
 use crate::report::{Report, Tally};
-use crate::{fuzz, interop, peers};
+use crate::{fuzz, interop, peers, root};
 
 /// Everything: what `ci` does, plus sockets on loopback, real peers, and fuzzing when asked for.
 pub(crate) fn test(words: &[String]) -> Result<bool, String> {
@@ -29,7 +30,8 @@ pub(crate) fn test(words: &[String]) -> Result<bool, String> {
     let mut report = Report::default();
     code(&mut report);
     report.step("sockets", |tally| {
-        cargo_test(&["test", "--workspace", "--no-fail-fast", "--", "--ignored", "sockets_"], tally)?;
+        let words = ["test", "--workspace", "--no-fail-fast", "--", "--ignored", "sockets_"];
+        count(&mut cargo(&words), tally)?;
         tally.skipped = 0; // what does not match the name was counted by "tests"
         Ok(())
     });
@@ -64,7 +66,20 @@ fn code(report: &mut Report) {
         let words = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run(&mut cargo(&words), minutes(10), |_| {})
     });
-    report.step("tests", |tally| cargo_test(&["test", "--workspace", "--no-fail-fast"], tally));
+    // The simulated tests leave their packets behind, which are then read back as any trace.
+    let captures = root().join("target/captures");
+    report.step("tests", |tally| {
+        if captures.exists() {
+            std::fs::remove_dir_all(&captures).map_err(|e| format!("{}: {e}", captures.display()))?;
+        }
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        count(command.env(CAPTURE, &captures), tally)
+    });
+    report.step("captures", |tally| {
+        let mut command = cargo(&["test", "-p", "midcall-analyzer", "--test", "captures", "--", "--ignored"]);
+        count(command.env(CAPTURE, &captures), tally)
+    });
+    report.caught_up("tests", "captures");
 }
 
 fn docs(report: &mut Report) {
@@ -113,11 +128,14 @@ fn real_peers(report: &mut Report, required: bool) {
 }
 
 /// Runs tests and adds up what their result lines say.
-fn cargo_test(words: &[&str], tally: &mut Tally) -> Result<(), String> {
-    let ended = run(&mut cargo(words), minutes(15), |line| tally.count(line));
+fn count(command: &mut Command, tally: &mut Tally) -> Result<(), String> {
+    let ended = run(command, minutes(15), |line| tally.count(line));
     // A failed test is in the tally already; anything else that went wrong is not.
     if tally.failed > 0 { Ok(()) } else { ended }
 }
+
+/// Where the simulated tests write captures, and where they are read.
+const CAPTURE: &str = "MIDCALL_CAPTURE";
 
 fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
