@@ -71,13 +71,21 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     }
 }
 
-/// The old version or body of a retry is told as what it is.
+/// The old version or body of a retry is told as what it is, and who answers a hold with one may wait to try its own again.
 pub(super) fn hides(observed: &ObservedDialog, passing: &Passing<'_>, rule: RuleId) -> bool {
     let of_retry = matches!(
         rule,
         RuleId::SameVersionOtherBody | RuleId::OriginVersionStep | RuleId::RefusedOfferUsedItsVersion
     );
-    of_retry && resent_stale(observed, passing).is_some()
+    rule == RuleId::HeldPartyHoldsToo && own_hold_met_491(observed, passing.by)
+        || of_retry && resent_stale(observed, passing).is_some()
+}
+
+/// Whether the last offer of this party was a hold, which only the other side's change kept it from.
+fn own_hold_met_491(observed: &ObservedDialog, by: Party) -> bool {
+    let side = observed.memory.change.of(by);
+    let refused = side.refused.as_deref().filter(|refused| refused.status == 491);
+    side.hold.zip(refused).is_some_and(|((hold, _), refused)| refused.request == hold)
 }
 
 /// Whether a request offers again what met 491, byte for byte, although its sender has described another session since:

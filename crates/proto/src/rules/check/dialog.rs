@@ -250,5 +250,7 @@ fn notify_denied(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 fn not_allowed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let allow = dialog.party.by(seen.way.reversed()).can.allow?;
-    (!allow.has(seen.method)).then(Evidence::new)
+    // Who took a REFER takes what renews or ends the subscription that it made (RFC 3515 §2.4.4).
+    let renews = seen.method == Method::Subscribe && dialog.has_live_subscription();
+    (!allow.has(seen.method) && !renews).then(Evidence::new)
 }
