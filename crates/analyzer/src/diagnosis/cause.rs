@@ -1,6 +1,6 @@
 //! One cause, one finding: what several rules say of one mistake, what recurs, and what only followed.
 
-use midcall_proto::observer::{Kind, Party, Repeat};
+use midcall_proto::observer::{Certainty, Kind, Party, Repeat};
 use midcall_wire::{Message, Method};
 
 use super::read::{Reading, seconds};
@@ -9,6 +9,7 @@ use crate::model::{Consequence, Finding};
 /// Puts each finding that another one explains under that one, and orders the rest: the worst first.
 pub(super) fn sort(reading: &Reading<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.at, rank(finding.code), std::cmp::Reverse(finding.severity)));
+    one_glare(&mut findings);
     let findings = fold(findings, one_breach);
     let findings = recurring(reading, findings);
     let mut findings = fold(findings, |cause, effect| followed(reading, cause, effect));
@@ -19,6 +20,19 @@ pub(super) fn sort(reading: &Reading<'_>, mut findings: Vec<Finding>) -> Vec<Fin
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.at.cmp(&b.at)));
     findings
+}
+
+/// Two changes that met and were sorted out are told once: as that where they may have crossed, else as what one side should
+/// not have sent.
+fn one_glare(findings: &mut Vec<Finding>) {
+    let Some(glare) = findings.iter().find(|finding| finding.code == "F-GLR1") else { return };
+    let met = [&[glare.at], glare.because.as_slice()].concat();
+    let blames = |finding: &Finding| finding.code == "RI-01" && met.contains(&finding.at);
+    if findings.iter().any(|finding| blames(finding) && finding.certainty == Certainty::Certain) {
+        findings.retain(|finding| finding.code != "F-GLR1");
+    } else {
+        findings.retain(|finding| !blames(finding));
+    }
 }
 
 /// Rules that say the same of one message, the one that says it best first.

@@ -63,6 +63,28 @@ B -> A 200 answer",
 }
 
 #[test]
+fn a_glare_is_told_once() {
+    let call = call(
+        "start call
+A -> B INVITE offer sdp:sendonly @5s
+B >< A INVITE offer sdp:inactive
+A -> B 491 of=2
+B -> A 491 of=1
+A -> B ACK of=4
+B -> A ACK of=3
+B -> A INVITE offer sdp:inactive +1s
+A -> B 200 INVITE answer
+B -> A ACK
+A -> B INVITE offer sdp:inactive +2s
+B -> A 200 INVITE answer
+A -> B ACK",
+    );
+    let glare: Vec<_> =
+        call.findings.iter().map(|one| one.code).filter(|code| matches!(*code, "RI-01" | "F-GLR1")).collect();
+    assert_eq!(glare, ["F-GLR1"]);
+}
+
+#[test]
 fn an_exchange_left_open_is_told_once() {
     let call = call(
         "start call
