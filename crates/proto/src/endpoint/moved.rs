@@ -64,8 +64,7 @@ impl Call {
         match status {
             200..=299 => self.fulfil_target(core, (Method::Update, RuleId::TargetMovedByResponse)),
             408 | 481 => {
-                self.send_bye(core, now, index, None);
-                self.end(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
+                self.hang_up(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
                 return;
             }
             _ => {}

@@ -180,8 +180,7 @@ impl Call {
         self.transfers.remove(position);
         core.tell(self.id, CallEvent::Transfer { status, done: true });
         if matches!(status, 408 | 481) && !self.ended && self.is_up() {
-            self.send_bye(core, now, index, None);
-            self.end(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
+            self.hang_up(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
             return;
         }
         self.resume_after_failure(core, now);
@@ -252,10 +251,7 @@ impl Call {
         self.transfers.remove(position);
         if (200..300).contains(&status) {
             // RF-24: the transferor hangs up once the transfer is known to have worked.
-            if let Some(index) = self.main().filter(|_| !self.ended) {
-                self.send_bye(core, now, index, None);
-                self.end(core, now, Ended::HungUp);
-            }
+            self.hang_up(core, now, Ended::HungUp);
         } else {
             self.resume_after_failure(core, now);
         }
