@@ -5,7 +5,7 @@ use midcall_wire::Method;
 use super::call::{Call, Spec};
 use super::core::{Core, Purpose};
 use crate::Msg;
-use crate::dialog::Way;
+use crate::dialog::{Seen, Way};
 use crate::event::Ended;
 use crate::flow::Flow;
 use crate::time::Instant;
@@ -82,7 +82,9 @@ impl Call {
         let success = message.status().is_some_and(|status| (200..300).contains(&status));
         if message.method() != Method::Invite || !success {
             let at = core.at(now);
-            self.apply_received(core, now, index, at, message);
+            if !self.repeated_reliable(index, &Seen::read(Way::Received, at, message)) {
+                self.apply_received(core, now, index, at, message);
+            }
             return;
         }
         if self.resend_ack(core, now, index, cseq) {
