@@ -222,9 +222,9 @@ impl Dialog {
         self.unpracked.take_if(|late| *late == (rseq, invite));
         let answered = !self.offers.open();
         if let Some(open) = self.find_open_mut(seen.way, Method::Invite, invite) {
-            if open.unacknowledged.is_some_and(|response| response.rseq == rseq) {
-                open.unacknowledged = None;
-                open.acknowledging = Some((seen.cseq, seen.at.n));
+            if let Some(response) = open.unacknowledged.take_if(|response| response.rseq == rseq) {
+                let described = response.with_sdp || seen.has_sdp;
+                open.acknowledging = described.then_some((seen.cseq, seen.at.n));
                 noted.push(Noted::Acknowledged);
             }
             if answered && open.exchanged && !open.forms {

@@ -74,7 +74,8 @@ pub struct Open {
     pub rseq_on: u32,
     /// A reliable provisional response without PRACK.
     pub unacknowledged: Option<Unacknowledged>,
-    /// An acknowledging PRACK that has no final response yet: its CSeq and message.
+    /// A PRACK without a final response that closes or opens an exchange, by its own description or that of the response it
+    /// acknowledges: its CSeq and message.
     pub acknowledging: Option<(u32, u32)>,
     /// Whether a CANCEL was seen: its number.
     pub cancelled: Option<u32>,
