@@ -146,7 +146,7 @@ impl Side {
     }
 
     /// What it may know, everything and nothing of what is on its way included: each choice of a few messages; of many, each
-    /// alone and each beginning, with requests and without, because a request may be lost for good.
+    /// alone and each beginning, with requests and without, and without any one of them, because that may be lost.
     fn worlds(&self) -> impl Iterator<Item = Dialog> {
         let count = self.flight.len();
         let bits = |chosen: u32, index: usize| chosen >> index & 1 == 1;
@@ -160,6 +160,10 @@ impl Side {
             let beginnings = (0..=count).map(|length| (1u32 << length) - 1);
             beginnings
                 .flat_map(|beginning| [beginning, beginning & responses])
+                .chain((0..count).flat_map(|last| {
+                    let beginning = (1u32 << (last + 1)) - 1;
+                    (0..=last).map(move |lost| beginning & !(1 << lost))
+                }))
                 .chain((0..count).map(|i| 1 << i))
                 .collect()
         };
