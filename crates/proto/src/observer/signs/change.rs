@@ -13,7 +13,7 @@ use crate::event::What;
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::{Certainty, Party};
 use crate::observer::side::Patience;
-use crate::observer::trace::{Transactions, hash};
+use crate::observer::trace::{Facts, Transactions, hash};
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -340,6 +340,14 @@ fn note_request(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         }
         _ => Some((seen.at.n, seen.at.time, 1)),
     };
+}
+
+/// A request of this party was sent again: its first copy may have been lost, and then it asked only now.
+pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>) {
+    let asks = facts.is_request() && matches!(facts.method, Method::Invite | Method::Update);
+    if asks && let Some(refused) = observed.memory.change.of_mut(by.other()).refused.as_deref_mut() {
+        refused.disturbed = true;
+    }
 }
 
 /// What never came.

@@ -194,12 +194,13 @@ pub(super) fn is_told(observed: &mut ObservedDialog, claim: &Claim) -> bool {
 
 /// A message of this party was sent again.
 pub(super) fn again(
-    observed: &ObservedDialog,
+    observed: &mut ObservedDialog,
     by: Party,
     facts: &Facts<'_>,
     trace: &Transactions,
     found: &mut Vec<Claim>,
 ) {
+    change::again(observed, by, facts);
     resend::again(observed, by, facts, trace, found);
 }
 
