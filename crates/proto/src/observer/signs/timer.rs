@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use midcall_wire::sdp::Sdp;
 use midcall_wire::{Method, Refresher};
 use smallvec::smallvec;
 
 use super::Each;
-use crate::dialog::{Open, Way};
+use crate::dialog::{Dialog, Open, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
 use crate::observer::weigh::against;
@@ -136,8 +137,7 @@ fn refusal(observed: &ObservedDialog, passing: &Passing<'_>, open: &Open) -> Opt
     let plain = open.session_expires.is_some()
         && (!open.offered || {
             let offered = base.offers.pending.ours.as_ref().and_then(|offer| offer.sdp.as_ref());
-            let agreed = base.offers.agreed.as_ref();
-            offered.zip(agreed).is_some_and(|(offered, agreed)| offered.same_but_version(&agreed.ours))
+            offered.is_some_and(|offered| as_agreed(base, offered))
         });
     let status = passing.seen.status?;
     let before = observed.memory.timer.as_ref().and_then(|memory| *memory.refused.of(asker));
@@ -154,6 +154,21 @@ fn refusal(observed: &ObservedDialog, passing: &Passing<'_>, open: &Open) -> Opt
     })
 }
 
+/// Whether a description of this side says what is agreed.
+fn as_agreed(base: &Dialog, offered: &Sdp) -> bool {
+    base.offers.agreed.as_ref().is_some_and(|agreed| offered.same_but_version(&agreed.ours))
+}
+
+/// Whether this open request of a side, with what it offers, does nothing but refresh.
+fn only_refreshes(base: &Dialog, open: &Open, offered: Option<&Sdp>) -> bool {
+    let same = match offered {
+        Some(offered) => as_agreed(base, offered),
+        None => open.method == Method::Update,
+    };
+    same && open.session_expires.is_some()
+        && open.target.as_deref().is_none_or(|target| *target == *base.party.ours.target)
+}
+
 /// RFC 4028 §10: a refresh that was refused is not repeated without pause.
 fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     let refused = (*observed.memory.timer.as_ref()?.refused.of(passing.by))?;
@@ -165,7 +180,7 @@ fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     })
 }
 
-/// The refresh of the other side that this one meets.
+/// The refresh of the other side that this one meets, if neither changes anything else.
 fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     let theirs = &observed.side(passing.by.other()).base;
     theirs.timer.running?;
@@ -176,7 +191,16 @@ fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
             && !open.forms
             && matches!(open.method, Method::Invite | Method::Update)
     };
-    theirs.open.iter().find(asked).map(|open| open.on)
+    let other = theirs.open.iter().find(asked)?;
+    let pending = theirs.offers.pending.ours.as_ref().filter(|offer| offer.on == other.on);
+    let offered = pending.and_then(|offer| offer.sdp.as_deref());
+    let own = &observed.side(passing.by).base;
+    let same = match passing.seen.sdp.as_deref() {
+        Some(offered) => as_agreed(own, offered),
+        None => passing.seen.method == Method::Update && !passing.seen.has_sdp,
+    };
+    let stays = passing.seen.contact.is_none_or(|contact| *contact == *own.party.ours.target);
+    (same && stays && only_refreshes(theirs, other, offered)).then_some(other.on)
 }
 
 /// RFC 4028 §4: one side refreshes. Where both do, their refreshes meet again and again.
