@@ -19,9 +19,27 @@ use play::Stage;
 /// The longest string of operations that is played.
 const MOST_OPERATIONS: usize = 64;
 
-/// Advice to applications that those which act at random do not follow: they add a stream where the other side has just
-/// held, ask for refreshes when the other side does, and hang up right behind a transfer, a change or a refresh that failed.
-const AT_WILL: [&str; 5] = ["GL-05", "RF-25", "RI-15", "ST-17", "ST-25"];
+/// Advice to applications that those which act at random do not follow, each where they do what it speaks of.
+fn at_will(play: &Play) -> Vec<&'static str> {
+    let does = |verbs: &[u8]| play.operations.iter().any(|operation| verbs.contains(&(operation & 0x1f)));
+    let mut codes = Vec::new();
+    if does(&play::UNDOES) {
+        // A change that met another is not tried again once it is taken back or undone, and when it is asked for anew that is
+        // no retry. Nothing on the wire tells these apart.
+        codes.extend(["GL-02", "RC-11"]);
+    }
+    if does(&play::ADDS) {
+        codes.push("GL-05"); // whether a stream is still wanted behind a hold is for those who talk to say
+    }
+    if does(&play::REFRESHES) {
+        codes.push("ST-25"); // an application may ask for a refresh at any time, also when the other one does
+    }
+    if does(&play::HANGS_UP) {
+        // A person may hang up at any time, also right behind a transfer, a change or a refresh that failed.
+        codes.extend(["RF-25", "RI-15", "ST-17"]);
+    }
+    codes
+}
 
 /// What happens: settings and weather by the seed, then operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +139,7 @@ pub fn run(play: &Play) -> Result<Tally, String> {
     })
     .latency(latency);
     let mut stage = Stage::set(trio, play.start);
-    stage.trio.tolerate_findings(&AT_WILL);
+    stage.trio.tolerate_findings(&at_will(play));
     if weather.below(2) == 0 {
         let wire = stage.trio.wire.weather();
         wire.loss = weather.below(80);
@@ -142,6 +160,8 @@ pub fn run(play: &Play) -> Result<Tally, String> {
     done = done.and_then(|()| claims::agreement(&stage));
     done.map_err(|what| told(&stage, what))?;
     tally.survived = stage.trio.a.is_up(stage.call) && stage.trio.b.is_up(stage.call);
+    // Nobody hangs up because of what failed last.
+    stage.trio.run_for(secs(10));
     let up = stage.hang_up();
     stage.trio.run_for(secs(70));
     claims::end(&stage, &up, &mut tally).map_err(|what| told(&stage, what))?;

@@ -98,25 +98,25 @@ impl Stage {
         };
         match verb {
             0 | 1 => self.ask(side, Modification::Hold(None), None),
-            2 | 3 => self.ask(side, Modification::Resume(None), None),
-            4 => self.ask(side, Modification::Codecs(codecs()), None),
-            5 => self.ask(side, Modification::Codecs(codecs()), Some(Prefer::Update)),
-            6 => self.ask(side, Modification::Repeat, Some(Prefer::ReInvite)),
+            RESUME | RESUME_TOO => self.ask(side, Modification::Resume(None), None),
+            CODECS => self.ask(side, Modification::Codecs(codecs()), None),
+            CODECS_BY_UPDATE => self.ask(side, Modification::Codecs(codecs()), Some(Prefer::Update)),
+            REPEAT => self.ask(side, Modification::Repeat, Some(Prefer::ReInvite)),
             7 => self.ask(side, Modification::Offerless, None),
-            8 => self.ask(side, Modification::Refresh, None),
-            9 => self.ask(side, Modification::Target, None),
+            REFRESH => self.ask(side, Modification::Refresh, None),
+            TARGET => self.ask(side, Modification::Target, None),
             10 => self.move_media(side),
-            11 => {
+            ADD => {
                 let stream = Stream::video(self.fresh_port(), [Codec::new("VP8", 90_000).numbered(96)]);
                 self.ask(side, Modification::Add(stream), None);
             }
-            12 => self.answer_offer(side, more < 2),
+            ADD_BACK => self.answer_offer(side, more < 2),
             // Nothing may be in flight to cancel, and the call may be over: that is no fault of the application.
-            13 => drop(self.hand(side, |call, now| call.cancel_change(now))),
-            14 if more == 3 => drop(self.hand(side, |call, now| call.hang_up(now))),
-            15 => self.transfer(side),
+            CANCEL => drop(self.hand(side, |call, now| call.cancel_change(now))),
+            HANG_UP if more == 3 => drop(self.hand(side, |call, now| call.hang_up(now))),
+            TRANSFER => self.transfer(side),
             16 => self.consult(side),
-            17 => self.transfer_to_consultation(side),
+            TRANSFER_TO_CALL => self.transfer_to_consultation(side),
             18 => self.answer(more),
             19 => {
                 self.ask(0, Modification::Hold(None), None);
@@ -260,6 +260,28 @@ impl Stage {
         });
     }
 }
+
+/// The verbs that take back a change, or ask for what undoes one.
+pub(super) const UNDOES: [u8; 5] = [RESUME, RESUME_TOO, CODECS, CODECS_BY_UPDATE, CANCEL];
+const RESUME: u8 = 2;
+const RESUME_TOO: u8 = 3;
+const CODECS: u8 = 4;
+const CODECS_BY_UPDATE: u8 = 5;
+const CANCEL: u8 = 13;
+const REPEAT: u8 = 6;
+const REFRESH: u8 = 8;
+const TARGET: u8 = 9;
+const ADD: u8 = 11;
+const ADD_BACK: u8 = 12;
+const HANG_UP: u8 = 14;
+const TRANSFER: u8 = 15;
+const TRANSFER_TO_CALL: u8 = 17;
+/// The verbs that add a stream.
+pub(super) const ADDS: [u8; 2] = [ADD, ADD_BACK];
+/// The verbs that ask for what changes nothing, as refreshes do.
+pub(super) const REFRESHES: [u8; 3] = [REPEAT, REFRESH, TARGET];
+/// The verbs that hang up, or do so when they worked.
+pub(super) const HANGS_UP: [u8; 3] = [HANG_UP, TRANSFER, TRANSFER_TO_CALL];
 
 /// Every call that an agent told of.
 pub(super) fn known(agent: &Agent) -> BTreeSet<CallId> {
