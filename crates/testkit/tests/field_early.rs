@@ -206,3 +206,20 @@ fn a_losing_branch_changes_the_call() {
     assert_eq!(seat.ua.held(call), (false, false));
     assert!(seat.ua.is_up(call));
 }
+
+/// We hung up while our re-INVITE was open; its reliable response came twice, and the peer was blamed for its RSeq.
+#[test]
+fn a_doubled_reliable_response_behind_our_bye_is_held_against_the_peer() {
+    let mut seat = Seat::with(Seed(1), |config| config.prefer = Prefer::ReInvite).latency(ms(20));
+    let call = seat.placed_call();
+    seat.ua.call(call).hold();
+    let invite = seat.expect("INVITE");
+    seat.ua.call(call).hang_up();
+    seat.wire.double_next(Pick::status(183));
+    seat.peer.reply(&invite, 183).reliable().answer(&[]).send();
+    let bye = seat.expect("BYE");
+    seat.peer.reply(&bye, 200).send();
+    seat.peer.reply(&invite, 487).send();
+    seat.settle();
+    assert_eq!(seat.ua.peers_broke(), []);
+}

@@ -246,3 +246,26 @@ fn a_replaced_call_without_its_ack_stays_up_at_one_end() {
 }
 
 const CHALLENGE: &str = "Digest realm=\"b\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
+
+/// The ACK of the call got lost, newer re-INVITEs were acknowledged, and the transferor was gone without BYE when its transfer
+/// had worked: the transferee found no call there when it refreshed.
+#[test]
+fn a_call_whose_ack_got_lost_is_dropped_without_bye_after_a_transfer() {
+    let mut trio = Trio::new(Seed(1)).latency(ms(8));
+    trio.c.answers = true;
+    let to = trio.b.uri();
+    let a = trio.a.invite(&to);
+    trio.run_until(|trio| !incoming(&trio.b).is_empty());
+    let b = incoming(&trio.b)[0];
+    trio.wire.drop_next("ACK");
+    trio.b.call(b).accept();
+    trio.run_for(ms(20));
+    trio.a.call(a).hold();
+    trio.run_for(ms(40));
+    let carol = trio.c.uri();
+    trio.b.call(b).transfer(&carol);
+    trio.settle();
+    assert_eq!(last_words(&trio.b, b), [200]);
+    assert_eq!(trio.b.ended(b), Some(&Ended::HungUp));
+    assert_eq!(trio.a.ended(a), Some(&Ended::PeerHungUp { reason: None }), "{}", trio.ladder());
+}
