@@ -94,3 +94,16 @@ A -> B 491 of=9
 expect nothing",
     );
 }
+
+/// The other side had refused a codec, not the port that came with it.
+#[test]
+fn an_answer_from_the_port_of_an_offer_whose_codec_was_refused() {
+    ladder(
+        "start call
+A -> B UPDATE offer sdp:port=41000 sdp:codecs=8
+B -> A 488
+B -> A UPDATE offer +3s
+A -> B 200 answer sdp:port=41000
+expect nothing",
+    );
+}

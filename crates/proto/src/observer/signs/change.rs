@@ -260,6 +260,9 @@ fn refused_answer(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Cl
     }
     let (new, old) = (passing.seen.sdp.as_deref()?, refused.offer.as_deref()?);
     let agreed = &dialog.offers.agreed.as_ref()?.ours;
+    if What::between(agreed, old).contains(&What::Codec) {
+        return None; // the formats may be what was refused, and not the place
+    }
     let follows = new.media().zip(old.media()).zip(agreed.media()).any(|((new, old), agreed)| {
         let place =
             |media: &midcall_wire::sdp::Media<'_>| (media.port(), media.connection().map(str::to_owned));
