@@ -29,6 +29,11 @@ fn told_of(call: &Call) -> Vec<String> {
     call.findings.iter().map(told).collect()
 }
 
+/// Breaches that lie in what an export levels out: numbers of requests that cannot be, the From and Via of a request, transports
+/// and addresses, sizes, and copies that nobody took.
+const LOST: &[&str] =
+    &["DLG-14", "DLG-23", "PR-06", "RI-26", "TX-11", "TX-13", "TX-26", "TX-30", "TX-31", "TX-32", "UP-18"];
+
 #[test]
 fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
     let (mut different, mut same) = (Vec::new(), 0);
@@ -44,7 +49,11 @@ fn every_breach_breaks_the_same_rules_when_its_export_is_played() {
         };
         let outcome = std::panic::catch_unwind(|| told_of(&sample::call(&exported)));
         match outcome {
-            Ok(after) if after == before => same += 1,
+            Ok(after) if after == before => {
+                assert!(!LOST.contains(&name.as_str()), "{name} is no longer lost: strike it from the list");
+                same += 1;
+            }
+            Ok(_) if LOST.contains(&name.as_str()) => {}
             Ok(after) => {
                 different.push(format!("{name}: {before:?}\n became {after:?}\n{text}\n---\n{exported}"));
             }
