@@ -241,8 +241,12 @@ impl<'a> Compiler<'a> {
             last.method
         );
         self.variables.extend(["all", "class", "number", "more"].map(|name| format!("{name}{id}")));
+        let start = self.out.len();
         self.send(answer);
-        let _ = writeln!(self.out, "  <nop next=\"{label}\" test=\"more{id}\"/>");
+        // The jump stands in the answer itself: a step of its own would take a moment in which no NOTIFY is expected.
+        let jump = format!("<send next=\"{label}\" test=\"more{id}\"");
+        let answered = self.out.split_off(start).replacen("<send", &jump, 1);
+        self.out.push_str(&answered);
     }
 
     fn recv(&mut self, line: &Line, status: Option<u16>, attributes: &str) {
