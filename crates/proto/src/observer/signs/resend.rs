@@ -30,7 +30,7 @@ fn insists(by: Party, facts: &Facts<'_>, trace: &Transactions) -> Option<Claim> 
     let one = trace.find(facts.from_tag, Method::Invite, facts.cseq).filter(|one| one.insisted > 0)?;
     let heard = one.responses.iter().find(|response| (101..=199).contains(&response.status))?;
     let because = smallvec![one.n, heard.n];
-    if one.ignored >= STUBBORN && one.insisted >= STUBBORN && !one.reliable {
+    if one.ignored >= DEAD_SILENT && one.insisted >= STUBBORN && !one.reliable {
         return Some(against(by.other(), RuleId::ResendRepeatsProvisional, facts.n, because));
     }
     // RFC 3581 §3: to keep a NAT open it may, about every 20 s.
@@ -43,7 +43,7 @@ fn insists(by: Party, facts: &Facts<'_>, trace: &Transactions) -> Option<Claim> 
         return Some(against(by, RuleId::InviteResentAfterProvisional, facts.n, because));
     }
     // The UAS says 1xx each time and is not heard.
-    (one.insisted >= STUBBORN)
+    (one.insisted >= STUBBORN && one.ignored < one.insisted)
         .then(|| against(Party::Network, RuleId::InviteResentAfterProvisional, facts.n, because))
 }
 
@@ -75,6 +75,8 @@ fn deaf_to_ack(observed: &ObservedDialog, facts: &Facts<'_>, trace: &Transaction
 
 /// How many copies in a row chance does not explain.
 const STUBBORN: u16 = 4;
+/// How many copies in a row without an answer: lost behind the tap they would look the same, but so many seldom are.
+const DEAD_SILENT: u16 = 5;
 /// How far apart resends are that keep a NAT open.
 const KEEP_OPEN: Duration = Duration::from_secs(15);
 /// Up to how far apart a path swaps messages.
