@@ -79,8 +79,9 @@ impl Work {
     fn through(mut self, mut source: Merged, options: &AnalyzeOptions) -> Result<ExitCode, Stop> {
         let mut settings = Settings::default();
         settings.details = Output::needs(options);
-        // One thread reads, the others judge.
-        settings.threads = std::thread::available_parallelism().map_or(0, |threads| threads.get() - 1);
+        // Reading takes little beside judging: every core judges.
+        settings.threads = std::thread::available_parallelism()
+            .map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 });
         let mut analyzer = Analyzer::new(settings);
         let progress = Progress::of(&options.files);
         // What cannot be read any further is told at the end.
