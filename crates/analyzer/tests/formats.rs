@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::panic::{RefUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
 use midcall_analyzer::source::text::Text;
 use midcall_analyzer::source::{Item, Packet, Source, Summary};
+use midcall_testkit::pieces::Pieces;
 
 /// What is known of a sample.
 struct Sample {
@@ -342,17 +343,4 @@ fn prefixed(text: &[u8], prefix: impl Fn(usize) -> String) -> Vec<u8> {
         out.extend_from_slice(line);
     }
     out
-}
-
-/// Gives a few bytes at a time.
-struct Pieces<'t>(&'t [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.1.min(self.0.len()).min(buffer.len());
-        let (now, later) = self.0.split_at(length);
-        buffer[..length].copy_from_slice(now);
-        self.0 = later;
-        Ok(length)
-    }
 }

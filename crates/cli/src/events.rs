@@ -14,7 +14,6 @@ use serde::Serialize;
 use crate::options::Format;
 
 pub(crate) use convert::number;
-pub(crate) use text::harmless;
 
 /// An event as it is told. The names and fields are the JSON of `--events json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::io::Write;
 
+use midcall_analyzer::report::text::harmless;
 use owo_colors::OwoColorize;
-
-use crate::events::harmless;
 
 /// Something that keeps the program from doing what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

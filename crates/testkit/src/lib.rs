@@ -11,6 +11,7 @@ pub mod network;
 pub mod node;
 pub mod pair;
 pub mod party;
+pub mod pieces;
 pub mod raw;
 pub mod render;
 pub mod scene;

@@ -17,9 +17,10 @@ use midcall_proto::rules::Severity;
 use owo_colors::{OwoColorize, Style};
 
 pub use self::summary::{overview, summary};
+pub use self::words::harmless;
 
 use self::rungs::Rungs;
-use self::words::{cites, colour, count, harmless, numbers, offset, shortened};
+use self::words::{cites, colour, count, numbers, offset, shortened};
 use super::clock::clock;
 use crate::model::{Call, DiffLine, Finding};
 

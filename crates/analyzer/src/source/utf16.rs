@@ -84,6 +84,8 @@ const PIECE: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {
+    use midcall_testkit::pieces::Pieces;
+
     use super::*;
 
     #[test]
@@ -102,18 +104,5 @@ mod tests {
         }
         assert_eq!(begins(text.as_bytes()), None);
         assert_eq!(begins(&[0; 64]), None);
-    }
-
-    /// Gives a few bytes at a time.
-    struct Pieces<'t>(&'t [u8], usize);
-
-    impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.1.min(self.0.len()).min(buffer.len());
-            let (now, later) = self.0.split_at(length);
-            buffer[..length].copy_from_slice(now);
-            self.0 = later;
-            Ok(length)
-        }
     }
 }

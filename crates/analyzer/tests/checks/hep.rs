@@ -1,9 +1,10 @@
 //! What must hold for any bytes taken as a HEP packet, as a stream of them, and as a file of whatever kind.
 
-use std::io::{self, Cursor, Read};
+use std::io::Cursor;
 
 use midcall_analyzer::source::hep::{Hep, payload};
 use midcall_analyzer::source::{Item, Opener, Packet, Source, Summary};
+use midcall_testkit::pieces::Pieces;
 
 /// The first byte says how long the pieces are in which the others are read.
 pub(crate) fn check(data: &[u8]) {
@@ -41,17 +42,4 @@ fn read(bytes: &[u8], piece: usize, hex: bool) -> (Vec<Packet>, Summary) {
     }
     let summary = hep.summary();
     (packets, summary)
-}
-
-/// Gives a few bytes at a time.
-struct Pieces<'t>(&'t [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.1.min(self.0.len()).min(buffer.len());
-        let (now, later) = self.0.split_at(length);
-        buffer[..length].copy_from_slice(now);
-        self.0 = later;
-        Ok(length)
-    }
 }

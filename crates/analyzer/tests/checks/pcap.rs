@@ -4,10 +4,11 @@ use std::io::Read;
 
 use midcall_analyzer::source::pcap::Pcap;
 use midcall_analyzer::source::{Item, Source, Summary};
+use midcall_testkit::pieces::Pieces;
 
 pub(crate) fn check(data: &[u8]) {
     let whole = read(data);
-    let in_pieces = read(Pieces(data));
+    let in_pieces = read(Pieces(data, 101));
     // What can be unpacked of a damaged file depends on how much is read at once.
     let packed = data.starts_with(&[0x1f, 0x8b]);
     assert!(packed || in_pieces == whole, "in pieces it is another capture: {in_pieces:?} and not {whole:?}");
@@ -39,16 +40,6 @@ fn read(source: impl Read + Send) -> Option<(Vec<Item>, Summary)> {
     assert!(pcap.next().is_none(), "the end is the end");
     let summary = pcap.summary();
     Some((items, summary))
-}
-
-/// The same bytes, a few at a time.
-struct Pieces<'b>(&'b [u8]);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = buffer.len().min(101);
-        self.0.read(&mut buffer[..length])
-    }
 }
 
 /// A message, or a datagram of the greatest length.

@@ -1,9 +1,8 @@
 //! What must hold for any bytes taken as a log.
 
-use std::io::{self, Read};
-
 use midcall_analyzer::source::text::Text;
 use midcall_analyzer::source::{Item, Packet, Source, Summary};
+use midcall_testkit::pieces::Pieces;
 
 /// The first byte says how long the pieces are in which the others are read.
 pub(crate) fn check(data: &[u8]) {
@@ -41,17 +40,4 @@ fn read(log: &[u8], piece: usize) -> (Vec<Packet>, Summary) {
     assert!(text.next().is_none());
     let summary = text.summary();
     (packets, summary)
-}
-
-/// Gives a few bytes at a time.
-struct Pieces<'t>(&'t [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.1.min(self.0.len()).min(buffer.len());
-        let (now, later) = self.0.split_at(length);
-        buffer[..length].copy_from_slice(now);
-        self.0 = later;
-        Ok(length)
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use midcall_analyzer::report::text::harmless;
 use midcall_wire::reason_phrase;
 use owo_colors::OwoColorize;
 
@@ -25,19 +26,6 @@ pub(super) fn line(t: Duration, call: Option<u32>, told: &Told) -> String {
         _ => said,
     };
     format!("{}  {call}  {said}", time.dimmed())
-}
-
-/// One line, and nothing in it that a terminal would obey: much of this was written by the other side.
-pub(crate) fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
 }
 
 fn say(told: &Told) -> String {

@@ -96,7 +96,7 @@ pub(super) fn offset(span: Duration) -> String {
 }
 
 /// One line, and nothing in it that a terminal would obey: much of this was written by strangers.
-pub(super) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

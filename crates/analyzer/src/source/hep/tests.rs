@@ -2,6 +2,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+use midcall_testkit::pieces::Pieces;
 
 use super::live::{Live, Stop};
 use super::*;
@@ -236,17 +237,4 @@ fn sockets_collect_from_connections_torn_anywhere() {
     }
     stop.stop();
     assert!(live.next().is_none());
-}
-
-/// Gives a few bytes at a time.
-struct Pieces<'t>(&'t [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.1.min(self.0.len()).min(buffer.len());
-        let (now, later) = self.0.split_at(length);
-        buffer[..length].copy_from_slice(now);
-        self.0 = later;
-        Ok(length)
-    }
 }

@@ -141,20 +141,9 @@ const MOST_RETURNS: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use midcall_testkit::pieces::Pieces;
+
     use super::*;
-
-    /// Gives a few bytes at a time.
-    struct Pieces<'t>(&'t [u8], usize);
-
-    impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.1.min(self.0.len()).min(buffer.len());
-            let (now, later) = self.0.split_at(length);
-            buffer[..length].copy_from_slice(now);
-            self.0 = later;
-            Ok(length)
-        }
-    }
 
     fn lines(text: &[u8], piece: usize) -> Vec<(Vec<u8>, End, bool)> {
         let mut lines = Lines::new(Pieces(text, piece));
