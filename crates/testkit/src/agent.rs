@@ -28,8 +28,8 @@ pub struct Agent {
     outbox: Vec<Outgoing>,
     events: Vec<(Instant, Event)>,
     sessions: HashMap<CallId, Agreed>,
-    /// Addresses of host names: what a resolver would find.
-    pub hosts: HashMap<String, SocketAddr>,
+    /// Addresses of host names, best first: what a resolver would find.
+    pub hosts: HashMap<String, Vec<SocketAddr>>,
     /// The session it offers and answers with.
     pub session: Wanted,
     /// Whether it answers calls at once.
@@ -208,11 +208,12 @@ impl Agent {
                     bytes: transmit.bytes.to_vec(),
                 }),
                 Output::Resolve { query, host, port, transport } => {
-                    let address = self.hosts.get(&host).map(|address| {
+                    let found = self.hosts.get(&host).into_iter().flatten();
+                    let targets = found.map(|address| {
                         let port = port.unwrap_or_else(|| address.port());
                         (transport.unwrap_or(Transport::Udp), SocketAddr::new(address.ip(), port))
                     });
-                    let targets = address.into_iter().collect();
+                    let targets = targets.collect();
                     self.endpoint.handle_input(self.now, Input::Resolved { query, targets });
                 }
                 Output::Event(event) => {

@@ -56,7 +56,7 @@ fn an_unreachable_peer_ends_the_call() {
 #[test]
 fn names_are_resolved() {
     let mut pair = Pair::new(Seed(4));
-    pair.a.hosts.insert("bob.example.com".to_owned(), pair.b.address());
+    pair.a.hosts.insert("bob.example.com".to_owned(), vec![pair.b.address()]);
     pair.b.answers = true;
     let call = pair.a.invite("sip:bob@bob.example.com");
     pair.settle();

@@ -13,7 +13,7 @@ use crate::Msg;
 use crate::auth::DigestClient;
 use crate::dialog::{Applied, At, Dialog, Evidence, OptionSet, Seen, Way};
 use crate::event::{CallEvent, CallId, Ended};
-use crate::flow::{Flow, Transport};
+use crate::flow::Flow;
 use crate::rules::{RuleId, Severity};
 use crate::session::{Agreed, Local, Wanted};
 use crate::time::Instant;
@@ -59,6 +59,8 @@ pub(super) struct SentAck {
     pub(super) cseq: u32,
     pub(super) flow: Flow,
     pub(super) bytes: Bytes,
+    /// The same over UDP, if it is only over TCP because it is long.
+    pub(super) instead: Option<(Flow, Bytes)>,
     pub(super) until: Instant,
 }
 
@@ -325,7 +327,7 @@ impl Call {
     ) -> Result<Option<ClientId>, Refused> {
         let Some(leg) = self.legs.get_mut(index) else { return Ok(None) };
         let hop_uri = next_hop(&leg.dialog);
-        let mut flow = match core.hop(&hop_uri, Some(&leg.flow)) {
+        let flow = match core.hop(&hop_uri, Some(&leg.flow)) {
             Hop::Known(flow) => flow,
             Hop::Name { host, port, transport } => {
                 let leg = leg.id;
@@ -337,14 +339,7 @@ impl Call {
         };
         let cseq =
             spec.cseq.unwrap_or_else(|| leg.dialog.party.ours.cseq.map_or(1, |last| last.saturating_add(1)));
-        let mut bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
-        if flow.transport == Transport::Udp && bytes.len() > core.config.mtu_limit {
-            // RFC 3261 §18.1.1: a long request goes over TCP, where we have it; a refusal brings it back to UDP.
-            if let Some(tcp) = core.flow_to(Transport::Tcp, flow.remote, Some(&leg.flow)) {
-                flow = tcp;
-                bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
-            }
-        }
+        let bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
         let Ok(message) = Msg::parse(Bytes::from(bytes)) else { return Ok(None) };
         let at = core.at(now);
         let seen = Seen::read(Way::Sent, at, &message);
@@ -361,7 +356,7 @@ impl Call {
             core.transmit(flow, Bytes::copy_from_slice(message.bytes()));
             return Ok(None);
         }
-        let client = core.layer.request(now, flow, message);
+        let client = core.deliver(now, flow, &hop_uri, message);
         core.clients.insert(client, User::Call { call: self.id, leg, purpose, cseq });
         Ok(Some(client))
     }
@@ -408,8 +403,16 @@ impl Call {
             let at = core.at(now);
             let applied = leg.dialog.apply_message(Way::Sent, at, &message);
             leg.acks.retain(|ack| ack.until > now && ack.cseq != cseq);
-            leg.acks.push(SentAck { cseq, flow, bytes: bytes.clone(), until: now + core.patience() });
-            core.transmit(flow, bytes);
+            let until = now + core.patience();
+            let ack = match core.over_tcp(now, &flow, &message) {
+                Some((tcp, long)) => {
+                    let long = Bytes::copy_from_slice(long.bytes());
+                    SentAck { cseq, flow: tcp, bytes: long, instead: Some((flow, bytes)), until }
+                }
+                None => SentAck { cseq, flow, bytes, instead: None, until },
+            };
+            core.transmit(ack.flow, ack.bytes.clone());
+            leg.acks.push(ack);
             self.follow(core, now, index, &applied);
         }
     }

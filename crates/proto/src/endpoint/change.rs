@@ -177,6 +177,10 @@ impl Call {
                 return;
             }
             401 | 407 => {
+                if self.awaits_name(core, index) {
+                    // The wish is still in the queue.
+                    return;
+                }
                 if let Some(credentials) = self.answer_challenge(core, message, flight.request.as_ref()) {
                     let body = flight.request.as_ref().and_then(|request| request.sdp().map(<[u8]>::to_vec));
                     if self.fire(core, now, index, *flight, body, credentials) {
@@ -278,12 +282,9 @@ impl Call {
             flight.cancel = Cancel::Wanted;
             return true;
         }
-        let (Some(request), Some(flow), Some(client)) = (flight.request.clone(), flight.flow, flight.client)
-        else {
-            return false;
-        };
+        let Some(client) = flight.client else { return false };
         flight.cancel = Cancel::Sent { at: now };
-        super::uac::cancel(core, now, self.id, flight.leg, &request, flow, client);
+        super::uac::cancel(core, now, self.id, flight.leg, client, false);
         true
     }
 }

@@ -101,7 +101,8 @@ pub struct Config {
     pub t4: Duration,
     /// The most calls held at once; further INVITEs get 503.
     pub max_calls: usize,
-    /// Requests longer than this go over TCP where we listen on it (RFC 3261 §18.1.1).
+    /// Requests longer than this go over TCP where we listen on it, and over UDP again where the peer refuses TCP
+    /// (RFC 3261 §18.1.1).
     pub mtu_limit: usize,
 }
 

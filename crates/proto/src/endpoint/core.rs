@@ -9,6 +9,7 @@ use bytes::Bytes;
 use midcall_wire::{Method, Name, NameAddr, Scheme, Uri};
 
 use super::config::{Config, LocalAddr, Reliable};
+use super::delivery::Delivery;
 use super::io::{Output, Transmit};
 use crate::auth::DigestClient;
 use crate::dialog::{At, OptionSet, OptionTag};
@@ -103,6 +104,7 @@ pub(super) struct Core {
     pub(super) layer: Layer,
     pub(super) out: VecDeque<Output>,
     pub(super) clients: BTreeMap<ClientId, User>,
+    pub(super) delivery: Delivery,
     pub(super) later: Vec<Later>,
     /// Addresses of names.
     names: BTreeMap<String, Found>,
@@ -123,6 +125,7 @@ impl Core {
             layer: Layer::seeded(timers, seed),
             out: VecDeque::new(),
             clients: BTreeMap::new(),
+            delivery: Delivery::default(),
             later: Vec::new(),
             names: BTreeMap::new(),
             names_checked: Instant::MAX,
@@ -228,24 +231,23 @@ impl Core {
 
     /// A Via value over a flow, with a fresh branch.
     pub(super) fn via(&mut self, flow: &Flow) -> String {
+        let branch = format!("z9hG4bK{}", self.rng.token(96));
+        self.via_of(flow, &branch)
+    }
+
+    /// A Via value over a flow, with this branch.
+    pub(super) fn via_of(&self, flow: &Flow, branch: &str) -> String {
         let addr = self.local_for(flow.transport, flow.remote).map_or(flow.local, |local| local.addr);
-        let branch = self.rng.token(96);
-        format!("SIP/2.0/{} {addr};branch=z9hG4bK{branch};rport", flow.transport.as_str())
+        format!("SIP/2.0/{} {addr};branch={branch};rport", flow.transport.as_str())
     }
 
     /// The next hop for a URI: where RFC 3263 leads, from what is known without asking.
     pub(super) fn hop(&self, uri: &str, known: Option<&Flow>) -> Hop {
         let Ok(uri) = Uri::parse(uri) else { return Hop::Unreachable };
-        let secure = matches!(uri.scheme, Scheme::Sips);
-        if !secure && !matches!(uri.scheme, Scheme::Sip) {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
             return Hop::Unreachable;
         }
-        let named = uri.transport().and_then(Transport::parse);
-        let wanted = match (secure, named) {
-            (true, Some(Transport::Ws | Transport::Wss)) => Some(Transport::Wss),
-            (true, _) => Some(Transport::Tls),
-            (false, named) => named,
-        };
+        let wanted = wanted(&uri);
         let transport = wanted
             .or_else(|| known.map(|flow| flow.transport).filter(|_| uri.ip().is_some()))
             .or_else(|| self.local(Transport::Udp).map(|_| Transport::Udp))
@@ -263,6 +265,14 @@ impl Core {
             None if self.names.contains_key(&question) => Hop::Unreachable,
             None => Hop::Name { host: uri.host.to_owned(), port: uri.port, transport: wanted },
         }
+    }
+
+    /// The addresses of a URI's host that are left when this one does not do, best first.
+    pub(super) fn others(&self, uri: &str, tried: &Flow) -> VecDeque<(Transport, SocketAddr)> {
+        let Some(uri) = Uri::parse(uri).ok().filter(|uri| uri.ip().is_none()) else { return VecDeque::new() };
+        let found = self.names.get(&question(uri.host, uri.port, wanted(&uri)));
+        let targets = found.iter().flat_map(|found| &found.targets).copied();
+        targets.filter(|target| *target != (tried.transport, tried.remote)).collect()
     }
 
     /// A flow to an address, over the connection of a known one if it leads there.
@@ -292,7 +302,7 @@ impl Core {
         if let Some((_, calls, registrations)) =
             self.questions.values_mut().find(|(asked, ..)| *asked == name)
         {
-            calls.extend(call);
+            calls.extend(call.filter(|call| !calls.contains(call)));
             registrations.extend(registration);
             return;
         }
@@ -346,6 +356,16 @@ impl Core {
     pub(super) fn agent_header(&self, request: bool) -> Option<(Name, String)> {
         let agent = self.config.user_agent.clone()?;
         Some((if request { Name::UserAgent } else { Name::Server }, agent))
+    }
+}
+
+/// The transport that a URI asks for.
+fn wanted(uri: &Uri<'_>) -> Option<Transport> {
+    let named = uri.transport().and_then(Transport::parse);
+    match (uri.scheme, named) {
+        (Scheme::Sips, Some(Transport::Ws | Transport::Wss)) => Some(Transport::Wss),
+        (Scheme::Sips, _) => Some(Transport::Tls),
+        (_, named) => named,
     }
 }
 

@@ -45,7 +45,7 @@ impl Call {
         }
         self.met = true;
         let Some(leg) = self.legs.get_mut(index) else { return };
-        leg.flow = flow;
+        leg.came_by(flow);
         if seen.method == Method::Invite {
             leg.resends.iter_mut().for_each(|resend| resend.overtaken = true);
         }

@@ -8,6 +8,7 @@ mod call;
 mod change;
 mod config;
 mod core;
+mod delivery;
 mod ending;
 mod follow;
 mod inbound;
@@ -49,7 +50,7 @@ use self::outcome::Response;
 use self::register::Registration;
 use crate::Msg;
 use crate::event::{CallId, RegistrationId};
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::time::Instant;
 use crate::transaction::{Action, Received, ServerId};
 
@@ -177,10 +178,13 @@ impl Endpoint {
         match input {
             Input::Message { flow, bytes } => self.message(now, flow, bytes),
             Input::TransportError { transport, remote } => {
-                self.core.unreachable(transport, remote);
-                self.core.layer.transport_error(now, remote);
+                self.core.no_way(now, transport, remote);
+                self.core.layer.transport_error(now, transport, remote);
+                if transport == Transport::Tcp {
+                    self.acknowledge_elsewhere(remote);
+                }
             }
-            Input::Closed { connection } => self.closed(connection),
+            Input::Closed { connection } => self.closed(now, connection),
             Input::Resolved { query, targets } => {
                 let (calls, registrations) = self.core.resolved(now, query, targets);
                 for id in calls {
@@ -305,6 +309,9 @@ impl Endpoint {
             // A failure response without ACK is over all the same; transmissions are moved before.
             Action::ServerTimeout(_) | Action::Transmit { .. } => return,
         };
+        if self.goes_elsewhere(now, client, false) {
+            return;
+        }
         match self.core.clients.remove(&client) {
             Some(core::User::Call { call, leg, purpose, cseq }) => {
                 self.with_call(now, call, |call, core| {
@@ -337,7 +344,8 @@ impl Endpoint {
         }
     }
 
-    fn closed(&mut self, connection: u64) {
+    fn closed(&mut self, now: Instant, connection: u64) {
+        self.core.layer.closed(now, connection);
         for call in self.calls.values_mut() {
             for leg in &mut call.legs {
                 if leg.flow.connection == Some(connection) {
@@ -377,10 +385,15 @@ impl Endpoint {
                 }
             }
             Received::Response { id, msg, flow } => {
-                let last = msg.status().is_some_and(|status| status >= 200);
+                let status = msg.status().unwrap_or_default();
+                if status == 503 && self.goes_elsewhere(now, id, true) {
+                    return;
+                }
+                self.core.heard(id, status);
+                let last = status >= 200;
                 let invite = msg.method() == Method::Invite;
                 let user = self.core.clients.get(&id).copied();
-                if last && !(invite && msg.status().is_some_and(|status| status < 300)) {
+                if last && !(invite && status < 300) {
                     self.core.clients.remove(&id);
                 }
                 match user {
@@ -392,7 +405,6 @@ impl Endpoint {
                     }
                     Some(core::User::Registration(id)) => {
                         if let Some(registration) = self.registrations.get_mut(&id) {
-                            let status = msg.status().unwrap_or_default();
                             registration.answered(&mut self.core, now, status, Some(&msg));
                         }
                     }

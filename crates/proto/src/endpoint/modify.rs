@@ -141,7 +141,6 @@ impl Wanting {
 pub(super) struct InFlight {
     pub(super) client: Option<ClientId>,
     pub(super) request: Option<Msg>,
-    pub(super) flow: Option<crate::flow::Flow>,
     pub(super) method: Method,
     pub(super) cseq: u32,
     pub(super) because: RuleId,
@@ -430,6 +429,9 @@ impl Call {
                 return true;
             }
         };
+        if self.awaits_name(core, index) {
+            return false;
+        }
         let body = match (offerless, bare, method) {
             (true, ..) | (_, true, Method::Update) => None,
             // RFC 4028 §7.4: a refreshing re-INVITE changes nothing of the session.
@@ -443,7 +445,6 @@ impl Call {
             InFlight {
                 client: None,
                 request: None,
-                flow: None,
                 method,
                 cseq: 0,
                 because,
@@ -501,7 +502,6 @@ impl Call {
                 flight.client = client;
                 if let Some(info) = client.and_then(|client| core.layer.client(client)) {
                     flight.request = Some(info.msg.clone());
-                    flight.flow = Some(info.flow);
                 }
                 for asked in self.wishes.queue.iter_mut().take(flight.carries) {
                     asked.attempts = asked.attempts.saturating_add(1);

@@ -82,11 +82,8 @@ impl Call {
         let Some(flight) = self.wishes.flight.take_if(|flight| flight.method == Method::Invite) else {
             return;
         };
-        if let (true, Some(request), Some(old), Some(client)) =
-            (flight.provisional, flight.request.as_ref(), flight.flow, flight.client)
-        {
-            let flow = core.flow_to(old.transport, old.remote, None).unwrap_or(old);
-            super::uac::cancel(core, now, self.id, flight.leg, request, flow, client);
+        if let Some(client) = flight.client.filter(|_| flight.provisional) {
+            super::uac::cancel(core, now, self.id, flight.leg, client, true);
         }
         if let Some(leg) = self.legs.get_mut(index) {
             leg.dialog.timed_out(Way::Sent, Method::Invite, flight.cseq);

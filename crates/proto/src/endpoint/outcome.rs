@@ -35,7 +35,7 @@ impl Call {
         }
         let Some(index) = self.leg(leg) else { return };
         if let Some(leg) = self.legs.get_mut(index) {
-            leg.flow = flow;
+            leg.came_by(flow);
         }
         let status = message.status().unwrap_or_default();
         let request = core.layer.client(client).map(|info| info.msg.clone());
@@ -175,10 +175,15 @@ impl Call {
             self.send_invite(core, now, Vec::new());
         }
         for (leg, spec, purpose) in std::mem::take(&mut self.unsent) {
-            if let Some(index) = self.leg(leg) {
-                let _ = self.send(core, now, index, spec, purpose);
+            let Some(index) = self.leg(leg) else { continue };
+            let sent = self.send(core, now, index, spec, purpose);
+            // `Ok(None)`: it waits for another name now.
+            if purpose == Purpose::Refer && !matches!(sent, Ok(None)) {
+                let cseq = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq);
+                self.refer_sent(core, cseq.filter(|_| sent.is_ok()));
             }
         }
+        self.kick(core, now);
         if self.main().is_none() && self.setup.is_none() && !self.ended {
             self.end(core, now, Ended::Unresolvable);
         }

@@ -66,14 +66,15 @@ impl Referral {
 
 /// A transfer that we asked for.
 pub(super) struct Transfer {
-    cseq: u32,
+    /// The number of the REFER; `None` while it waits for the address of a name.
+    cseq: Option<u32>,
     status: u16,
     /// When nobody will tell any more how it went; `None` while the REFER has no final response.
     until: Option<Instant>,
 }
 
 impl Transfer {
-    const fn new(cseq: u32) -> Self {
+    const fn new(cseq: Option<u32>) -> Self {
         Self { cseq, status: 0, until: None }
     }
 }
@@ -136,10 +137,23 @@ impl Call {
         let spec = Spec::new(Method::Refer)
             .header(Name::ReferTo, refer_to)
             .header(Name::ReferredBy, format_args!("<{by}>"));
-        self.send(core, now, index, spec, Purpose::Refer)?;
-        let cseq = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).unwrap_or_default();
-        self.transfers.push(Transfer::new(cseq));
+        let sent = self.send(core, now, index, spec, Purpose::Refer)?;
+        let cseq = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq);
+        self.transfers.push(Transfer::new(sent.and(cseq)));
         Ok(())
+    }
+
+    /// The REFER that waited for the address of a name went out with this number, or could not.
+    pub(super) fn refer_sent(&mut self, core: &mut Core, cseq: Option<u32>) {
+        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq.is_none()) else {
+            return;
+        };
+        if cseq.is_none() {
+            self.transfers.remove(position);
+            core.tell(self.id, CallEvent::Transfer { status: 503, done: true });
+        } else if let Some(transfer) = self.transfers.get_mut(position) {
+            transfer.cseq = cseq;
+        }
     }
 
     /// The final response to our REFER.
@@ -161,15 +175,16 @@ impl Call {
                 spec.headers.extend(request.header(name).map(|value| (name, value.to_owned())));
             }
             spec.credentials = credentials;
-            if self.send(core, now, index, spec, Purpose::Refer).is_ok() {
-                let again =
-                    self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).unwrap_or_default();
-                self.transfers.retain(|transfer| transfer.cseq != cseq);
+            if let Ok(sent) = self.send(core, now, index, spec, Purpose::Refer) {
+                let again = self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq);
+                let again = sent.and(again);
+                self.transfers.retain(|transfer| transfer.cseq != Some(cseq));
                 self.transfers.push(Transfer::new(again));
                 return;
             }
         }
-        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq == cseq) else { return };
+        let asked = |transfer: &Transfer| transfer.cseq == Some(cseq);
+        let Some(position) = self.transfers.iter().position(asked) else { return };
         if (200..300).contains(&status) {
             // The outcome comes by NOTIFY (RF-04), the first within 64*T1 (RF-32).
             if let Some(transfer) = self.transfers.get_mut(position) {
@@ -230,7 +245,7 @@ impl Call {
         status: Option<u16>,
         done: bool,
     ) {
-        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq == refer) else {
+        let Some(position) = self.transfers.iter().position(|transfer| transfer.cseq == Some(refer)) else {
             return;
         };
         let expires = self.legs.iter().flat_map(|leg| &leg.dialog.subscriptions);

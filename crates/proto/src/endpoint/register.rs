@@ -106,7 +106,7 @@ impl Registration {
         }
         if let Ok(message) = Msg::parse(Bytes::from(message.finish())) {
             self.sent = Some(message.clone());
-            let client = core.layer.request(now, flow, message);
+            let client = core.deliver(now, flow, &next, message);
             core.clients.insert(client, User::Registration(self.id));
         }
     }

@@ -12,7 +12,7 @@ use super::modify::Modification;
 use crate::Msg;
 use crate::dialog::{At, Dialog, Noted, OptionSet, OptionTag, Outcome, SdpRole, Seen, Way};
 use crate::event::{CallEvent, Ended, Side};
-use crate::flow::{Flow, Transport};
+use crate::flow::Flow;
 use crate::session::{Local, Wanted};
 use crate::time::Instant;
 use crate::transaction::ClientId;
@@ -95,14 +95,15 @@ impl Call {
                 return;
             }
         };
-        self.send_invite_over(core, now, flow, credentials);
+        self.send_invite_over(core, now, flow, &next, credentials);
     }
 
     fn send_invite_over(
         &mut self,
         core: &mut Core,
         now: Instant,
-        mut flow: Flow,
+        flow: Flow,
+        next: &str,
         credentials: Vec<(Name, String)>,
     ) {
         let (Some(setup), Some(wish)) = (self.setup.as_mut(), self.wish.as_deref()) else { return };
@@ -116,21 +117,14 @@ impl Call {
             preemptive = digest.preemptive("INVITE", &setup.uri, body.as_deref().unwrap_or_default(), cnonce);
         }
         let credentials = if credentials.is_empty() { preemptive } else { credentials };
-        let mut bytes = invite(core, setup, &self.call_id, &flow, &credentials, body.as_deref());
-        if flow.transport == Transport::Udp
-            && bytes.len() > core.config.mtu_limit
-            && let Some(tcp) = core.flow_to(Transport::Tcp, flow.remote, setup.flow.as_ref())
-        {
-            flow = tcp;
-            bytes = invite(core, setup, &self.call_id, &flow, &credentials, body.as_deref());
-        }
+        let bytes = invite(core, setup, &self.call_id, &flow, &credentials, body.as_deref());
         let Ok(message) = Msg::parse(Bytes::from(bytes)) else { return };
         setup.invite = Some(message.clone());
         setup.flow = Some(flow);
         setup.provisional = false;
         let cseq = setup.cseq;
         self.keep_credentials(cseq, &message);
-        let client = core.layer.request(now, flow, message);
+        let client = core.deliver(now, flow, next, message);
         if let Some(setup) = self.setup.as_mut() {
             setup.client = Some(client);
         }
@@ -167,7 +161,7 @@ impl Call {
             },
         };
         if let Some(leg) = self.legs.get_mut(index) {
-            leg.flow = flow;
+            leg.came_by(flow);
         }
         if status < 200 {
             self.setup_provisional(core, now, index, at, message, status);
@@ -202,7 +196,9 @@ impl Call {
         dialog.apply_message(Way::Sent, At { n: sent.n, time: started }, &invite);
         dialog.form(message);
         dialog.offers.follows_last_answer = core.config.follow_last_answer;
-        Some(self.add_leg(core, dialog, flow))
+        // Where the call is, whatever way its first messages took for their length.
+        let home = self.setup.as_ref().and_then(|setup| setup.flow).unwrap_or(flow);
+        Some(self.add_leg(core, dialog, home))
     }
 
     fn provisional_came(&mut self, core: &mut Core, now: Instant) {
@@ -380,11 +376,6 @@ impl Call {
         let Some(setup) = self.setup.as_mut() else { return };
         let cancelled = setup.cancel != Cancel::No;
         setup.tries += 1;
-        let elsewhere = message.is_none() || status == 503;
-        if elsewhere && !cancelled && !setup.provisional && self.try_next_address(core, now) {
-            return;
-        }
-        let Some(setup) = self.setup.as_mut() else { return };
         if let (false, Some(message), true) = (cancelled, message, setup.tries < 6)
             && self.retry_setup(core, now, status, message)
         {
@@ -411,22 +402,6 @@ impl Call {
             _ => Ended::Refused { status, by: Side::Them },
         };
         self.end(core, now, why);
-    }
-
-    /// RFC 3263 §4.3: the host has a further address; the same request goes there in a new transaction (TX-32).
-    fn try_next_address(&mut self, core: &mut Core, now: Instant) -> bool {
-        let Some(setup) = self.setup.as_ref() else { return false };
-        let (Some(tried), Some(target)) =
-            (setup.flow, core.config.outbound_proxy.clone().or(Some(setup.uri.clone())))
-        else {
-            return false;
-        };
-        core.unreachable(tried.transport, tried.remote);
-        let next = matches!(core.hop(&target, None), Hop::Known(flow) if flow.remote != tried.remote);
-        if next {
-            self.send_invite(core, now, Vec::new());
-        }
-        next
     }
 
     /// Answers a challenge, a 422 or a 420 with a further INVITE (RFC 3261 §22.2, RFC 4028 §7.3, RFC 3261 §8.1.3.5).
@@ -482,34 +457,37 @@ impl Call {
     /// Sends CANCEL for the INVITE (RFC 3261 §9.1): its top Via, Request-URI, To, From, Call-ID and CSeq number.
     pub(super) fn send_cancel(&mut self, core: &mut Core, now: Instant) {
         let Some(setup) = self.setup.as_mut() else { return };
-        let (Some(invite), Some(flow), Some(client)) = (setup.invite.clone(), setup.flow, setup.client)
-        else {
-            return;
-        };
+        let Some(client) = setup.client else { return };
         setup.cancel = Cancel::Sent { at: now };
-        cancel(core, now, self.id, u32::MAX, &invite, flow, client);
+        cancel(core, now, self.id, u32::MAX, client, false);
     }
 }
 
-/// Sends a CANCEL for an INVITE of ours and gives its transaction 64*T1 to end (TX-21, TX-23).
+/// Sends a CANCEL for an INVITE of ours where that went (RFC 3263 §4.4), and gives its transaction 64*T1 to end (TX-21,
+/// TX-23). `moved`: from where we are now.
 pub(super) fn cancel(
     core: &mut Core,
     now: Instant,
     call: crate::event::CallId,
     leg: u32,
-    invite: &Msg,
-    flow: Flow,
-    client: crate::transaction::ClientId,
+    client: ClientId,
+    moved: bool,
 ) {
+    let Some((invite, mut flow)) = core.layer.client(client).map(|info| (info.msg.clone(), info.flow)) else {
+        return;
+    };
+    if moved {
+        flow = core.flow_to(flow.transport, flow.remote, None).unwrap_or(flow);
+    }
     let cseq = invite.cseq().map(|cseq| cseq.number).unwrap_or_default();
     let via = invite.values(Name::Via).next().unwrap_or_default().to_owned();
     let message = Builder::request("CANCEL", invite.request_uri().unwrap_or_default())
         .header(Name::Via, via)
         .header(Name::MaxForwards, 70)
-        .lines_of(invite, Name::Route)
-        .lines_of(invite, Name::From)
-        .lines_of(invite, Name::To)
-        .lines_of(invite, Name::CallId)
+        .lines_of(&invite, Name::Route)
+        .lines_of(&invite, Name::From)
+        .lines_of(&invite, Name::To)
+        .lines_of(&invite, Name::CallId)
         .header(Name::CSeq, format_args!("{cseq} CANCEL"))
         .finish();
     if let Ok(message) = Msg::parse(Bytes::from(message)) {

@@ -375,10 +375,11 @@ pub(super) const TABLE: &[Rule] = &[
         means: "A request above 1300 bytes should not go over UDP: it is fragmented, and many NATs and \
             firewalls drop fragments. Small requests then work while a re-INVITE with SDP is never \
             answered.",
-        fix: "Use TCP or TLS for it and name that transport in the top Via, or trim the SDP.",
+        fix: "Use TCP or TLS for it and name that transport in the top Via, or trim the SDP. Only a peer \
+            that refuses TCP gets it over UDP.",
         reply: None,
         loss: true,
-        held: Held::Policy("Config::mtu_limit"),
+        held: Held::Machine("endpoint::delivery"),
     },
     Rule {
         id: RuleId::MergedRequest,
@@ -464,7 +465,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Start a new transaction for the next target; expect 482 or 500 if both copies arrived.",
         reply: None,
         loss: true,
-        held: Held::Machine("endpoint"),
+        held: Held::Machine("endpoint::delivery"),
     },
     Rule {
         id: RuleId::ExpiresInInvite,

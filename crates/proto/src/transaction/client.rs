@@ -47,6 +47,8 @@ pub(super) struct Client {
     ack: Option<Bytes>,
     resend: Option<Resend>,
     end: Option<Instant>,
+    /// The request over another way, for when this one cannot be had at all.
+    instead: Option<Box<(Flow, Msg)>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,7 @@ enum Machine {
 }
 
 impl Client {
-    pub(super) fn new(flow: Flow, msg: Msg, key: Box<[u8]>) -> Self {
+    pub(super) fn new(flow: Flow, msg: Msg, key: Box<[u8]>, instead: Option<Box<(Flow, Msg)>>) -> Self {
         let method = msg.method();
         let machine = match method {
             Method::Invite => Machine::Invite(InviteClient::Calling),
@@ -64,7 +66,7 @@ impl Client {
         };
         let bytes = shared(&msg);
         let info = ClientInfo { method, flow, msg, heard: false, finished: false };
-        Self { info, key, machine, bytes, ack: None, resend: None, end: None }
+        Self { info, key, machine, bytes, ack: None, resend: None, end: None, instead }
     }
 
     /// Sends the request for the first time: timers A and B, or E and F.
@@ -195,6 +197,17 @@ impl Client {
             reach.actions.push_back(Action::ClientTimeout(id));
         }
         over
+    }
+
+    /// Takes the other way, if there is one and nobody can have got the request yet: it has to be started again.
+    pub(super) fn turns(&mut self) -> bool {
+        if self.info.heard {
+            return false;
+        }
+        let Some(other) = self.instead.take() else { return false };
+        (self.info.flow, self.info.msg) = *other;
+        self.bytes = shared(&self.info.msg);
+        true
     }
 
     /// The transport could not deliver: whether the transaction has ended.

@@ -13,7 +13,7 @@ use super::slots::{Slot, Slots};
 use super::timers::Deadlines;
 use super::{Action, ClientId, Counters, Limits, Owner, Reach, Received, ServerId, Timer, Timers, via};
 use crate::Msg;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::time::Instant;
 
 /// All transactions of an endpoint: what was sent, what was received, and what has to be sent again.
@@ -77,14 +77,23 @@ impl Layer {
     /// Its top Via must carry the branch. If there are too many requests already, or the top Via cannot be read,
     /// nothing is sent and [`Action::ClientTransportError`] follows.
     pub fn request(&mut self, now: Instant, flow: Flow, msg: Msg) -> ClientId {
-        let key = msg.top_via().ok().and_then(|via| {
-            let branch = via.branch()?;
-            Some(key::of_client(&via, branch, msg.method_name()))
-        });
+        self.request_or(now, flow, msg, None)
+    }
+
+    /// Sends a request other than ACK, and if that way cannot be had at all, sends it another way in the same transaction:
+    /// what is too long for UDP goes over TCP, and over UDP if the peer has no TCP (RFC 3261 §18.1.1).
+    pub fn request_or(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        msg: Msg,
+        instead: Option<(Flow, Msg)>,
+    ) -> ClientId {
+        let key = key_of(&msg);
         let full = self.clients.len() >= self.limits.clients;
         let sendable = key.is_some() && !full;
         let key = key.unwrap_or_default().into_vec().into_boxed_slice();
-        let slot = self.clients.insert(Client::new(flow, msg, key.clone()));
+        let slot = self.clients.insert(Client::new(flow, msg, key.clone(), instead.map(Box::new)));
         let id = ClientId(slot);
         if !sendable {
             self.counters.clients_refused += u64::from(full);
@@ -152,12 +161,12 @@ impl Layer {
         self.actions.pop_front()
     }
 
-    /// The transport cannot deliver to `remote` (RFC 3261 §18.4).
+    /// This transport cannot deliver to `remote` (RFC 3261 §18.4).
     ///
-    /// Requests to it fail, except an INVITE that was answered provisionally. Requests from it stay: RFC 6026 §8.8
+    /// Requests to it fail, except an INVITE that was answered provisionally and what has another way. Requests from it stay: RFC 6026 §8.8
     /// forbids forgetting them.
-    pub fn transport_error(&mut self, now: Instant, remote: SocketAddr) {
-        self.fail(now, |flow| flow.remote == remote);
+    pub fn transport_error(&mut self, now: Instant, transport: Transport, remote: SocketAddr) {
+        self.fail(now, |flow| flow.transport == transport && flow.remote == remote);
     }
 
     /// A connection is closed.
@@ -331,7 +340,14 @@ impl Layer {
         let affected: Vec<Slot> = affected.map(|(slot, _)| slot).collect();
         for slot in affected {
             let Some(client) = self.clients.get_mut(slot) else { continue };
-            if client.transport_error(ClientId(slot), &mut reach!(self, now)) {
+            if client.turns() {
+                // The Via is another one: so is what its responses are found by.
+                let key = key_of(&client.info.msg).unwrap_or_default().into_vec().into_boxed_slice();
+                let before = std::mem::replace(&mut client.key, key.clone());
+                client.start(ClientId(slot), &mut reach!(self, now));
+                self.client_index.remove(&before, slot);
+                self.client_index.insert(key, slot);
+            } else if client.transport_error(ClientId(slot), &mut reach!(self, now)) {
                 self.forget_client(slot);
             }
         }
@@ -375,4 +391,10 @@ fn stands(clients: &Slots<Client>, servers: &Slots<Server>, at: Instant, owner: 
         Owner::Client(slot) => clients.get(slot).is_some_and(|client| client.stands(timer, at)),
         Owner::Server(slot) => servers.get(slot).is_some_and(|server| server.stands(timer, at)),
     }
+}
+
+/// What the responses to a request of ours are found by; `None` if its top Via cannot be read.
+fn key_of(msg: &Msg) -> Option<key::Key> {
+    let via = msg.top_via().ok()?;
+    Some(key::of_client(&via, via.branch()?, msg.method_name()))
 }

@@ -27,7 +27,7 @@ pub struct Network {
     weather: Weather,
     faults: Vec<Fault>,
     cut: bool,
-    unreachable: Vec<SocketAddr>,
+    unreachable: Vec<(Option<Transport>, SocketAddr)>,
     connections: Vec<Connection>,
     packets: Vec<Packet>,
     flying: BTreeMap<(Instant, u64), Flight>,
@@ -216,7 +216,12 @@ impl Network {
 
     /// Makes an address answer nothing: senders learn at once that it is unreachable, as by ICMP or a refused connection.
     pub fn make_unreachable(&mut self, address: SocketAddr) {
-        self.unreachable.push(address);
+        self.unreachable.push((None, address));
+    }
+
+    /// Makes an address refuse this transport, and no other.
+    pub fn refuse(&mut self, transport: Transport, address: SocketAddr) {
+        self.unreachable.push((Some(transport), address));
     }
 
     /// Closes every stream connection; both ends are told, packets on them are lost.
@@ -268,7 +273,10 @@ impl Network {
             }
         }
         self.packets.push(packet);
-        if self.unreachable.contains(&to) {
+        let refused = |(over, address): &(Option<Transport>, SocketAddr)| {
+            *address == to && over.is_none_or(|over| over == transport)
+        };
+        if self.unreachable.iter().any(refused) {
             self.settle(number - 1, Fate::Unreachable);
             self.notices.push((from, Arrival::Unreachable { transport, remote: to }));
         } else {

@@ -262,7 +262,7 @@ fn a_broken_way_fails_what_was_sent_there_and_nothing_else() {
     let calling = bench.request(udp(), &ours("INVITE", "z9hG4bK2"));
     let update = bench.request(udp(), &ours("UPDATE", "z9hG4bK3"));
     bench.request(elsewhere, &ours("UPDATE", "z9hG4bK4"));
-    bench.layer.transport_error(bench.now, udp().remote);
+    bench.layer.transport_error(bench.now, udp().transport, udp().remote);
     bench.drain();
     let failed = [calling, update].map(|id| (0, Action::ClientTransportError(id)));
     assert_eq!(bench.said(), failed);
@@ -300,4 +300,59 @@ fn a_request_without_a_branch_is_not_sent() {
     let id = bench.request(udp(), &build("UPDATE", &format!("SIP/2.0/UDP {US}")));
     assert_eq!(bench.said(), [(0, Action::ClientTransportError(id))]);
     assert_eq!(bench.sends(), []);
+}
+
+/// RFC 3261 §18.1.1: what was only on a stream for its length goes as datagrams where the stream is refused.
+#[test]
+fn a_request_with_another_way_takes_it_and_stays_one_transaction() {
+    crate::covers!("TX-26");
+    for method in ["INVITE", "UPDATE"] {
+        let mut bench = Bench::new();
+        let stream = Flow { connection: None, ..tcp() };
+        let long = build(method, "SIP/2.0/TCP 192.0.2.1:5070;branch=z9hG4bK1");
+        let short = ours(method, "z9hG4bK1");
+        let id = bench.layer.request_or(bench.now, stream, long, Some((udp(), short.clone())));
+        bench.drain();
+        bench.until(5_000);
+        assert_eq!(bench.sends(), [0], "a stream needs no resends");
+        // Another transport to the same place is not this way.
+        bench.layer.transport_error(bench.now, Transport::Udp, stream.remote);
+        bench.layer.transport_error(bench.now, Transport::Tcp, stream.remote);
+        bench.drain();
+        assert_eq!(bench.last().0, udp());
+        bench.until(6_000);
+        assert_eq!(bench.sends(), [5_000, 5_500]);
+        assert_eq!(bench.said(), []);
+        assert_eq!(bench.layer.client(id).map(|info| info.flow), Some(udp()));
+        // The time for an answer begins anew.
+        bench.until(36_000);
+        assert_eq!(bench.said(), []);
+        let answer = bench.receive(udp(), &reply(&short, 200, "bob"));
+        assert!(matches!(answer, Received::Response { id: of, .. } if of == id), "{answer:?}");
+        bench.until(100_000);
+        assert!(bench.layer.is_empty());
+    }
+}
+
+#[test]
+fn the_other_way_fails_as_any_and_is_not_for_who_has_answered() {
+    let other = |flow: Flow| Flow { connection: None, ..flow };
+    let mut bench = Bench::new();
+    let request = |bench: &mut Bench| {
+        let long = build("UPDATE", "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1");
+        bench.layer.request_or(bench.now, other(tcp()), long, Some((udp(), ours("UPDATE", "z9hG4bK1"))))
+    };
+    let id = request(&mut bench);
+    bench.layer.transport_error(bench.now, Transport::Tcp, udp().remote);
+    bench.layer.transport_error(bench.now, Transport::Udp, udp().remote);
+    bench.drain();
+    assert_eq!(bench.said(), [(0, Action::ClientTransportError(id))]);
+    assert_eq!(bench.sends().len(), 2);
+    let id = request(&mut bench);
+    bench.receive(tcp(), &reply(&ours("UPDATE", "z9hG4bK1"), 100, "bob"));
+    bench.layer.transport_error(bench.now, Transport::Tcp, udp().remote);
+    bench.drain();
+    assert_eq!(bench.said(), [(0, Action::ClientTransportError(id))]);
+    bench.until(1);
+    assert!(bench.layer.is_empty());
 }

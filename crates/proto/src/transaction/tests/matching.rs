@@ -324,7 +324,7 @@ fn an_unknown_status_counts_as_the_first_of_its_class_and_silence_as_408() {
     bench.request(udp(), &ours("UPDATE", "z9hG4bK1"));
     bench.until(32_000);
     bench.request(udp(), &ours("UPDATE", "z9hG4bK2"));
-    bench.layer.transport_error(bench.now, udp().remote);
+    bench.layer.transport_error(bench.now, udp().transport, udp().remote);
     bench.drain();
     let codes: Vec<_> = bench.said().iter().map(|(_, action)| action.counts_as()).collect();
     assert_eq!(codes, [Some(408), Some(503)]);

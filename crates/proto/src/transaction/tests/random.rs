@@ -113,7 +113,7 @@ impl World {
                     bench.layer.cancel_timeout(bench.now, *id);
                 }
             }
-            Step::Broken => bench.layer.transport_error(bench.now, udp().remote),
+            Step::Broken => bench.layer.transport_error(bench.now, udp().transport, udp().remote),
             Step::Closed => bench.layer.closed(bench.now, 1),
             Step::Wait { millis } => bench.until(bench.now.as_micros() / 1_000 + millis),
         }

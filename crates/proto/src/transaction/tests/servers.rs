@@ -35,7 +35,7 @@ fn a_response_that_cannot_be_delivered_does_not_end_the_transaction() {
         let mut bench = Bench::new();
         let (id, request) = bench.serve(udp(), &theirs(method, "z9hG4bK1"));
         bench.respond(id, &request, status);
-        bench.layer.transport_error(bench.now, udp().remote);
+        bench.layer.transport_error(bench.now, udp().transport, udp().remote);
         bench.drain();
         assert!(is_absorbed(&bench.receive(udp(), &theirs(method, "z9hG4bK1"))));
         assert!(bench.layer.serves(id));
