@@ -28,14 +28,6 @@ impl Exchange {
     }
 }
 
-/// A party's last description that was agreed on before this exchange: its message and what it says.
-pub(crate) fn before(exchanges: &[Exchange], index: usize, by: Party) -> Option<(u32, &Sdp)> {
-    exchanges.get(..index)?.iter().rev().find_map(|exchange| {
-        let (answer, answered) = exchange.answer.as_ref()?;
-        Some(if exchange.by == by { (exchange.offer, &exchange.offered) } else { (*answer, answered) })
-    })
-}
-
 /// The exchanges of a call in the order of their offers. Of a fork, the branch that accepted counts.
 pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
     let mut found: Vec<Exchange> = Vec::new();

@@ -3,27 +3,25 @@
 use std::net::IpAddr;
 
 use midcall_proto::rules::Severity;
-use midcall_wire::sdp::{Media, Sdp};
 
 use super::Scene;
-use crate::diagnosis::exchange::before;
+use super::sheet::{Format, Sheet, before};
 use crate::diagnosis::read::{carries_no_voice, shorten};
-use crate::diagnosis::words::pairs;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
-    for (index, exchange) in scene.exchanges.iter().enumerate() {
+    for (index, exchange) in scene.deals.iter().enumerate() {
         unexplained(scene, exchange.offer, &exchange.offered, found);
         let Some((offered, answer, answered)) = exchange.done() else { continue };
         unexplained(scene, answer, answered, found);
         tones_at_no_rate(scene, answer, answered, found);
         for (by, n, sdp) in [(exchange.by, exchange.offer, offered), (exchange.by.other(), answer, answered)]
         {
-            if let Some((last, old)) = before(scene.exchanges, index, by) {
+            if let Some((last, old)) = before(scene.deals, index, by) {
                 settings_lost(scene, (last, old), (n, sdp), found);
             }
         }
-        if let Some((_, last)) = before(scene.exchanges, index, exchange.by.other()) {
+        if let Some((_, last)) = before(scene.deals, index, exchange.by.other()) {
             running_refused(scene, (exchange.offer, offered), (answer, answered), last, found);
         }
     }
@@ -32,11 +30,11 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 }
 
 /// F-SDP9: the rule finds it in answers.
-fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Finding>) {
-    let bare = sdp.media().filter(|media| media.is_rtp() && !media.rejected()).find_map(|media| {
-        let dynamic = |format: &&str| format.parse::<u8>().is_ok_and(|number| (96..128).contains(&number));
-        let bare = media.formats().find(|format| dynamic(format) && !media.has_rtpmap(format))?;
-        Some((media.kind(), bare))
+fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sheet<'_>, found: &mut Vec<Finding>) {
+    let bare = sdp.streams.iter().filter(|stream| !stream.rejected).find_map(|stream| {
+        let dynamic = |number: &str| number.parse::<u8>().is_ok_and(|number| (96..128).contains(&number));
+        let bare = stream.formats.iter().find(|format| format.mapped.is_none() && dynamic(format.number))?;
+        stream.media()?.is_rtp().then_some((stream.kind, bare.number))
     });
     let Some((kind, number)) = bare.filter(|_| !scene.has("OA-47", n)) else { return };
     let r = scene.reading;
@@ -50,16 +48,15 @@ fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Finding
 }
 
 /// F-SDP11: tone events share the timestamps of the audio, so they need its clock rate.
-fn tones_at_no_rate(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Finding>) {
-    for media in sdp.media().filter(|media| media.kind() == "audio" && !media.rejected()) {
-        let maps: Vec<_> = media.formats().filter_map(|format| media.rtpmap(format)).collect();
-        let is_tone = |name: &str| name.eq_ignore_ascii_case("telephone-event");
-        let others: Vec<_> =
-            maps.iter().filter(|map| !is_tone(map.name) && !map.name.eq_ignore_ascii_case("CN")).collect();
-        let tones: Vec<_> = maps.iter().filter(|map| is_tone(map.name)).collect();
-        let shared = tones.iter().any(|tone| others.iter().any(|other| other.clock == tone.clock));
-        if let (Some(tone), Some(other), false) =
-            (tones.first(), others.first(), shared || scene.has("OA-57", n))
+fn tones_at_no_rate(scene: &Scene<'_, '_>, n: u32, sdp: &Sheet<'_>, found: &mut Vec<Finding>) {
+    for stream in sdp.streams.iter().filter(|stream| stream.kind == "audio" && !stream.rejected) {
+        let maps = || stream.formats.iter().filter_map(Format::map);
+        let tones = || maps().filter(|map| map.name.eq_ignore_ascii_case("telephone-event"));
+        let others = || maps().filter(|map| !carries_no_voice(map.name));
+        let shared = || tones().any(|tone| others().any(|other| other.clock == tone.clock));
+        if let (Some(tone), Some(other)) = (tones().next(), others().next())
+            && !shared()
+            && !scene.has("OA-57", n)
         {
             let r = scene.reading;
             let means = format!(
@@ -77,13 +74,18 @@ fn tones_at_no_rate(scene: &Scene<'_, '_>, n: u32, sdp: &Sdp, found: &mut Vec<Fi
 }
 
 /// F-SDP10: parameters on which encoder and decoder must agree.
-fn settings_lost(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp), found: &mut Vec<Finding>) {
-    for (was, is) in pairs(old.1, new.1).filter(|(was, is)| !was.rejected() && !is.rejected()) {
-        let changed = is.formats().find_map(|format| {
-            let (a, b) = (was.rtpmap(format)?, is.rtpmap(format)?);
+fn settings_lost(
+    scene: &Scene<'_, '_>,
+    old: (u32, &Sheet<'_>),
+    new: (u32, &Sheet<'_>),
+    found: &mut Vec<Finding>,
+) {
+    for (was, is) in old.1.with(new.1).filter(|(was, is)| !was.rejected && !is.rejected) {
+        let changed = is.formats.iter().find_map(|format| {
+            let last = was.numbered(format.number).filter(|last| last.fmtp != format.fmtp)?;
+            let (a, b) = (last.map()?, format.map()?);
             let same = a.name.eq_ignore_ascii_case(b.name) && a.clock == b.clock;
-            let (before, now) = (binding(&was, format), binding(&is, format));
-            (same && before != now).then(|| (b.name.to_owned(), was.fmtp(format), is.fmtp(format)))
+            (same && binding(last) != binding(format)).then(|| (b.name, last.fmtp, format.fmtp))
         });
         let Some((codec, before, now)) = changed else { continue };
         let quote = |fmtp: Option<&str>| {
@@ -106,11 +108,12 @@ fn settings_lost(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp), foun
 }
 
 /// The parameters of a format without which its packets cannot be read, in order.
-fn binding<'a>(media: &Media<'a>, format: &str) -> Vec<(String, &'a str)> {
+fn binding<'a>(format: &Format<'a>) -> Vec<(String, &'a str)> {
     const BINDING: [&str; 6] =
         ["octet-align", "mode-set", "packetization-mode", "interleaving", "crc", "robust-sorting"];
-    let fmtp = media.fmtp(format).unwrap_or_default();
-    let mut list: Vec<_> = fmtp
+    let mut list: Vec<_> = format
+        .fmtp
+        .unwrap_or_default()
         .split(';')
         .filter_map(|part| part.trim().split_once('='))
         .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim()))
@@ -123,34 +126,29 @@ fn binding<'a>(media: &Media<'a>, format: &str) -> Vec<(String, &'a str)> {
 /// F-SDP14: audio in use, offered with a codec in use, answered with port 0 while nothing takes its place.
 fn running_refused(
     scene: &Scene<'_, '_>,
-    offer: (u32, &Sdp),
-    answer: (u32, &Sdp),
-    last: &Sdp,
+    offer: (u32, &Sheet<'_>),
+    answer: (u32, &Sheet<'_>),
+    last: &Sheet<'_>,
     found: &mut Vec<Finding>,
 ) {
-    let alive = answer.1.media().any(|media| !media.rejected());
-    let refused =
-        offer.1.media().zip(answer.1.media()).zip(last.media()).find(|((offered, answered), last)| {
-            let shared = || {
-                offered.formats().any(|format| {
-                    match (offered.rtpmap(format), last.formats().collect::<Vec<_>>()) {
-                        (Some(map), _) if carries_no_voice(map.name) => false,
-                        (Some(map), used) => used.iter().any(|used| {
-                            last.rtpmap(used).is_some_and(|used| {
-                                used.name.eq_ignore_ascii_case(map.name) && used.clock == map.clock
-                            })
-                        }),
-                        (None, used) => used.contains(&format),
-                    }
-                })
-            };
-            offered.kind() == "audio"
-                && !offered.rejected()
-                && answered.rejected()
-                && !last.rejected()
-                && shared()
-        });
-    if refused.is_none() || alive {
+    if answer.1.lives() {
+        return;
+    }
+    let refused = offer.1.with(answer.1).zip(&last.streams).any(|((offered, answered), last)| {
+        let shared = || {
+            offered.formats.iter().any(|format| match format.map() {
+                Some(map) if carries_no_voice(map.name) => false,
+                Some(map) => last
+                    .formats
+                    .iter()
+                    .filter_map(Format::map)
+                    .any(|used| used.name.eq_ignore_ascii_case(map.name) && used.clock == map.clock),
+                None => last.numbered(format.number).is_some(),
+            })
+        };
+        offered.kind == "audio" && !offered.rejected && answered.rejected && !last.rejected && shared()
+    });
+    if !refused {
         return;
     }
     let r = scene.reading;
@@ -193,7 +191,7 @@ fn no_line_end(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 /// F-SDP12: only between two parties that the trace shows at one hop, and only if no ICE is there to find another way.
 fn private_address(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     let mut told = Vec::new();
-    let described = scene.exchanges.iter().flat_map(|exchange| {
+    let described = scene.deals.iter().flat_map(|exchange| {
         let answer = exchange.answer.as_ref().map(|(n, sdp)| (*n, sdp));
         std::iter::once((exchange.offer, &exchange.offered)).chain(answer)
     });
@@ -223,14 +221,14 @@ fn private_address(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn private_stream(sdp: &Sdp) -> Option<IpAddr> {
-    let stream = sdp.media().find(|media| !media.rejected())?;
-    let address: IpAddr = stream.connection()?.parse().ok()?;
+fn private_stream(sdp: &Sheet<'_>) -> Option<IpAddr> {
+    let stream = sdp.streams.iter().find(|stream| !stream.rejected)?;
+    let address: IpAddr = stream.address()?.parse().ok()?;
     is_private(address).then_some(address)
 }
 
-fn has_ice(sdp: &Sdp) -> bool {
-    sdp.attribute("ice-ufrag").is_some() || sdp.media().any(|media| media.has_attribute("ice-ufrag"))
+fn has_ice(sdp: &Sheet<'_>) -> bool {
+    sdp.streams.iter().any(|stream| stream.bond.fragment.is_some())
 }
 
 /// Addresses that mean nothing outside their own network: RFC 1918, RFC 6598, RFC 4193, loopback and link-local.

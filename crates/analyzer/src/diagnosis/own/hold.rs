@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use midcall_proto::observer::Party;
-use midcall_wire::sdp::{Direction, Media, Sdp};
+use midcall_wire::sdp::Direction;
 use midcall_wire::{Method, Name};
 
 use super::Scene;
-use crate::diagnosis::exchange::before;
+use super::sheet::{Sheet, before};
 use crate::diagnosis::read::seconds;
-use crate::diagnosis::words::pairs;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     // Who holds, since which message.
     let mut holds: [Option<u32>; 2] = [None, None];
     let mut legacy = Vec::new();
-    for (index, exchange) in scene.exchanges.iter().enumerate() {
+    for (index, exchange) in scene.deals.iter().enumerate() {
         let r = scene.reading;
         let (by, peer) = (exchange.by, exchange.by.other());
         if zero_address(&exchange.offered) && !legacy.contains(&by) {
@@ -26,7 +25,7 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         if index > 0 && holds_now(&exchange.offered) {
             found.extend(wrong_form(scene, by, exchange.offer, &exchange.offered));
         }
-        if let Some((closed, _)) = before(scene.exchanges, index, by) {
+        if let Some((closed, _)) = before(scene.deals, index, by) {
             found.extend(reopened(scene, index, by, closed));
         }
         let Some((offered, answer, answered)) = exchange.done() else { continue };
@@ -66,45 +65,41 @@ const fn slot(party: Party) -> usize {
     }
 }
 
-fn audio(sdp: &Sdp) -> Option<Media<'_>> {
-    sdp.media().find(|media| media.kind() == "audio")
-}
-
 /// Whether its sender stops sending what the other side would hear, or only lets it listen.
-fn holds_now(sdp: &Sdp) -> bool {
-    audio(sdp).is_some_and(|media| {
-        !media.rejected()
-            && (matches!(media.direction(), Direction::SendOnly | Direction::Inactive)
-                || media.is_black_hole())
+fn holds_now(sdp: &Sheet<'_>) -> bool {
+    sdp.audio().is_some_and(|stream| {
+        !stream.rejected
+            && (matches!(stream.direction, Direction::SendOnly | Direction::Inactive)
+                || stream.is_black_hole())
     })
 }
 
-fn two_way(sdp: &Sdp) -> bool {
-    audio(sdp).is_some_and(|media| {
-        !media.rejected() && media.direction() == Direction::SendRecv && !media.is_black_hole()
+fn two_way(sdp: &Sheet<'_>) -> bool {
+    sdp.audio().is_some_and(|stream| {
+        !stream.rejected && stream.direction == Direction::SendRecv && !stream.is_black_hole()
     })
 }
 
 /// A two-way offer that was answered with less.
-fn answered_held(offered: &Sdp, answered: &Sdp) -> bool {
-    pairs(offered, answered).any(|(offer, answer)| {
-        offer.kind() == "audio"
-            && !answer.rejected()
-            && offer.direction() == Direction::SendRecv
-            && answer.direction() != Direction::SendRecv
+fn answered_held(offered: &Sheet<'_>, answered: &Sheet<'_>) -> bool {
+    offered.with(answered).any(|(offer, answer)| {
+        offer.kind == "audio"
+            && !answer.rejected
+            && offer.direction == Direction::SendRecv
+            && answer.direction != Direction::SendRecv
     })
 }
 
-fn zero_address(sdp: &Sdp) -> bool {
-    audio(sdp).is_some_and(|media| {
-        !media.rejected()
-            && media.port() != 9
-            && media.connection().is_some_and(|address| matches!(address, "0.0.0.0" | "::"))
+fn zero_address(sdp: &Sheet<'_>) -> bool {
+    sdp.audio().is_some_and(|stream| {
+        !stream.rejected
+            && stream.port != 9
+            && stream.address().is_some_and(|address| matches!(address, "0.0.0.0" | "::"))
     })
 }
 
-fn direction(sdp: &Sdp) -> String {
-    audio(sdp).map_or_else(String::new, |media| media.direction().to_string())
+fn direction(sdp: &Sheet<'_>) -> String {
+    sdp.audio().map_or_else(String::new, |stream| stream.direction.to_string())
 }
 
 /// F-HLD5.
@@ -115,14 +110,14 @@ fn by_zero_address(scene: &Scene<'_, '_>, by: Party, n: u32) -> Finding {
 }
 
 /// F-HLD7.
-fn wrong_form(scene: &Scene<'_, '_>, by: Party, n: u32, offered: &Sdp) -> Option<Finding> {
+fn wrong_form(scene: &Scene<'_, '_>, by: Party, n: u32, offered: &Sheet<'_>) -> Option<Finding> {
     let r = scene.reading;
     let named = r.last_before(n, |own, message| {
         let hub = |name| message.header(name).is_some_and(|agent| agent.starts_with("Microsoft.PSTNHub"));
         own.by == by.other() && (hub(Name::UserAgent) || hub(Name::Server))
     })?;
     let agent = r.header(named, Name::UserAgent).or_else(|| r.header(named, Name::Server))?;
-    let inactive = audio(offered).is_some_and(|media| media.direction() == Direction::Inactive);
+    let inactive = offered.audio().is_some_and(|stream| stream.direction == Direction::Inactive);
     if inactive && !zero_address(offered) {
         return None;
     }
@@ -139,15 +134,15 @@ fn wrong_form(scene: &Scene<'_, '_>, by: Party, n: u32, offered: &Sdp) -> Option
 /// F-HLD6: audio of the same side went to port 0 as its only stream and is back in its place.
 fn reopened(scene: &Scene<'_, '_>, index: usize, by: Party, closed: u32) -> Option<Finding> {
     let r = scene.reading;
-    let exchange = scene.exchanges.get(index)?;
-    let (_, old) = before(scene.exchanges, index, by)?;
-    let gone = scene.exchanges.iter().find(|exchange| exchange.offer == closed && exchange.by == by)?;
-    let only = old.media().all(|media| media.rejected());
-    let back = pairs(old, &exchange.offered)
-        .any(|(was, is)| was.kind() == "audio" && is.kind() == "audio" && was.rejected() && !is.rejected());
-    if !only || !back {
+    let exchange = scene.deals.get(index)?;
+    let (_, old) = before(scene.deals, index, by)?;
+    let back = old
+        .with(&exchange.offered)
+        .any(|(was, is)| was.kind == "audio" && is.kind == "audio" && was.rejected && !is.rejected);
+    if old.lives() || !back {
         return None;
     }
+    let gone = scene.deals.iter().find(|exchange| exchange.offer == closed && exchange.by == by)?;
     let means = format!(
         "{} closed its audio with port 0 in {} and opened it again in {}.",
         r.name(by),
@@ -163,7 +158,7 @@ fn resume_refused(
     by: Party,
     held: u32,
     (offer, answer): (u32, u32),
-    answered: &Sdp,
+    answered: &Sheet<'_>,
 ) -> Finding {
     let r = scene.reading;
     let means = format!(
@@ -179,7 +174,7 @@ fn resume_refused(
 }
 
 /// F-MED1.
-fn one_way(scene: &Scene<'_, '_>, by: Party, offer: u32, answer: u32, answered: &Sdp) -> Finding {
+fn one_way(scene: &Scene<'_, '_>, by: Party, offer: u32, answer: u32, answered: &Sheet<'_>) -> Finding {
     let r = scene.reading;
     let means = format!(
         "{} offered audio both ways in {}, and {} answered {} (message {answer}): one side will hear nothing.",

@@ -9,13 +9,15 @@ mod description;
 mod hold;
 mod outcome;
 mod secure;
+mod sheet;
 #[cfg(test)]
 mod tests;
 
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::Severity;
 
-use super::exchange::{self, Exchange};
+use self::sheet::Deal;
+use super::exchange;
 use super::read::Reading;
 use super::table;
 use super::words::advise;
@@ -24,9 +26,11 @@ use crate::model::Finding;
 /// Everything that the checks find in a call.
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Finding> {
     let exchanges = exchange::read(reading);
+    let deals: Vec<_> = exchanges.iter().map(Deal::read).collect();
+    let scene = Scene { reading, deals: &deals };
     let mut found = Vec::new();
     for look in LOOKS {
-        look(&Scene { reading, exchanges: &exchanges }, &mut found);
+        look(&scene, &mut found);
     }
     found
 }
@@ -37,7 +41,7 @@ const LOOKS: &[fn(&Scene<'_, '_>, &mut Vec<Finding>)] =
 /// A call with its offers and answers.
 struct Scene<'r, 'c> {
     reading: &'r Reading<'c>,
-    exchanges: &'r [Exchange],
+    deals: &'r [Deal<'r>],
 }
 
 impl Scene<'_, '_> {

@@ -77,18 +77,24 @@ fn report_refused(scene: &Scene<'_, '_>) -> Option<Finding> {
 /// F-REL7: the call asked for resources before ringing, and ended without.
 fn precondition(scene: &Scene<'_, '_>) -> Option<Finding> {
     let r = scene.reading;
-    let first = scene.exchanges.first()?;
-    let mandatory = |sdp: &midcall_wire::sdp::Sdp| {
-        sdp.media().any(|media| media.attributes("des").any(|des| des.contains(" mandatory ")))
-    };
-    if !mandatory(&first.offered) {
+    let first = scene.deals.first()?;
+    if !first.offered.streams.iter().any(|stream| stream.preconditions) {
+        return None;
+    }
+    let offered = first.offered.sdp;
+    let mut wishes = offered.media().flat_map(|media| media.attributes("des").collect::<Vec<_>>());
+    if !wishes.any(|wish| wish.contains(" mandatory ")) {
         return None;
     }
     let (invite, _) =
         r.originals().find(|(_, message)| message.is_request() && message.method() == Method::Invite)?;
     let failure = r.final_of(invite.n).filter(|n| matches!(r.status(*n), 487 | 580 | 408 | 504))?;
-    let confirmed = scene.exchanges.iter().skip(1).any(|exchange| {
-        exchange.offered.media().any(|media| media.attributes("curr").any(|curr| curr.contains("sendrecv")))
+    let confirmed = scene.deals.iter().skip(1).any(|exchange| {
+        exchange
+            .offered
+            .sdp
+            .media()
+            .any(|media| media.attributes("curr").any(|curr| curr.contains("sendrecv")))
     });
     if confirmed {
         return None;
@@ -98,8 +104,7 @@ fn precondition(scene: &Scene<'_, '_>) -> Option<Finding> {
          {failure}).",
         r.sender(first.offer),
         r.the(first.offer),
-        first
-            .offered
+        offered
             .media()
             .flat_map(|media| media.attributes("des").map(str::to_owned).collect::<Vec<_>>())
             .next()

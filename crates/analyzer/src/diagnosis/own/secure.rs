@@ -1,15 +1,13 @@
 //! ICE, DTLS, SRTP, bundles and fax: what a later description must not lose.
 
-use midcall_wire::sdp::{Media, Sdp};
-
 use super::Scene;
-use crate::diagnosis::exchange::{Exchange, before};
-use crate::diagnosis::words::pairs;
+use super::sheet::{Deal, Sheet, Stream, before};
+use crate::diagnosis::read::capital;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
-    for (index, exchange) in scene.exchanges.iter().enumerate() {
-        if let Some(old) = before(scene.exchanges, index, exchange.by) {
+    for (index, exchange) in scene.deals.iter().enumerate() {
+        if let Some(old) = before(scene.deals, index, exchange.by) {
             let new = (exchange.offer, &exchange.offered);
             found.extend(identity(scene, old, new));
             found.extend(downgrade(scene, old, new));
@@ -17,9 +15,9 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         }
         found.extend(fax(scene, index, exchange));
         let Some((_, answer, answered)) = exchange.done() else { continue };
-        if let Some(old) = before(scene.exchanges, index, exchange.by.other()) {
+        if let Some(old) = before(scene.deals, index, exchange.by.other()) {
             found.extend(identity(scene, old, (answer, answered)));
-            if let Some(mine) = before(scene.exchanges, index, exchange.by) {
+            if let Some(mine) = before(scene.deals, index, exchange.by) {
                 found.extend(restart_ignored(scene, mine.1, exchange, old, (answer, answered)));
             }
         }
@@ -27,29 +25,28 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 }
 
 /// What both descriptions of a stream in use have.
-fn streams<'a>(old: &'a Sdp, new: &'a Sdp) -> impl Iterator<Item = (Media<'a>, Media<'a>)> {
-    pairs(old, new).filter(|(was, is)| !was.rejected() && !is.rejected() && was.kind() == is.kind())
-}
-
-fn changed(was: &Media<'_>, is: &Media<'_>, name: &str) -> bool {
-    was.inherited(name) != is.inherited(name)
+fn streams<'a, 's>(
+    old: &'a Sheet<'s>,
+    new: &'a Sheet<'s>,
+) -> impl Iterator<Item = (&'a Stream<'s>, &'a Stream<'s>)> {
+    old.with(new).filter(|(was, is)| !was.rejected && !is.rejected && was.kind == is.kind)
 }
 
 /// F-MED2: new credentials in the offer, those of before in the answer.
 fn restart_ignored(
     scene: &Scene<'_, '_>,
-    mine: &Sdp,
-    exchange: &Exchange,
-    old: (u32, &Sdp),
-    answer: (u32, &Sdp),
+    mine: &Sheet<'_>,
+    exchange: &Deal<'_>,
+    old: (u32, &Sheet<'_>),
+    answer: (u32, &Sheet<'_>),
 ) -> Option<Finding> {
     let restarted = streams(mine, &exchange.offered).position(|(was, is)| {
-        is.inherited("ice-ufrag").is_some()
-            && changed(&was, &is, "ice-ufrag")
-            && changed(&was, &is, "ice-pwd")
+        is.bond.fragment.is_some()
+            && was.bond.fragment != is.bond.fragment
+            && was.bond.password != is.bond.password
     })?;
     let (was, is) = streams(old.1, answer.1).nth(restarted)?;
-    let kept = is.inherited("ice-ufrag").is_some() && !changed(&was, &is, "ice-ufrag");
+    let kept = is.bond.fragment.is_some() && was.bond.fragment == is.bond.fragment;
     if !kept || scene.has("OA-51", answer.0) {
         return None;
     }
@@ -61,22 +58,22 @@ fn restart_ignored(
         r.sender(answer.0),
         answer.0,
         r.the(old.0),
-        is.inherited("ice-ufrag").unwrap_or_default()
+        is.bond.fragment.unwrap_or_default()
     );
     Some(scene.found("F-MED2", r.by(answer.0), answer.0, &[exchange.offer, old.0], means))
 }
 
 /// F-MED3: a fingerprint that moved without what announces a new association.
-fn identity(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Option<Finding> {
+fn identity(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>)) -> Option<Finding> {
     let (was, is) = streams(old.1, new.1).find(|(was, is)| {
-        let both = was.inherited("fingerprint").is_some() && is.inherited("fingerprint").is_some();
-        both && changed(was, is, "fingerprint")
-            && !changed(was, is, "tls-id")
-            && !changed(was, is, "ice-ufrag")
+        let both = was.bond.fingerprint.is_some() && is.bond.fingerprint.is_some();
+        both && was.bond.fingerprint != is.bond.fingerprint
+            && was.bond.tls_id == is.bond.tls_id
+            && was.bond.fragment == is.bond.fragment
     })?;
     // Without tls-id and ICE, another address announces it as well.
-    let moved = was.connection() != is.connection() || was.port() != is.port();
-    if moved && is.inherited("tls-id").is_none() && is.inherited("ice-ufrag").is_none() {
+    let moved = was.address() != is.address() || was.port != is.port;
+    if moved && is.bond.tls_id.is_none() && is.bond.fragment.is_none() {
         return None;
     }
     let r = scene.reading;
@@ -86,19 +83,17 @@ fn identity(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Option
         r.label(new.0),
         r.time(new.0),
         new.0,
-        is.kind(),
+        is.kind,
         r.the(old.0)
     );
     Some(scene.found("F-MED3", r.by(new.0), new.0, &[old.0], means))
 }
 
 /// F-MED4.
-fn downgrade(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Option<Finding> {
-    let keyed =
-        |media: &Media<'_>| media.crypto().next().is_some() || media.inherited("fingerprint").is_some();
+fn downgrade(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>)) -> Option<Finding> {
     let (was, is) = streams(old.1, new.1).find(|(was, is)| {
-        let secure = was.protocol().contains("SAVP");
-        secure && keyed(was) && (!is.protocol().contains("SAVP") || !keyed(is))
+        let secure = |stream: &Stream<'_>| stream.protocol().contains("SAVP");
+        was.keyed() && secure(was) && (!is.keyed() || !secure(is))
     })?;
     if scene.has("OA-54", new.0) {
         return None;
@@ -110,7 +105,7 @@ fn downgrade(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Optio
     };
     let means = format!(
         "{} was encrypted ({} in {}), and {}'s {} at {} (message {}) offers it {lost}.",
-        super::super::read::capital(is.kind()),
+        capital(is.kind),
         was.protocol(),
         r.the(old.0),
         r.sender(new.0),
@@ -122,25 +117,21 @@ fn downgrade(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Optio
 }
 
 /// F-MED6.
-fn unbundled(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Option<Finding> {
-    let bundle =
-        |sdp: &Sdp| sdp.groups().any(|group| group.semantics == "BUNDLE" && group.mids().count() > 0);
-    let lost =
-        if bundle(old.1) && !bundle(new.1) && new.1.media().filter(|media| !media.rejected()).count() > 1 {
-            "a=group:BUNDLE"
-        } else if streams(old.1, new.1)
-            .any(|(was, is)| was.has_attribute("rtcp-mux") && !is.has_attribute("rtcp-mux"))
-        {
-            "a=rtcp-mux"
-        } else {
-            return None;
-        };
+fn unbundled(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>)) -> Option<Finding> {
+    let several = |sdp: &Sheet<'_>| sdp.streams.iter().filter(|stream| !stream.rejected).count() > 1;
+    let lost = if old.1.bundled && !new.1.bundled && several(new.1) {
+        "a=group:BUNDLE"
+    } else if streams(old.1, new.1).any(|(was, is)| was.rtcp_mux && !is.rtcp_mux) {
+        "a=rtcp-mux"
+    } else {
+        return None;
+    };
     // What the other side did not take is no loss.
-    let taken = scene.exchanges.iter().any(|exchange| {
+    let taken = scene.deals.iter().any(|exchange| {
         exchange.offer == old.0
             && exchange.done().is_some_and(|(_, _, answered)| match lost {
-                "a=rtcp-mux" => answered.media().any(|media| media.has_attribute("rtcp-mux")),
-                _ => bundle(answered),
+                "a=rtcp-mux" => answered.streams.iter().any(|stream| stream.rtcp_mux),
+                _ => answered.bundled,
             })
             || exchange.answer.as_ref().is_some_and(|(n, _)| *n == old.0)
     });
@@ -160,8 +151,9 @@ fn unbundled(scene: &Scene<'_, '_>, old: (u32, &Sdp), new: (u32, &Sdp)) -> Optio
 }
 
 /// F-MED5.
-fn fax(scene: &Scene<'_, '_>, index: usize, exchange: &Exchange) -> Option<Finding> {
-    let image = exchange.offered.media().position(|media| media.kind() == "image" && !media.rejected())?;
+fn fax(scene: &Scene<'_, '_>, index: usize, exchange: &Deal<'_>) -> Option<Finding> {
+    let image =
+        exchange.offered.streams.iter().position(|stream| stream.kind == "image" && !stream.rejected)?;
     let r = scene.reading;
     if index == 0 {
         return None;
@@ -177,9 +169,8 @@ fn fax(scene: &Scene<'_, '_>, index: usize, exchange: &Exchange) -> Option<Findi
         return Some(scene.found("F-MED5", r.by(refusal), refusal, &[exchange.offer], means));
     }
     let (_, answer, answered) = exchange.done()?;
-    let declined = answered.media_at(image).is_some_and(|media| media.rejected());
-    let silent = answered.media().all(|media| media.rejected());
-    if !declined || !silent {
+    let declined = answered.streams.get(image).is_some_and(|stream| stream.rejected);
+    if !declined || answered.lives() {
         return None;
     }
     let means = format!(

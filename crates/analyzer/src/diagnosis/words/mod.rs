@@ -20,7 +20,6 @@ use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::Rule;
 use midcall_wire::Name;
 
-pub(super) use self::sdp::pairs;
 use super::read::{Reading, capital};
 use crate::model::Finding;
 

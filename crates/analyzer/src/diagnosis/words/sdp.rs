@@ -269,10 +269,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
 }
 
 /// The streams of two descriptions, place by place.
-pub(in crate::diagnosis) fn pairs<'a>(
-    old: &'a Sdp,
-    new: &'a Sdp,
-) -> impl Iterator<Item = (Media<'a>, Media<'a>)> {
+fn pairs<'a>(old: &'a Sdp, new: &'a Sdp) -> impl Iterator<Item = (Media<'a>, Media<'a>)> {
     old.media().zip(new.media())
 }
 

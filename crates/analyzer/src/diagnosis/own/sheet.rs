@@ -1,0 +1,278 @@
+//! Descriptions as the checks look at them: each one read once, line by line.
+//!
+//! Every call is looked at for everything, and most calls have nothing: so what the checks compare is gathered in one go, and
+//! what only few descriptions have is looked up when it is there.
+
+use midcall_proto::observer::Party;
+use midcall_wire::sdp::{Connection, Direction, Group, Media, RtpMap, Sdp};
+
+use crate::diagnosis::exchange::Exchange;
+
+/// An exchange of offer and answer with both descriptions read.
+pub(super) struct Deal<'e> {
+    /// Who offered.
+    pub(super) by: Party,
+    /// The message with the offer.
+    pub(super) offer: u32,
+    pub(super) offered: Sheet<'e>,
+    /// The message with the answer, and what it says.
+    pub(super) answer: Option<(u32, Sheet<'e>)>,
+    /// The final response that refused it.
+    pub(super) refusal: Option<u32>,
+}
+
+impl<'e> Deal<'e> {
+    pub(super) fn read(exchange: &'e Exchange) -> Self {
+        Self {
+            by: exchange.by,
+            offer: exchange.offer,
+            offered: Sheet::read(&exchange.offered),
+            answer: exchange.answer.as_ref().map(|(n, answered)| (*n, Sheet::read(answered))),
+            refusal: exchange.refusal,
+        }
+    }
+
+    /// The offer and its answer.
+    pub(super) fn done(&self) -> Option<(&Sheet<'e>, u32, &Sheet<'e>)> {
+        self.answer.as_ref().map(|(n, answered)| (&self.offered, *n, answered))
+    }
+}
+
+/// A party's last description that was agreed on before this exchange: its message and what it says.
+pub(super) fn before<'d, 'e>(deals: &'d [Deal<'e>], index: usize, by: Party) -> Option<(u32, &'d Sheet<'e>)> {
+    deals.get(..index)?.iter().rev().find_map(|deal| {
+        let (offered, answer, answered) = deal.done()?;
+        Some(if deal.by == by { (deal.offer, offered) } else { (answer, answered) })
+    })
+}
+
+/// A description.
+pub(super) struct Sheet<'s> {
+    pub(super) sdp: &'s Sdp,
+    pub(super) streams: Vec<Stream<'s>>,
+    /// Whether streams share a port (RFC 9143).
+    pub(super) bundled: bool,
+}
+
+/// A stream of a description; what it does not say itself is taken from the session.
+pub(super) struct Stream<'s> {
+    sdp: &'s Sdp,
+    index: usize,
+    pub(super) kind: &'s str,
+    pub(super) port: u16,
+    /// Whether it is refused or switched off.
+    pub(super) rejected: bool,
+    pub(super) connection: Option<Connection<'s>>,
+    pub(super) direction: Direction,
+    pub(super) formats: Vec<Format<'s>>,
+    /// What must not get lost from one description to the next.
+    pub(super) bond: Bond<'s>,
+    pub(super) rtcp_mux: bool,
+    /// Whether it has a key of its own for SRTP.
+    pub(super) crypto: bool,
+    /// Whether it asks for preconditions (RFC 3312).
+    pub(super) preconditions: bool,
+}
+
+/// The identity of a transport: that of ICE and that of DTLS.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Bond<'s> {
+    pub(super) fragment: Option<&'s str>,
+    pub(super) password: Option<&'s str>,
+    pub(super) fingerprint: Option<&'s str>,
+    pub(super) tls_id: Option<&'s str>,
+}
+
+/// A format of a stream.
+#[derive(Clone, Copy)]
+pub(super) struct Format<'s> {
+    pub(super) number: &'s str,
+    /// What its own `a=rtpmap` line says.
+    pub(super) mapped: Option<&'s str>,
+    /// Its parameters.
+    pub(super) fmtp: Option<&'s str>,
+}
+
+impl<'s> Sheet<'s> {
+    pub(super) fn read(sdp: &'s Sdp) -> Self {
+        let mut sheet = Self { sdp, streams: Vec::new(), bundled: false };
+        let mut session = Stream::begin(sdp, 0, "");
+        let (mut direction, mut own_direction, mut own_connection) = (None, None, false);
+        for line in sdp.lines() {
+            let stream = match line.letter() {
+                Some(b'm') => {
+                    let mut stream =
+                        Stream::begin(sdp, sheet.streams.len(), line.value().unwrap_or_default());
+                    (own_direction, own_connection) = (None, false);
+                    stream.connection = session.connection;
+                    stream.direction = direction.unwrap_or_default();
+                    sheet.streams.push(stream);
+                    continue;
+                }
+                _ => sheet.streams.last_mut(),
+            };
+            match (line.letter(), stream) {
+                (Some(b'c'), Some(stream)) if !own_connection => {
+                    if let Some(value) = line.value() {
+                        own_connection = true;
+                        stream.connection = Connection::parse(value).or(session.connection);
+                    }
+                }
+                (Some(b'c'), None) if !own_connection => {
+                    if let Some(value) = line.value() {
+                        own_connection = true;
+                        session.connection = Connection::parse(value);
+                    }
+                }
+                (Some(b'a'), stream) => {
+                    let Some((name, value)) = line.attribute() else { continue };
+                    let value = value.unwrap_or_default();
+                    let in_session = stream.is_none();
+                    if in_session && name.eq_ignore_ascii_case("group") {
+                        let group = Group::parse(value);
+                        sheet.bundled |= group.semantics == "BUNDLE" && group.mids().next().is_some();
+                    }
+                    let owner = stream.unwrap_or(&mut session);
+                    if let (None, Some(found)) = (own_direction, owner.attribute(name, value)) {
+                        own_direction = Some(found);
+                        owner.direction = found;
+                        if in_session {
+                            direction = Some(found);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for stream in &mut sheet.streams {
+            stream.bond = stream.bond.or(session.bond);
+            stream.rejected = stream.port == 0 && stream.media().is_none_or(|media| media.rejected());
+        }
+        sheet
+    }
+
+    /// The first stream with voice.
+    pub(super) fn audio(&self) -> Option<&Stream<'s>> {
+        self.streams.iter().find(|stream| stream.kind == "audio")
+    }
+
+    /// Whether any stream is in use.
+    pub(super) fn lives(&self) -> bool {
+        self.streams.iter().any(|stream| !stream.rejected)
+    }
+
+    /// The streams of two descriptions, by their place.
+    pub(super) fn with<'o>(
+        &'o self,
+        other: &'o Self,
+    ) -> impl Iterator<Item = (&'o Stream<'s>, &'o Stream<'s>)> {
+        self.streams.iter().zip(&other.streams)
+    }
+}
+
+impl<'s> Stream<'s> {
+    /// A stream with this `m=` line, of which nothing else is known.
+    fn begin(sdp: &'s Sdp, index: usize, line: &'s str) -> Self {
+        let mut fields = line.split_ascii_whitespace();
+        let kind = fields.next().unwrap_or_default();
+        let port = fields.next().and_then(|port| port.split('/').next()?.parse().ok()).unwrap_or(0);
+        let formats = fields.skip(1).map(|number| Format { number, mapped: None, fmtp: None });
+        Self {
+            sdp,
+            index,
+            kind,
+            port,
+            rejected: false,
+            connection: None,
+            direction: Direction::default(),
+            formats: formats.collect(),
+            bond: Bond::default(),
+            rtcp_mux: false,
+            crypto: false,
+            preconditions: false,
+        }
+    }
+
+    /// Takes note of an attribute; of one that is a direction, gives it.
+    fn attribute(&mut self, name: &str, value: &'s str) -> Option<Direction> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            3 if is("des") => self.preconditions = true,
+            4 if is("fmtp") => self.format(value, |format| &mut format.fmtp),
+            6 if is("rtpmap") => self.format(value, |format| &mut format.mapped),
+            6 if is("tls-id") => _ = self.bond.tls_id.get_or_insert(value),
+            6 if is("crypto") => self.crypto |= midcall_wire::sdp::Crypto::parse(value).is_some(),
+            7 if is("ice-pwd") => _ = self.bond.password.get_or_insert(value),
+            8 if is("rtcp-mux") => self.rtcp_mux = true,
+            8 => return Direction::parse(name),
+            9 if is("ice-ufrag") => _ = self.bond.fragment.get_or_insert(value),
+            11 if is("fingerprint") => _ = self.bond.fingerprint.get_or_insert(value),
+            _ => {}
+        }
+        None
+    }
+
+    /// A line about one format: the first one counts.
+    fn format(
+        &mut self,
+        value: &'s str,
+        field: impl for<'f> Fn(&'f mut Format<'s>) -> &'f mut Option<&'s str>,
+    ) {
+        let end = value.bytes().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+        let Some((number, rest)) = value.split_at_checked(end) else { return };
+        for format in self.formats.iter_mut().filter(|format| format.number == number) {
+            field(format).get_or_insert(rest.trim_ascii_start());
+        }
+    }
+
+    /// All that the description says of it.
+    pub(super) fn media(&self) -> Option<Media<'s>> {
+        self.sdp.media_at(self.index)
+    }
+
+    /// A format by its number.
+    pub(super) fn numbered(&self, number: &str) -> Option<&Format<'s>> {
+        self.formats.iter().find(|format| format.number == number)
+    }
+
+    /// The transport as written.
+    pub(super) fn protocol(&self) -> &'s str {
+        self.media().map_or("", |media| media.protocol())
+    }
+
+    /// Whether somebody can be sure of whom it encrypts for.
+    pub(super) fn keyed(&self) -> bool {
+        self.crypto || self.bond.fingerprint.is_some()
+    }
+
+    /// The address for its media.
+    pub(super) fn address(&self) -> Option<&'s str> {
+        self.connection.map(|connection| connection.address)
+    }
+
+    pub(super) fn is_black_hole(&self) -> bool {
+        self.connection.is_some_and(|connection| connection.is_black_hole())
+    }
+}
+
+impl Bond<'_> {
+    /// What it lacks is that of the session.
+    fn or(self, session: Self) -> Self {
+        Self {
+            fragment: self.fragment.or(session.fragment),
+            password: self.password.or(session.password),
+            fingerprint: self.fingerprint.or(session.fingerprint),
+            tls_id: self.tls_id.or(session.tls_id),
+        }
+    }
+}
+
+impl<'s> Format<'s> {
+    /// What it means: its own line, else the static table of RFC 3551 §6.
+    pub(super) fn map(&self) -> Option<RtpMap<'s>> {
+        match self.mapped {
+            Some(mapped) => RtpMap::parse(mapped),
+            None => RtpMap::fixed(self.number.parse().ok()?),
+        }
+    }
+}
