@@ -8,6 +8,7 @@ pub mod event;
 pub mod flow;
 pub mod observer;
 pub mod rng;
+mod room;
 pub mod rules;
 pub mod session;
 pub mod time;

@@ -51,6 +51,7 @@ use self::register::Registration;
 use crate::Msg;
 use crate::event::{CallId, RegistrationId};
 use crate::flow::{Flow, Transport};
+use crate::room::Room;
 use crate::time::Instant;
 use crate::transaction::{Action, Received, ServerId};
 
@@ -207,6 +208,7 @@ impl Endpoint {
         if let Some(output) = self.core.out.pop_front() {
             return output;
         }
+        self.core.out.give_back();
         let calls = self.wakes.peek().map(|Reverse((at, _))| *at);
         let registrations = self.registrations.values().filter_map(|registration| registration.next).min();
         let wake = [self.core.layer.next_timeout(), calls, registrations].into_iter().flatten().min();
@@ -238,6 +240,7 @@ impl Endpoint {
         for leg in call.legs.iter().filter(|_| call.is_done(now)) {
             self.halves.remove(&(call.call_id.clone(), leg.dialog.party.ours.tag.clone()));
         }
+        self.halves.give_back();
         if call.is_done(now) {
             return;
         }
@@ -255,6 +258,7 @@ impl Endpoint {
                 break;
             }
             self.wakes.pop();
+            self.wakes.give_back();
             let Some(call) = self.calls.get_mut(&id) else { continue };
             if call.booked == Some(at) {
                 call.booked = None;
@@ -304,6 +308,10 @@ impl Endpoint {
             Action::ClientTransportError(client) => (client, 503),
             Action::ServerGone(server) => {
                 self.invites.remove(&server);
+                return;
+            }
+            Action::ClientGone(client) => {
+                self.core.clients.remove(&client);
                 return;
             }
             // A failure response without ACK is over all the same; transmissions are moved before.

@@ -175,6 +175,7 @@ impl Client {
     }
 
     fn ended(&mut self, id: ClientId, reach: &mut Reach<'_>) -> bool {
+        let accepted = matches!(self.machine, Machine::Invite(InviteClient::Accepted));
         let over = match &mut self.machine {
             Machine::Invite(state) => {
                 let event = match state {
@@ -193,7 +194,9 @@ impl Client {
                 *state == RequestClient::Terminated
             }
         };
-        if over && !self.info.finished {
+        if over && accepted {
+            reach.actions.push_back(Action::ClientGone(id));
+        } else if over && !self.info.finished {
             reach.actions.push_back(Action::ClientTimeout(id));
         }
         over

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::slots::Slot;
 use crate::Msg;
 use crate::flow::Transport;
+use crate::room::Room;
 
 /// The bytes two messages of one transaction have in common.
 pub(super) type Key = SmallVec<[u8; 128]>;
@@ -56,6 +57,7 @@ impl Index {
     pub(super) fn remove(&mut self, key: &[u8], slot: Slot) {
         if self.find(key) == Some(slot) {
             self.map.remove(key);
+            self.map.give_back();
         }
     }
 

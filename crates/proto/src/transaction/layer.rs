@@ -14,6 +14,7 @@ use super::timers::Deadlines;
 use super::{Action, ClientId, Counters, Limits, Owner, Reach, Received, ServerId, Timer, Timers, via};
 use crate::Msg;
 use crate::flow::{Flow, Transport};
+use crate::room::Room;
 use crate::time::Instant;
 
 /// All transactions of an endpoint: what was sent, what was received, and what has to be sent again.
@@ -158,7 +159,10 @@ impl Layer {
 
     /// The next thing to do, in order; `None` when there is nothing left.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.actions.pop_front().or_else(|| {
+            self.actions.give_back();
+            None
+        })
     }
 
     /// This transport cannot deliver to `remote` (RFC 3261 §18.4).

@@ -120,6 +120,8 @@ pub enum Action {
     ServerTimeout(ServerId),
     /// The transaction has ended and takes no more responses.
     ServerGone(ServerId),
+    /// An INVITE of ours that was answered with a 2xx: no further 2xx is waited for (timer M). The transaction is gone.
+    ClientGone(ClientId),
 }
 
 impl Action {
@@ -128,7 +130,9 @@ impl Action {
         match self {
             Self::ClientTimeout(_) => Some(408),
             Self::ClientTransportError(_) => Some(503),
-            Self::Transmit { .. } | Self::ServerTimeout(_) | Self::ServerGone(_) => None,
+            Self::Transmit { .. } | Self::ServerTimeout(_) | Self::ServerGone(_) | Self::ClientGone(_) => {
+                None
+            }
         }
     }
 }

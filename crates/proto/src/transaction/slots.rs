@@ -1,5 +1,7 @@
 //! A table whose keys say which tenant of a slot they mean.
 
+use crate::room::Room;
+
 /// Where a value lives and how many lived there before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Slot {
@@ -74,12 +76,11 @@ impl<T> Slots<T> {
         while let Some(last) = self.entries.pop_if(|entry| entry.value.is_none()) {
             self.young = self.young.max(last.generation);
         }
-        if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 4 {
-            let used = self.entries.len();
-            let keep = 2 * used.max(SMALL / 2);
+        let (used, room) = self.entries.used();
+        self.entries.give_back();
+        if self.entries.capacity() < room {
             self.free.retain(|index| (*index as usize) < used);
-            self.entries.shrink_to(keep);
-            self.free.shrink_to(keep);
+            self.free.give_back();
         }
     }
 
@@ -96,9 +97,6 @@ impl<T> Slots<T> {
         })
     }
 }
-
-/// So many slots are never given back.
-const SMALL: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +123,7 @@ mod tests {
             assert_eq!(slots.remove(*key), Some(n));
         }
         assert_eq!((slots.len(), slots.get(keys[5])), (1, Some(&5)));
-        assert!(slots.entries.capacity() <= 2 * SMALL && slots.free.capacity() <= 2 * SMALL);
+        assert!(slots.entries.capacity() <= 64 && slots.free.capacity() <= 64);
         let again: Vec<Slot> = (0..10_000).map(|n| slots.insert(n)).collect();
         assert!(keys.iter().zip(0..).filter(|(_, n)| *n != 5).all(|(key, _)| slots.get(*key).is_none()));
         assert!(again.iter().zip(0..).all(|(key, n)| slots.get(*key) == Some(&n)));

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::room::Room;
 use crate::time::Instant;
 
 /// Deadlines of many owners; whoever owns one decides when it is reached whether it still stands.
@@ -30,12 +31,15 @@ impl<K: Ord + Copy> Deadlines<K> {
 
     /// Takes the earliest deadline out.
     pub(crate) fn pop(&mut self) -> Option<(Instant, K)> {
-        self.heap.pop().map(|Reverse((at, _, key))| (at, key))
+        let first = self.heap.pop();
+        self.heap.give_back();
+        first.map(|Reverse((at, _, key))| (at, key))
     }
 
     /// Drops the deadlines nobody wants any more.
     pub(crate) fn retain(&mut self, wanted: impl Fn(Instant, K) -> bool) {
         self.heap.retain(|Reverse((at, _, key))| wanted(*at, *key));
+        self.heap.give_back();
     }
 
     pub(crate) fn len(&self) -> usize {
