@@ -11,6 +11,7 @@ mod core;
 mod delivery;
 mod ending;
 mod follow;
+mod halves;
 mod inbound;
 mod io;
 mod modify;
@@ -28,9 +29,7 @@ mod verbs;
 mod write;
 
 use std::cmp::Reverse;
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use midcall_wire::{Method, Name};
@@ -46,6 +45,7 @@ pub use self::verbs::{CallMut, CallRef};
 
 use self::call::Call;
 use self::core::{Core, Later};
+use self::halves::Halves;
 use self::outcome::Response;
 use self::register::Registration;
 use crate::Msg;
@@ -55,14 +55,11 @@ use crate::room::Room;
 use crate::time::Instant;
 use crate::transaction::{Action, Received, ServerId};
 
-/// A dialog by the half that we made: Call-ID and our tag.
-type Half = (Box<str>, Box<str>);
-
 /// One SIP user agent.
 pub struct Endpoint {
     core: Core,
     calls: BTreeMap<CallId, Box<Call>>,
-    halves: HashMap<Half, CallId, BuildHasherDefault<DefaultHasher>>,
+    halves: Halves,
     /// INVITEs of peers that a CANCEL may still be for.
     invites: BTreeMap<ServerId, CallId>,
     registrations: BTreeMap<RegistrationId, Registration>,
@@ -78,7 +75,7 @@ impl Endpoint {
         Self {
             core: Core::new(config, seed),
             calls: BTreeMap::new(),
-            halves: HashMap::default(),
+            halves: Halves::default(),
             invites: BTreeMap::new(),
             registrations: BTreeMap::new(),
             wakes: BinaryHeap::new(),
@@ -238,9 +235,8 @@ impl Endpoint {
     fn put_back(&mut self, now: Instant, mut call: Box<Call>) {
         call.trim();
         for leg in call.legs.iter().filter(|_| call.is_done(now)) {
-            self.halves.remove(&(call.call_id.clone(), leg.dialog.party.ours.tag.clone()));
+            self.halves.remove(&call.call_id, &leg.dialog.party.ours.tag, call.id);
         }
-        self.halves.give_back();
         if call.is_done(now) {
             return;
         }
@@ -343,12 +339,8 @@ impl Endpoint {
             Later::Referred { referrer, refer, status } => {
                 self.with_call(now, referrer, |call, core| call.referred_news(core, now, refer, status));
             }
-            Later::Forget { call_id, tag } => {
-                self.halves.remove(&(call_id, tag));
-            }
-            Later::Index { call_id, tag, call } => {
-                self.halves.insert((call_id, tag), call);
-            }
+            Later::Forget { call_id, tag, call } => self.halves.remove(&call_id, &tag, call),
+            Later::Index { call_id, tag, call } => self.halves.insert(&call_id, &tag, call),
         }
     }
 
@@ -426,14 +418,22 @@ impl Endpoint {
     fn find(&self, message: &Msg, request: bool) -> Option<(CallId, usize)> {
         let (from, to) = (message.from().ok()?, message.to().ok()?);
         let (ours, theirs) = if request { (to.tag()?, from.tag()) } else { (from.tag()?, to.tag()) };
-        let key = (Box::from(message.call_id().ok()?), Box::from(ours));
-        let id = *self.halves.get(&key)?;
+        let call = self.named(message.call_id().ok()?, ours)?;
         let theirs = theirs.unwrap_or_default();
-        let call = self.calls.get(&id)?;
-        let leg = call.legs.iter().position(|leg| {
-            *leg.dialog.party.theirs.tag == *theirs && *leg.dialog.party.ours.tag == *key.1
-        })?;
-        Some((id, leg))
+        let leg = call
+            .legs
+            .iter()
+            .position(|leg| *leg.dialog.party.theirs.tag == *theirs && *leg.dialog.party.ours.tag == *ours)?;
+        Some((call.id, leg))
+    }
+
+    /// The call with dialogs of this Call-ID and tag of ours.
+    fn named(&self, call_id: &str, tag: &str) -> Option<&Call> {
+        let has = |call: &Call| {
+            *call.call_id == *call_id && call.legs.iter().any(|leg| *leg.dialog.party.ours.tag == *tag)
+        };
+        let id = self.halves.find(call_id, tag, |id| self.calls.get(&id).is_some_and(|call| has(call)))?;
+        self.calls.get(&id).map(|call| &**call)
     }
 
     fn request(
@@ -550,8 +550,7 @@ impl Endpoint {
             return Err(400);
         }
         let Some(Ok(replaces)) = message.replaces() else { return Err(400) };
-        let key = (Box::from(replaces.call_id), Box::from(replaces.to_tag));
-        let call = self.halves.get(&key).and_then(|id| self.calls.get(id)).ok_or(481u16)?;
+        let call = self.named(replaces.call_id, replaces.to_tag).ok_or(481u16)?;
         let leg =
             call.legs.iter().find(|leg| *leg.dialog.party.theirs.tag == *replaces.from_tag).ok_or(481u16)?;
         let usage = leg.dialog.usage;

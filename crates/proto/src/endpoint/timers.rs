@@ -145,7 +145,7 @@ impl Call {
         for tag in gone {
             // Forks share our tag: the name goes with the last of them.
             if !self.legs.iter().any(|leg| leg.dialog.party.ours.tag == tag) && self.setup.is_none() {
-                core.later.push(Later::Forget { call_id: self.call_id.clone(), tag });
+                core.later.push(Later::Forget { call_id: self.call_id.clone(), tag, call: self.id });
             }
         }
     }

@@ -448,6 +448,7 @@ impl Call {
             core.later.push(super::core::Later::Forget {
                 call_id: self.call_id.clone(),
                 tag: leg.dialog.party.ours.tag,
+                call: self.id,
             });
         }
         self.send_invite(core, now, credentials);
