@@ -462,8 +462,8 @@ impl Dialog {
         noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
         if matches!(seen.method, Method::Invite | Method::Update) && !forms {
             let asker = self.party.by_mut(request);
-            let before = asker.refused.map_or(0, |refusal| refusal.glare);
-            asker.refused = seen.status.map(|status| Refusal {
+            let before = asker.refused.as_ref().map_or(0, |refusal| refusal.glare);
+            let refusal = seen.status.map(|status| Refusal {
                 status,
                 on: seen.at.n,
                 time: seen.at.time,
@@ -471,6 +471,7 @@ impl Dialog {
                 method: seen.method,
                 glare: if status == 491 { before.saturating_add(1) } else { 0 },
             });
+            asker.refused = refusal.map(Box::new);
         }
         // An offer of a reliable response, or of a PRACK, dies with its INVITE.
         match (seen.status, seen.method) {

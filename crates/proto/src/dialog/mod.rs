@@ -34,6 +34,7 @@ pub use timer::{Running, SessionTimer};
 pub use usage::{InviteEvent, InviteState};
 
 use midcall_wire::{Message, Method, Name};
+use thin_vec::ThinVec;
 
 use crate::time::Instant;
 
@@ -55,7 +56,7 @@ pub struct Party {
     /// The number of its BYE.
     pub bye: Option<u32>,
     /// The last refusal of an INVITE or UPDATE of its own.
-    pub refused: Option<Refusal>,
+    pub refused: Option<Box<Refusal>>,
     /// The newest Contact of its own that is not its target.
     pub stale: Option<Box<StaleTarget>>,
     /// The credentials of its last request that was challenged in spite of them: their hash, and the response.
@@ -113,7 +114,7 @@ pub struct Dialog {
     /// The two parties: `ours` is the one that holds this value.
     pub party: Sided<Party>,
     /// The route set in the order of our requests, as raw Route values.
-    pub route: Vec<Box<str>>,
+    pub route: ThinVec<Box<str>>,
     /// Whether the dialog was made with a sips Request-URI over TLS (RFC 3261 §12.1.1).
     pub secure: bool,
     /// The INVITE usage.
@@ -121,11 +122,11 @@ pub struct Dialog {
     /// Offer/answer.
     pub offers: Offers,
     /// Requests without a final response.
-    pub open: Vec<Open>,
+    pub open: ThinVec<Open>,
     /// The session timer.
     pub timer: SessionTimer,
     /// Subscriptions of REFERs.
-    pub subscriptions: Vec<Subscription>,
+    pub subscriptions: ThinVec<Subscription>,
     /// A reliable provisional response whose INVITE got its final without a PRACK: a late one still gets 2xx (PR-09).
     pub unpracked: Option<(RSeq, u32)>,
     /// Open requests that had to be forgotten because too many piled up.
@@ -157,15 +158,15 @@ impl Dialog {
                 ours: Party { tag: local_tag.into(), uri: our_uri.into(), ..Party::default() },
                 theirs: Party { tag: remote_tag.into(), uri: their_uri.into(), ..Party::default() },
             },
-            route: Vec::new(),
+            route: ThinVec::new(),
             secure: invite
                 .request_uri()
                 .is_some_and(|uri| uri.len() > 5 && uri[..5].eq_ignore_ascii_case("sips:")),
             usage: InviteState::default(),
             offers: Offers::default(),
-            open: Vec::new(),
+            open: ThinVec::new(),
             timer: SessionTimer::default(),
-            subscriptions: Vec::new(),
+            subscriptions: ThinVec::new(),
             unpracked: None,
             forgotten: 0,
         };

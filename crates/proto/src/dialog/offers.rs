@@ -127,7 +127,7 @@ pub enum Outcome {
 #[derive(Clone, Default, Debug)]
 pub struct Offers {
     /// Open offers of each side.
-    pub pending: Sided<Option<Offer>>,
+    pub pending: Sided<Option<Box<Offer>>>,
     /// Both descriptions in force.
     pub agreed: Option<Sided<Arc<Sdp>>>,
     /// Who offered the one of them that was the offer.
@@ -158,11 +158,11 @@ impl Offers {
         match role {
             SdpRole::Offer(carrier) => {
                 let slot = self.pending.by_mut(seen.way);
-                let mut under = slot.take().map(Box::new);
+                let mut under = slot.take();
                 if let Some(under) = &mut under {
                     under.under = None;
                 }
-                *slot = Some(Offer {
+                *slot = Some(Box::new(Offer {
                     on: seen.at.n,
                     method: seen.method,
                     cseq: seen.cseq,
@@ -170,7 +170,7 @@ impl Offers {
                     carrier,
                     sdp: seen.sdp.clone(),
                     under,
-                });
+                }));
                 self.remember(seen);
                 Some(Outcome::Opened)
             }
@@ -180,7 +180,7 @@ impl Offers {
                 // RFC 3261 §13.2.1: the first description in a response is the answer, whatever a later one says (CF-27).
                 let first = self.preview.take().map(|(_, sdp)| sdp).filter(|_| !self.follows_last_answer);
                 self.remember(seen);
-                Some(self.conclude(seen.way.reversed(), offer, first.or_else(|| seen.sdp.clone())))
+                Some(self.conclude(seen.way.reversed(), offer.sdp, first.or_else(|| seen.sdp.clone())))
             }
             SdpRole::Preview => {
                 if let (None, Some(sdp)) = (&self.preview, &seen.sdp) {
@@ -198,11 +198,11 @@ impl Offers {
         let (_, answered) = self.preview.clone()?;
         let offer = self.pending.by_mut(offerer).take_if(|o| o.method == method && o.cseq == cseq)?;
         self.preview = None;
-        Some(self.conclude(offerer, offer, Some(answered)))
+        Some(self.conclude(offerer, offer.sdp, Some(answered)))
     }
 
-    fn conclude(&mut self, offerer: Way, offer: Offer, answered: Option<Arc<Sdp>>) -> Outcome {
-        let (Some(offered), Some(answered)) = (offer.sdp, answered) else {
+    fn conclude(&mut self, offerer: Way, offered: Option<Arc<Sdp>>, answered: Option<Arc<Sdp>>) -> Outcome {
+        let (Some(offered), Some(answered)) = (offered, answered) else {
             return Outcome::Refused { offerer };
         };
         self.agreed = Some(match offerer {
@@ -243,12 +243,12 @@ impl Offers {
 }
 
 /// Takes an offer out, wherever it stands; the others close the gap.
-fn take(slot: &mut Option<Offer>, wanted: impl Fn(&Offer) -> bool) -> Option<Offer> {
+fn take(slot: &mut Option<Box<Offer>>, wanted: impl Fn(&Offer) -> bool) -> Option<Box<Offer>> {
     let offer = slot.as_mut()?;
     if wanted(offer) {
         let mut taken = slot.take()?;
-        *slot = taken.under.take().map(|under| *under);
+        *slot = taken.under.take();
         return Some(taken);
     }
-    offer.under.take_if(|under| wanted(under)).map(|under| *under)
+    offer.under.take_if(|under| wanted(under))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use midcall_wire::{Method, Name};
+use thin_vec::ThinVec;
 
 use super::core::{Core, Hop, Later, Purpose, User};
 use super::modify::Wishes;
@@ -70,8 +71,8 @@ pub(super) struct Leg {
     pub(super) dialog: Dialog,
     /// Where messages last came from.
     pub(super) flow: Flow,
-    pub(super) acks: Vec<SentAck>,
-    pub(super) resends: Vec<Resend>,
+    pub(super) acks: ThinVec<SentAck>,
+    pub(super) resends: ThinVec<Resend>,
     /// This leg is not the one the call goes on in: a second 2xx of a fork.
     pub(super) surplus: bool,
     /// When an unconfirmed early dialog is dropped (DLG-25).
@@ -180,13 +181,13 @@ pub(super) struct Call {
     pub(super) setup: Option<Box<Setup>>,
     pub(super) legs: Vec<Leg>,
     pub(super) next_leg: u32,
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: ThinVec<Asked>,
     /// The session as the application wants it and the peer has accepted (or as it will be first offered).
     pub(super) wish: Option<Box<Wanted>>,
     pub(super) wishes: Wishes,
     pub(super) digest: Option<Box<DigestClient>>,
     /// The credentials of INVITEs of ours by CSeq number, for their ACKs.
-    pub(super) invited: Vec<(u32, Vec<(Name, String)>)>,
+    pub(super) invited: ThinVec<(u32, Vec<(Name, String)>)>,
     pub(super) held: (bool, bool),
     pub(super) suspect: bool,
     /// We want to end the call, but may not yet (DLG-26); the reason to report.
@@ -199,12 +200,12 @@ pub(super) struct Call {
     pub(super) linger: Option<Instant>,
     /// A BYE went out.
     pub(super) bye_sent: bool,
-    pub(super) referrals: Vec<Referral>,
-    pub(super) transfers: Vec<Transfer>,
+    pub(super) referrals: ThinVec<Referral>,
+    pub(super) transfers: ThinVec<Transfer>,
     /// This call was placed for a REFER in another call.
     pub(super) placed_for: Option<(CallId, u32)>,
     /// Requests that wait for a host name.
-    pub(super) unsent: Vec<(u32, Spec, Purpose)>,
+    pub(super) unsent: ThinVec<(u32, Spec, Purpose)>,
     /// Its 2xx was acknowledged.
     pub(super) established: bool,
     /// The peer is known to have the dialog: it made it, or has sent a request in it. A callee's request that comes before that
@@ -250,11 +251,11 @@ impl Call {
             setup: None,
             legs: Vec::new(),
             next_leg: 0,
-            asked: Vec::new(),
+            asked: ThinVec::new(),
             wish: wish.map(Box::new),
             wishes: Wishes::default(),
             digest: core.digest(),
-            invited: Vec::new(),
+            invited: ThinVec::new(),
             held: (false, false),
             suspect: false,
             ending: None,
@@ -262,10 +263,10 @@ impl Call {
             booked: None,
             linger: None,
             bye_sent: false,
-            referrals: Vec::new(),
-            transfers: Vec::new(),
+            referrals: ThinVec::new(),
+            transfers: ThinVec::new(),
             placed_for: None,
-            unsent: Vec::new(),
+            unsent: ThinVec::new(),
             established: false,
             met: outgoing,
         }
@@ -307,8 +308,8 @@ impl Call {
             id,
             dialog,
             flow,
-            acks: Vec::new(),
-            resends: Vec::new(),
+            acks: ThinVec::new(),
+            resends: ThinVec::new(),
             surplus: false,
             drop_at: None,
             wish: None,
@@ -500,7 +501,7 @@ impl Call {
         free(&mut self.invited);
         free(&mut self.referrals);
         free(&mut self.transfers);
-        self.wishes.trim();
+        free(&mut self.wishes.queue);
         self.legs.shrink_to_fit();
         for leg in &mut self.legs {
             free(&mut leg.resends);
@@ -516,9 +517,9 @@ impl Call {
 }
 
 /// Frees an empty list's memory.
-fn free<T>(list: &mut Vec<T>) {
+fn free<T>(list: &mut ThinVec<T>) {
     if list.is_empty() && list.capacity() > 0 {
-        *list = Vec::new();
+        *list = ThinVec::new();
     }
 }
 

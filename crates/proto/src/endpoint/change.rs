@@ -155,7 +155,7 @@ impl Call {
             self.wishes.not_before = Some(now + wait);
             self.wishes.held_by = Some(RuleId::RetryAfterIgnored);
         }
-        let tries = self.wishes.queue.front().map_or(0, |asked| asked.attempts);
+        let tries = self.wishes.queue.first().map_or(0, |asked| asked.attempts);
         let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
         let may_repeat = tries <= core.config.glare_retries;
         let refresh = |asked: &Wanting| matches!(asked.modification, Modification::Refresh);

@@ -5,8 +5,8 @@
 //! differs. Nothing is silently lost: each ticket ends in one event.
 
 use midcall_wire::{Method, Name};
-use std::collections::VecDeque;
 use std::net::IpAddr;
+use thin_vec::ThinVec;
 
 use super::call::{Call, Refused, Spec, local};
 use super::config::Prefer;
@@ -159,7 +159,7 @@ pub(super) struct InFlight {
 /// The wishes of a call.
 #[derive(Default, Debug)]
 pub(super) struct Wishes {
-    pub(super) queue: VecDeque<Wanting>,
+    pub(super) queue: ThinVec<Wanting>,
     pub(super) flight: Option<Box<InFlight>>,
     pub(super) next_ticket: u32,
     /// Nothing is tried before: after a 491, a 500 or 503 with Retry-After.
@@ -193,13 +193,6 @@ impl Wishes {
         self.flight.as_ref().is_some_and(|flight| flight.cseq == cseq)
     }
 
-    /// Gives back the memory of an empty queue.
-    pub(super) fn trim(&mut self) {
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
-        }
-    }
-
     /// The session that the request in flight in this leg asks for.
     pub(super) fn in_flight_wish(&self, leg: u32) -> Option<&Wanted> {
         self.flight.as_ref().filter(|flight| flight.leg == leg).map(|flight| &flight.wanted)
@@ -228,7 +221,7 @@ impl Call {
         }
         let ticket = Ticket(self.wishes.next_ticket);
         self.wishes.next_ticket += 1;
-        self.wishes.queue.push_back(Wanting {
+        self.wishes.queue.push(Wanting {
             ticket: Some(ticket),
             modification,
             prefer,
@@ -270,7 +263,7 @@ impl Call {
         prefer: Option<Prefer>,
     ) {
         if !self.ended && self.wishes.queue.len() < MOST_WISHES {
-            self.wishes.queue.push_back(Wanting::quiet(modification, prefer));
+            self.wishes.queue.push(Wanting::quiet(modification, prefer));
             self.kick(core, now);
         }
     }
@@ -299,7 +292,7 @@ impl Call {
         let branch = self.wishes.queue.iter().find_map(|asked| asked.branch)?;
         let index = self.leg(branch)?;
         let mut queue = std::mem::take(&mut self.wishes.queue);
-        let (mut here, others): (VecDeque<_>, VecDeque<_>) =
+        let (mut here, others): (ThinVec<_>, ThinVec<_>) =
             queue.drain(..).partition(|asked| asked.branch == Some(branch));
         let count = here.len();
         here.extend(others);
@@ -319,7 +312,7 @@ impl Call {
         }
         self.wishes.flight.take_if(|flight| flight.leg != id);
         let lost = |asked: &Wanting| asked.branch.is_some_and(|branch| branch != id);
-        let (over, kept): (VecDeque<_>, VecDeque<_>) = self.wishes.queue.drain(..).partition(lost);
+        let (over, kept): (ThinVec<_>, ThinVec<_>) = self.wishes.queue.drain(..).partition(lost);
         self.wishes.queue = kept;
         let failure = Failure::Refused { rule: RuleId::UpdateInOneFork };
         for ticket in over.into_iter().filter_map(|asked| asked.ticket) {
@@ -464,7 +457,7 @@ impl Call {
     /// Brings the wishes that need no offer to the front of the first `count`; says how many those are.
     fn bare_first(&mut self, count: usize) -> usize {
         let behind = self.wishes.queue.split_off(count.min(self.wishes.queue.len()));
-        let (mut queue, others): (VecDeque<_>, VecDeque<_>) =
+        let (mut queue, others): (ThinVec<_>, ThinVec<_>) =
             self.wishes.queue.drain(..).partition(|asked| asked.modification.bare());
         let bare = queue.len();
         queue.extend(others);
@@ -527,7 +520,7 @@ impl Call {
         let running = timer.running;
         let asked = running.map(|running| u32::try_from(running.interval.as_secs()).unwrap_or(u32::MAX));
         // RFC 4028 §7.3: a 422 asks for an interval also where we had asked for none (failure H9).
-        let too_short = leg.dialog.party.ours.refused.is_some_and(|refusal| refusal.status == 422);
+        let too_short = leg.dialog.party.ours.refused.as_ref().is_some_and(|refusal| refusal.status == 422);
         let demanded = timer.min_se.filter(|_| too_short);
         let Some(interval) = asked.or(core.config.session_expires).or(demanded) else { return };
         let interval = interval.max(timer.min_se.unwrap_or(0));

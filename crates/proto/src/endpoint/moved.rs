@@ -48,7 +48,7 @@ impl Call {
         if !moved || follows || refused || !self.wishes.queue.iter().take(count).any(asks) {
             return false;
         }
-        self.wishes.queue.push_front(Wanting::quiet(Modification::Target, None));
+        self.wishes.queue.insert(0, Wanting::quiet(Modification::Target, None));
         true
     }
 

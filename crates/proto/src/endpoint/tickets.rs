@@ -46,7 +46,8 @@ impl Call {
             *at >= carried && matches!(asked.modification, Modification::Target)
         };
         let at = self.wishes.queue.iter().enumerate().find(waits).map(|(at, _)| at);
-        if let Some(mut asked) = at.and_then(|at| self.wishes.queue.remove(at)) {
+        if let Some(at) = at {
+            let mut asked = self.wishes.queue.remove(at);
             asked.attempts = 1;
             came_true(core, self.id, &asked, Some(by), "told inside the re-INVITE that is open");
         }

@@ -19,8 +19,9 @@ pub fn agrees(view: &Dialog, own: &Dialog) -> Result<(), String> {
     };
     same("agreed session", &session(view), &session(own))?;
     let pending = |dialog: &Dialog| {
-        let place =
-            |offer: &Option<Offer>| offer.as_ref().map(|offer| (offer.method, offer.cseq, offer.request));
+        let place = |offer: &Option<Box<Offer>>| {
+            offer.as_ref().map(|offer| (offer.method, offer.cseq, offer.request))
+        };
         (place(&dialog.offers.pending.ours), place(&dialog.offers.pending.theirs))
     };
     if !own.usage.over() {

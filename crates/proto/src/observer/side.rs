@@ -75,7 +75,7 @@ impl Flying {
 
     fn apply(&self, dialog: &mut Dialog) {
         if let Some(route) = &self.route {
-            dialog.route.clone_from(route);
+            dialog.route = route.iter().cloned().collect();
         }
         dialog.apply(&self.seen());
     }
@@ -206,7 +206,7 @@ impl Side {
         }
         if let Some(dialog) = &mut self.in_order {
             if let Some(route) = &route {
-                dialog.route.clone_from(route);
+                dialog.route = route.iter().cloned().collect();
             }
             dialog.apply(seen);
         }

@@ -52,7 +52,8 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         (Some(491), Method::Invite) if !observed.side(by).base.usage.early() => {
             let place = usize::from(by.other() == Party::Callee);
             // Who met before and came back may have enough of it (GL-06).
-            let first = observed.side(by).base.party.theirs.refused.is_some_and(|refusal| refusal.glare < 2);
+            let first =
+                observed.side(by).base.party.theirs.refused.as_ref().is_some_and(|refusal| refusal.glare < 2);
             if !first {
                 return;
             }

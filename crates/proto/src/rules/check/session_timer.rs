@@ -223,7 +223,7 @@ fn uac_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 }
 
 fn interval_still_small(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let refusal = dialog.party.by(seen.way).refused.filter(|refusal| refusal.status == 422)?;
+    let refusal = dialog.party.by(seen.way).refused.as_ref().filter(|refusal| refusal.status == 422)?;
     (seen.session_expires?.0 < dialog.timer.min_se?).then(|| on(refusal.on))
 }
 
@@ -231,7 +231,8 @@ fn refreshed_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let running = dialog.timer.running.filter(|running| running.refresher == seen.way)?;
     let late = running.start() + running.interval / 3 * 2;
     // Whoever tried in time and was refused tries again.
-    let tried = dialog.party.by(seen.way).refused.is_some_and(|refusal| refusal.time > running.start());
+    let tried =
+        dialog.party.by(seen.way).refused.as_ref().is_some_and(|refusal| refusal.time > running.start());
     (seen.headers.real && seen.at.time > late && !tried).then(|| on(running.set_by))
 }
 

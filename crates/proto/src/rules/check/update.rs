@@ -367,7 +367,7 @@ fn second_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 /// Our open offer, seen from the receiver of this message.
 fn our_offer<'d>(dialog: &'d Dialog, seen: &Seen<'_>) -> Option<&'d Offer> {
-    dialog.offers.pending.by(seen.way.reversed()).as_ref()
+    dialog.offers.pending.by(seen.way.reversed()).as_deref()
 }
 
 fn offer_crosses_ours(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
@@ -444,8 +444,8 @@ fn update_cancelled(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 }
 
 /// The last refusal of this side, if its status is one of these.
-fn refused(dialog: &Dialog, seen: &Seen<'_>, statuses: &[u16]) -> Option<crate::dialog::Refusal> {
-    dialog.party.by(seen.way).refused.filter(|refusal| statuses.contains(&refusal.status))
+fn refused<'d>(dialog: &'d Dialog, seen: &Seen<'_>, statuses: &[u16]) -> Option<&'d crate::dialog::Refusal> {
+    dialog.party.by(seen.way).refused.as_deref().filter(|refusal| statuses.contains(&refusal.status))
 }
 
 /// RFC 3261 §14.1: the owner of the Call-ID waits at least 2.1 s. How late a retry may be, nobody can tell: the change may be
@@ -458,12 +458,12 @@ fn owner_too_early(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 /// The fourth 491 in a row, from a side that has nothing open that the request could collide with.
 fn storm(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let before = dialog.party.by(seen.way.reversed()).refused?;
+    let before = dialog.party.by(seen.way.reversed()).refused.as_ref()?;
     let owed = dialog.request_of(seen).is_some_and(|open| !open.owed.is_empty());
     (seen.status == Some(491) && before.glare >= 3 && !owed).then(|| on(before.on))
 }
 
-fn within_retry_after(seen: &Seen<'_>, refusal: crate::dialog::Refusal) -> Option<Evidence> {
+fn within_retry_after(seen: &Seen<'_>, refusal: &crate::dialog::Refusal) -> Option<Evidence> {
     let wait = Duration::from_secs(u64::from(refusal.retry_after?));
     (seen.at.time < refusal.time + wait).then(|| on(refusal.on))
 }
