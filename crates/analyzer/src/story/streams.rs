@@ -96,7 +96,7 @@ fn changes(
         }
         _ => {
             let all = |stream: &Sided<AgreedStream>| {
-                let names = stream.ours.send.iter().map(|(_, codec)| codec.name.as_str());
+                let names = stream.ours.send.iter().map(|(_, codec)| &*codec.name);
                 names.collect::<Vec<_>>().join("/")
             };
             let (before, after) = (all(old), all(new));
@@ -143,7 +143,7 @@ fn described(stream: &Sided<AgreedStream>, names: &Sided<String>) -> String {
 fn codecs(stream: &Sided<AgreedStream>) -> Option<String> {
     let first = |codecs: &[(u8, Codec)]| {
         let codec = codecs.iter().map(|(_, codec)| codec).find(|codec| !codec.is_companion());
-        codec.map(|codec| codec.name.clone())
+        codec.map(|codec| codec.name.to_string())
     };
     match (first(&stream.ours.send), first(&stream.theirs.send)) {
         (Some(there), Some(back)) if there != back => Some(format!("{there} there, {back} back")),

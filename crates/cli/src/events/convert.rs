@@ -171,7 +171,7 @@ fn stream(stream: &AgreedStream) -> StreamTold {
     let first = stream.send.iter().find(|(_, codec)| !codec.is_companion());
     StreamTold {
         kind: stream.kind.to_string(),
-        codec: first.map(|(_, codec)| codec.name.clone()),
+        codec: first.map(|(_, codec)| codec.name.to_string()),
         payload: first.map(|(payload, _)| *payload),
         local: place(&stream.local),
         remote: place(&stream.remote),

@@ -1,5 +1,7 @@
 //! Codecs: what a format number stands for.
 
+use std::borrow::Cow;
+
 use super::formats::Format;
 
 /// One format a stream can use.
@@ -8,7 +10,7 @@ use super::formats::Format;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Codec {
     /// The encoding name, or for transports other than RTP the format itself, such as `t38`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// The clock rate in hertz; 0 for transports other than RTP.
     pub clock: u32,
     /// The number of channels.
@@ -16,12 +18,12 @@ pub struct Codec {
     /// The payload type to use if nothing else decides it: fixed for old codecs, a wish for new ones.
     pub payload: Option<u8>,
     /// Parameters of the format, the value of `a=fmtp`.
-    pub fmtp: Option<String>,
+    pub fmtp: Option<Cow<'static, str>>,
 }
 
 impl Codec {
     /// A codec with one channel and no number of its own.
-    pub fn new(name: impl Into<String>, clock: u32) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, clock: u32) -> Self {
         Self { name: name.into(), clock, channels: 1, payload: None, fmtp: None }
     }
 
@@ -32,7 +34,7 @@ impl Codec {
     }
 
     /// The same codec with format parameters.
-    pub fn with_fmtp(mut self, fmtp: impl Into<String>) -> Self {
+    pub fn with_fmtp(mut self, fmtp: impl Into<Cow<'static, str>>) -> Self {
         self.fmtp = Some(fmtp.into());
         self
     }

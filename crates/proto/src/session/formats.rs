@@ -34,11 +34,11 @@ impl<'a> Format<'a> {
     /// The codec, to be kept.
     pub(super) fn to_codec(self) -> Codec {
         Codec {
-            name: self.name.to_owned(),
+            name: self.name.to_owned().into(),
             clock: self.clock,
             channels: self.channels,
             payload: self.number,
-            fmtp: self.fmtp.map(str::to_owned),
+            fmtp: self.fmtp.map(|fmtp| fmtp.to_owned().into()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What this side wants of a session, whatever the other side said.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use midcall_wire::sdp::{Direction, Media, Sdp};
@@ -61,7 +62,7 @@ pub struct Stream {
     /// What it carries.
     pub kind: MediaKind,
     /// The transport, such as `RTP/AVP`.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// The port this side receives on.
     pub port: u16,
     /// The address this side receives on, where it is not that of the session.
@@ -86,7 +87,7 @@ impl Stream {
     pub fn new(kind: MediaKind, port: u16, codecs: impl IntoIterator<Item = Codec>) -> Self {
         Self {
             kind,
-            protocol: "RTP/AVP".to_owned(),
+            protocol: "RTP/AVP".into(),
             port,
             address: None,
             codecs: codecs.into_iter().collect(),
@@ -159,7 +160,7 @@ pub struct Wanted {
     /// The streams; one keeps its place for as long as it lives.
     pub streams: Vec<Stream>,
     /// The username in the `o=` line.
-    pub user: String,
+    pub user: Cow<'static, str>,
     /// The number of the session in the `o=` line.
     pub session_id: u64,
 }
@@ -176,7 +177,7 @@ impl Wanted {
 
     /// A session without streams.
     pub fn new(address: IpAddr, session_id: u64) -> Self {
-        Self { address, streams: Vec::new(), user: "-".to_owned(), session_id }
+        Self { address, streams: Vec::new(), user: "-".into(), session_id }
     }
 
     /// Holds all streams; this side may go on sending. RFC 3264 §8.4.

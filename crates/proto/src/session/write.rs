@@ -28,7 +28,7 @@ impl<'l> Draft<'l> {
             Some((_, origin)) => draft.line(format_args!("o={origin}")),
             None => {
                 let plain = !wanted.user.is_empty() && !wanted.user.contains(char::is_whitespace);
-                let (user, id) = (if plain { &wanted.user } else { "-" }, wanted.session_id);
+                let (user, id) = (if plain { &*wanted.user } else { "-" }, wanted.session_id);
                 let (family, address) = (family(wanted.address), wanted.address);
                 draft.line(format_args!("o={user} {id} 1 IN {family} {address}"));
             }

@@ -151,7 +151,7 @@ fn a_number_we_used_otherwise_is_not_taken_over() {
 
 #[test]
 fn packings_that_do_not_fit_are_no_match() {
-    let amr = |fmtp: &str| Codec::new("AMR-WB", 16000).with_fmtp(fmtp);
+    let amr = |fmtp: &'static str| Codec::new("AMR-WB", 16000).with_fmtp(fmtp);
     let offer =
         peer("m=audio 4000 RTP/AVP 97\na=rtpmap:97 AMR-WB/16000/1\na=fmtp:97 mode-set=2; octet-align=1\n");
     assert!(Party::new(2, with_codecs([amr("mode-set=2")])).answer(&offer).is_err());
@@ -217,7 +217,7 @@ fn the_role_in_dtls_is_decided_by_the_answer() {
 fn keys_answer_the_offered_tag_and_suite() {
     crate::covers!("OA-54");
     let mut stream = audio(5000);
-    stream.protocol = "RTP/SAVP".to_owned();
+    stream.protocol = "RTP/SAVP".into();
     stream.attributes.push("crypto:1 AES_CM_128_HMAC_SHA1_80 inline:ours".to_owned());
     let offer = peer(
         "m=audio 4000 RTP/SAVP 8\na=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:a\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:b\n",

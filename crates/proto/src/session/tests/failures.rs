@@ -57,7 +57,7 @@ fn session_id_changes_with_each_offer() {
     let (mut alice, mut bob) = call();
     let before = alice.last_sent.clone().unwrap();
     alice.wanted.session_id = 999;
-    alice.wanted.user = "someone".to_owned();
+    alice.wanted.user = "someone".into();
     alice.wanted.move_address([203, 0, 113, 9].into());
     let (offered, _) = exchange(&mut alice, &mut bob);
     assert!(offered.origin().unwrap().same_session(&before.origin().unwrap()));

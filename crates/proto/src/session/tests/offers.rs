@@ -7,7 +7,7 @@ use super::*;
 fn a_first_offer_reads_as_expected() {
     crate::covers!("OA-44");
     let mut alice = Party::new(1, [audio(4000)]);
-    alice.wanted.user = "alice".to_owned();
+    alice.wanted.user = "alice".into();
     alice.wanted.streams[0].attributes.push("ptime:20".to_owned());
     assert_eq!(
         alice.offer().to_string(),
@@ -134,7 +134,7 @@ fn an_offer_on_request_names_every_codec_wanted() {
 #[test]
 fn no_line_gets_in_through_an_attribute() {
     let mut alice = Party::new(1, [audio(4000)]);
-    alice.wanted.user = "a b\r\nm=audio 1 RTP/AVP 0".to_owned();
+    alice.wanted.user = "a b\r\nm=audio 1 RTP/AVP 0".into();
     alice.wanted.streams[0].attributes.push("x\r\nm=audio 1 RTP/AVP 0".to_owned());
     let offered = alice.offer();
     assert_eq!(offered.media_count(), 1);

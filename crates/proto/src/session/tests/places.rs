@@ -56,7 +56,7 @@ fn a_place_turns_into_a_fax() {
     crate::covers!("OA-42");
     let (mut alice, mut bob) = call();
     let fax = |port| Stream {
-        protocol: "udptl".to_owned(),
+        protocol: "udptl".into(),
         attributes: vec!["T38FaxVersion:0".to_owned(), "T38FaxUdpEC:t38UDPRedundancy".to_owned()],
         ..Stream::new(MediaKind::Other("image".to_owned()), port, [Codec::t38()])
     };

@@ -52,7 +52,7 @@ fn stream() -> impl Strategy<Value = Stream> {
             let port = 3000 + 2 * port;
             match &kind {
                 super::super::MediaKind::Other(_) => {
-                    Stream { protocol: "udptl".to_owned(), ..Stream::new(kind, port, [Codec::t38()]) }
+                    Stream { protocol: "udptl".into(), ..Stream::new(kind, port, [Codec::t38()]) }
                 }
                 _ => Stream::new(kind, port, codecs),
             }

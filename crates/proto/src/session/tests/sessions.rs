@@ -67,7 +67,7 @@ fn kinds_of_media_are_read_and_written() {
 
 #[test]
 fn codecs_are_compared_by_meaning() {
-    assert!(Codec::opus().same(&Codec { name: "OPUS".to_owned(), payload: Some(96), ..Codec::opus() }));
+    assert!(Codec::opus().same(&Codec { name: "OPUS".into(), payload: Some(96), ..Codec::opus() }));
     assert!(!Codec::opus().same(&Codec { channels: 1, ..Codec::opus() }));
     assert!(!Codec::pcma().same(&Codec::pcmu()));
     assert!(Codec::telephone_event().is_companion() && !Codec::g722().is_companion());
