@@ -58,8 +58,8 @@ pub(crate) struct AnswerOptions {
 /// What `call` and `answer` share.
 #[derive(Args, Debug)]
 pub(crate) struct AgentOptions {
-    /// Where to listen, such as udp:192.0.2.1:5060; repeat it for more. Without it, `answer` takes UDP port 5060 of all
-    /// addresses and `call` any port of the address that leads to the other side
+    /// Where to listen, such as udp:192.0.2.1:5060; repeat it for more. Without it, `answer` takes port 5060 of all addresses
+    /// and `call` any port of the address that leads to the other side, UDP and TCP
     #[arg(long, value_name = "TRANSPORT:ADDRESS:PORT", help_heading = "Who and where")]
     pub(crate) listen: Vec<String>,
     /// Who we are, such as sip:alice@example.com

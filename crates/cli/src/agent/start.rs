@@ -97,12 +97,12 @@ async fn places(options: &AgentOptions, towards: Option<&str>) -> Result<Vec<Lis
     };
     // Somebody who waits for calls is looked for where SIP lives.
     let port = if towards.is_some() { 0 } else { SIP_PORT };
-    let mut listen = vec![Listen { transport, address: SocketAddr::new(address, port) }];
-    if transport == Transport::Tcp {
-        // Requests of the other side may come by datagram all the same.
-        listen.push(Listen { transport: Transport::Udp, address: SocketAddr::new(address, port) });
-    }
-    Ok(listen)
+    let here = |transport| Listen { transport, address: SocketAddr::new(address, port) };
+    // RFC 3261 §18.2.1: both, at the same port. The first is who we are.
+    Ok(match transport {
+        Transport::Tcp => vec![here(Transport::Tcp), here(Transport::Udp)],
+        _ => vec![here(Transport::Udp), here(Transport::Tcp)],
+    })
 }
 
 async fn place(text: &str) -> Result<Listen, Trouble> {

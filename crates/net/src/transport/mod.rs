@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -176,6 +176,17 @@ impl Transports {
                 Err(io::Error::new(io::ErrorKind::Unsupported, text))
             }
         }
+    }
+
+    /// The port at which the other one of UDP and TCP is taken at this address of ours.
+    pub(crate) fn port_beside(&self, transport: Transport, ip: IpAddr) -> Option<u16> {
+        let here = |bound: &SocketAddr| bound.ip() == ip;
+        let bound = match transport {
+            Transport::Tcp => self.udp.iter().map(|port| port.bound).find(here),
+            Transport::Udp => self.listeners.iter().map(|listener| listener.bound).find(here),
+            _ => None,
+        };
+        bound.map(|bound| bound.port())
     }
 
     /// Stops listening at the address that peers know as this one. Connections made there go on.

@@ -49,8 +49,10 @@ impl UserAgentBuilder {
         }
     }
 
-    /// Listens here too: `udp:127.0.0.1:5060`, `tcp:[::1]:5060`. Port 0 lets the system choose. The first address decides where
-    /// media lives.
+    /// Listens here too: `udp:127.0.0.1:5060`, `tcp:[::1]:5060`. Port 0 lets the system choose; for the second of UDP and
+    /// TCP at one address it is the port of the first if that is free. The first address decides where media lives.
+    ///
+    /// RFC 3261 §18.2.1 wants TCP wherever there is UDP: what is too long for a datagram can go over nothing else.
     ///
     /// # Errors
     /// The text is not such an address.
@@ -143,7 +145,15 @@ impl UserAgentBuilder {
         let mut local: Vec<(Transport, SocketAddr)> = Vec::with_capacity(listen.len());
         for listen in &listen {
             let told = advertise.unwrap_or_else(|| reachable(listen.address.ip()));
-            let told = transports.listen(*listen, Some(SocketAddr::new(told, 0))).await?;
+            let told = Some(SocketAddr::new(told, 0));
+            let told = match beside(*listen, &transports) {
+                // Another program may have that port for TCP.
+                Some(beside) => match transports.listen(beside, told).await {
+                    Ok(told) => told,
+                    Err(_) => transports.listen(*listen, told).await?,
+                },
+                None => transports.listen(*listen, told).await?,
+            };
             local.push((listen.transport, told));
         }
         config.local =
@@ -167,6 +177,13 @@ impl UserAgentBuilder {
             lost,
         })
     }
+}
+
+/// UDP and TCP at one address belong at one port (RFC 3261 §18.2.1): where the second may take any port, the one to try.
+fn beside(listen: Listen, transports: &Transports) -> Option<Listen> {
+    let free = listen.address.port() == 0;
+    let port = transports.port_beside(listen.transport, listen.address.ip()).filter(|_| free)?;
+    Some(Listen { address: SocketAddr::new(listen.address.ip(), port), ..listen })
 }
 
 const PING: Duration = Duration::from_secs(110);

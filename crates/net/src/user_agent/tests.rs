@@ -454,3 +454,36 @@ async fn a_name_is_looked_up() {
     let nowhere = alice.invite("sip:bob@nobody.invalid").await.unwrap();
     assert_eq!(soon("an end", nowhere.ended()).await, Some(Ended::Unresolvable));
 }
+
+/// More codecs than fit into a datagram.
+fn many_codecs() -> Vec<Codec> {
+    let more = (0..40).map(|number| Codec::new(format!("x-codec-{number}"), 8_000).with_fmtp("mode=long"));
+    [Codec::pcma(), Codec::telephone_event()].into_iter().chain(more).collect()
+}
+
+/// RFC 3261 §18.1.1: over TCP if the peer listens there too, else over UDP; the call stays on UDP.
+#[tokio::test]
+async fn a_long_reinvite_goes_over_tcp_or_over_udp_if_that_is_refused() {
+    for peer_has_tcp in [true, false] {
+        let both = |name: &'static str| {
+            let builder = UserAgent::builder().listen("udp:127.0.0.1:0").unwrap().identity("sip:a@127.0.0.1");
+            builder.listen("tcp:127.0.0.1:0").unwrap().identity(&format!("sip:{name}@127.0.0.1")).start()
+        };
+        let alice = both("alice").await.unwrap();
+        assert_eq!(alice.address(Transport::Udp), alice.address(Transport::Tcp));
+        let bob =
+            if peer_has_tcp { both("bob").await.unwrap() } else { agent("bob", "udp:127.0.0.1:0").await };
+        let (a, b) = call(&alice, &bob).await;
+        let change = soon("a long change", a.codecs(many_codecs())).await.unwrap();
+        assert_eq!(change.attempts, 1);
+        soon("another", a.repeat()).await.unwrap();
+        talks(&a).await;
+        let stats = alice.transport_stats();
+        let (opened, refused) = if peer_has_tcp { (1, 0) } else { (0, 1) };
+        assert_eq!((stats.connected, stats.unreachable), (opened, refused), "one try is enough");
+        // What is short, and what the peer asks, goes by datagram as before.
+        soon("a hold", b.hold()).await.unwrap();
+        soon("hanging up", b.hang_up()).await.unwrap();
+        assert_eq!(alice.transport_stats().accepted, 0);
+    }
+}
