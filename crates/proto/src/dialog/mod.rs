@@ -33,6 +33,8 @@ pub use subscription::{Subscription, SubscriptionEvent, SubscriptionState};
 pub use timer::{Running, SessionTimer};
 pub use usage::{InviteEvent, InviteState};
 
+use std::sync::Arc;
+
 use midcall_wire::{Message, Method, Name};
 use thin_vec::ThinVec;
 
@@ -107,8 +109,8 @@ pub struct Refusal {
 /// What one party knows about one dialog.
 #[derive(Clone, Debug)]
 pub struct Dialog {
-    /// The Call-ID.
-    pub call_id: Box<str>,
+    /// The Call-ID; dialogs of one call share its text.
+    pub call_id: Arc<str>,
     /// Who sent the INVITE that forms the dialog and so owns the Call-ID (GL-03): `Sent` for the caller's own view.
     pub owner: Way,
     /// The two parties: `ours` is the one that holds this value.

@@ -172,7 +172,8 @@ impl Call {
                 // RFC 3261 §12.2.1.2: the peer does not know or does not answer; the session ends with a BYE. It may
                 // also be that the request overtook the 2xx, and then the callee's BYE waits for the ACK.
                 self.fail_wishes(core, &Failure::CallEnded);
-                self.ending = Some(if message.is_none() { Ended::Timeout } else { Ended::Lost { status } });
+                let why = if message.is_none() { Ended::Timeout } else { Ended::Lost { status } };
+                self.ending = Some(Box::new(why));
                 self.finish_ending(core, now);
                 return;
             }
@@ -251,7 +252,7 @@ impl Call {
     /// A code of RFC 5057's list: the first marks the call, the second ends it (CF-36).
     fn suspected(&mut self, core: &mut Core, now: Instant, status: u16) {
         if self.suspect || core.config.strict_5057 {
-            self.ending = Some(Ended::Lost { status });
+            self.ending = Some(Box::new(Ended::Lost { status }));
             self.finish_ending(core, now);
         } else {
             self.suspect = true;

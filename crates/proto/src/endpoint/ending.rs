@@ -35,7 +35,7 @@ impl Call {
             return;
         }
         self.fail_wishes(core, &crate::event::Failure::CallEnded);
-        self.ending = Some(why);
+        self.ending = Some(Box::new(why));
         self.finish_ending(core, now);
     }
 
@@ -43,7 +43,7 @@ impl Call {
     pub(super) fn finish_ending(&mut self, core: &mut Core, now: Instant) {
         let Some(index) = self.main() else {
             if let Some(why) = self.ending.take() {
-                self.end(core, now, why);
+                self.end(core, now, *why);
             }
             return;
         };
@@ -55,10 +55,10 @@ impl Call {
         if waits {
             return;
         }
-        let reason = self.ending.as_ref().and_then(reason_of);
+        let reason = self.ending.as_deref().and_then(reason_of);
         self.send_bye(core, now, index, reason.as_deref());
         if let Some(why) = self.ending.take() {
-            self.end(core, now, why);
+            self.end(core, now, *why);
         }
     }
 
@@ -119,7 +119,7 @@ impl Call {
             self.hang_up(core, now, Ended::Replaced);
         } else {
             self.fail_wishes(core, &crate::event::Failure::CallEnded);
-            self.ending = Some(Ended::Replaced);
+            self.ending = Some(Box::new(Ended::Replaced));
             self.finish_ending(core, now);
         }
     }

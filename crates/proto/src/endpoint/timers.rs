@@ -110,7 +110,7 @@ impl Call {
             }
         }
         self.send_bye(core, now, index, None);
-        let why = self.ending.take().unwrap_or(Ended::NoAck);
+        let why = self.ending.take().map_or(Ended::NoAck, |why| *why);
         self.end(core, now, why);
     }
 
