@@ -83,6 +83,9 @@ const SAMPLES: &[Sample] = &[
     sample("kamailio-sipdump", "Kamailio sipdump", DATED + 123_456, MICROS),
     sample("linphone-belle-sip", "linphone log", DATED + 123_000, MILLIS).coarse(1),
     sample("ngrep-byline", "ngrep or sipgrep text", DATED + 123_456, MICROS),
+    sample("ngrep-none", "ngrep or sipgrep text", DATED + 123_456, MICROS),
+    sample("ngrep-normal", "ngrep or sipgrep text", DATED + 123_456, MICROS),
+    sample("ngrep-single", "ngrep or sipgrep text", DATED + 123_456, MICROS),
     sample("opensips-tracer-file", "OpenSIPS tracer file", DATED, NONE).coarse(1000),
     sample("oracle-sipmsg", "Oracle sipmsg.log", YEARLESS + 123_000, MILLIS).coarse(1),
     sample("pjsua", "pjsua log", TIMED + 123_000, MILLIS).coarse(1),
@@ -149,6 +152,9 @@ fn what_a_pager_adds_does_not_matter() {
         check(sample, &read(&bom[..]).0, &format!("{} with a byte order mark", sample.file));
         let noise = [&b"a line of something else\n\n"[..], &text, b"and another\n"].concat();
         check(sample, &read(&noise[..]).0, &format!("{} with lines around it", sample.file));
+        if UNPROVED.contains(&sample.file) {
+            return;
+        }
         for prefix in ["trace.log:", "trace.log-", "> ", "sbc_1  | ", "\x1b[32m"] {
             let prefixed = prefixed(&text, |_| prefix.to_owned());
             check(sample, &read(&prefixed[..]).0, &format!("{} behind {prefix:?}", sample.file));
@@ -194,6 +200,9 @@ fn samples_that_follow_each_other_are_all_read() {
     let found = usize::try_from(summary.messages).unwrap();
     assert!(found >= expected * 3 / 4, "{found} of {expected}: {summary:?}");
 }
+
+/// Messages without lines of their own do not prove that every line has a prefix.
+const UNPROVED: [&str; 3] = ["ngrep-none", "ngrep-normal", "ngrep-single"];
 
 /// Looks at every sample before it says which are wrong.
 fn each(look: impl Fn(&Sample) + RefUnwindSafe) {

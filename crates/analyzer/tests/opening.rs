@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use midcall_analyzer::source::{Item, Merged, Opener, Packet, ReadError, Source, open};
+use midcall_analyzer::source::{Item, Merged, Opener, Packet, ReadError, Source, Summary, open};
 
 fn sample(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(file)
@@ -92,10 +92,19 @@ fn what_is_nothing_of_ours_is_refused() {
     assert!(matches!(open("hep:udp:nowhere"), Err(ReadError::Io(_))));
 }
 
+fn source(file: &str) -> Box<dyn Source> {
+    open(sample(file).to_str().unwrap()).unwrap()
+}
+
+/// The same messages as those of another call.
+fn of_another_call(file: &str) -> Box<dyn Source> {
+    let log = String::from_utf8(fs::read(sample(file)).unwrap()).unwrap();
+    opened(file, log.replace("fmt-1@", "fmt-2@").into_bytes()).unwrap()
+}
+
 #[test]
 fn files_merge_by_time_and_name_their_source() {
-    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
-    let mut merged = Merged::new(vec![source("sngrep-text.txt"), source("homer-text.txt")]);
+    let mut merged = Merged::new(vec![source("sngrep-text.txt"), of_another_call("homer-text.txt")]);
     let packets = read(&mut merged);
     let order: Vec<_> = packets.iter().map(|packet| packet.place.source).collect();
     assert_eq!(order, [1, 0, 1, 0, 1, 0]);
@@ -105,11 +114,24 @@ fn files_merge_by_time_and_name_their_source() {
     assert_eq!(merged.summary().messages, 6);
 }
 
+/// Each format shows the messages a little differently: not its lines, but what they are made of counts.
+#[test]
+fn several_logs_of_one_call_give_its_messages_once() {
+    let files = ["sngrep-text.txt", "homer-text.txt", "kamailio-sipdump.txt", "ngrep-normal.txt"];
+    for first in files {
+        for second in files.into_iter().filter(|second| *second != first) {
+            let mut merged = Merged::new(vec![source(first), source(second)]);
+            assert_eq!(read(&mut merged).len(), 3, "{first} and {second}");
+            let copies = |summary: &Summary| summary.skipped_for("packets that another source has too");
+            assert_eq!(merged.summaries().iter().map(copies).sum::<u64>(), 3);
+        }
+    }
+}
+
 #[test]
 fn logs_without_date_or_year_are_moved_to_the_dated_ones() {
-    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
     for file in ["freeswitch-sofia.txt", "oracle-sipmsg.txt", "pjsua.txt"] {
-        let mut merged = Merged::new(vec![source(file), source("sngrep-text.txt")]);
+        let mut merged = Merged::new(vec![of_another_call(file), source("sngrep-text.txt")]);
         let packets = read(&mut merged);
         assert_eq!(packets.len(), 6, "{file}");
         let at = |nth: usize| packets[nth].at.as_micros();
@@ -122,8 +144,7 @@ fn logs_without_date_or_year_are_moved_to_the_dated_ones() {
 
 #[test]
 fn a_log_of_whole_seconds_keeps_its_own_order() {
-    let source = |file: &str| open(sample(file).to_str().unwrap()).unwrap();
-    let mut merged = Merged::new(vec![source("homer-text.txt"), source("opensips-tracer-file.txt")]);
+    let mut merged = Merged::new(vec![source("homer-text.txt"), of_another_call("opensips-tracer-file.txt")]);
     let packets = read(&mut merged);
     let own: Vec<_> = packets.iter().filter(|packet| packet.place.source == 1).collect();
     assert!(own.is_sorted_by_key(|packet| packet.place.number));

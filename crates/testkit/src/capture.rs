@@ -33,9 +33,8 @@ pub fn leave(test: &str, packets: &[Packet], ladder: &str) -> io::Result<()> {
 pub fn write_pcap(path: &Path, packets: &[Packet]) -> io::Result<()> {
     let header = PcapHeader { datalink: DataLink::RAW, ..PcapHeader::default() };
     let mut writer = PcapWriter::with_header(File::create(path)?, header).map_err(io::Error::other)?;
-    let mut streams = Streams::default();
-    for packet in packets.iter().filter(|packet| packet.fate != Fate::Unreachable) {
-        let bytes = streams.frame(packet)?;
+    let reachable = packets.iter().filter(|packet| packet.fate != Fate::Unreachable);
+    for (packet, bytes) in reachable.zip(frames(packets)?) {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let at = Duration::from_micros(packet.sent.as_micros());
         let data = Cow::Owned(bytes);
@@ -44,6 +43,13 @@ pub fn write_pcap(path: &Path, packets: &[Packet]) -> io::Result<()> {
             .map_err(io::Error::other)?;
     }
     Ok(())
+}
+
+/// The raw IP packets of those that went anywhere.
+pub fn frames(packets: &[Packet]) -> io::Result<Vec<Vec<u8>>> {
+    let mut streams = Streams::default();
+    let reachable = packets.iter().filter(|packet| packet.fate != Fate::Unreachable);
+    reachable.map(|packet| streams.frame(packet)).collect()
 }
 
 /// How many bytes went each way on each stream, for TCP sequence numbers.

@@ -1,5 +1,7 @@
 //! Where traces come from.
 
+mod clocks;
+mod copies;
 pub mod hep;
 mod merge;
 mod open;
@@ -36,6 +38,11 @@ pub trait Source: Send {
     fn summaries(&self) -> Vec<Summary> {
         vec![self.summary()]
     }
+
+    /// Whether what comes next may take as long as it likes.
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -49,6 +56,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn summaries(&self) -> Vec<Summary> {
         (**self).summaries()
+    }
+
+    fn is_live(&self) -> bool {
+        (**self).is_live()
     }
 }
 

@@ -9,6 +9,7 @@ mod lines;
 mod message;
 mod prefix;
 mod record;
+mod run_on;
 mod scan;
 mod sides;
 mod stamp;

@@ -146,7 +146,7 @@ fn unchallenged(scene: &Scene<'_, '_>) -> Vec<Finding> {
         });
         // Nothing is missing while there may still be time for it, or once the call was ended anyway.
         let bye = r.next_after(own.n, |_, message| message.is_request() && message.method() == Method::Bye);
-        let patient = r.between(own.n, bye.unwrap_or(last)) > Duration::from_secs(5);
+        let patient = r.between(own.n, bye.unwrap_or(last)) > PATIENCE;
         if again.is_some() || !patient || scene.has("RC-17", request) {
             continue;
         }
@@ -321,5 +321,7 @@ fn first_bye(scene: &Scene<'_, '_>) -> Option<(u32, Party)> {
     bye.map(|(own, _)| (own.n, own.by)).filter(|(_, by)| *by != Party::Network)
 }
 
+/// How long somebody may look for credentials.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// The most changes of a call that are compared with each other.
 const MOST_CHANGES: usize = 200;

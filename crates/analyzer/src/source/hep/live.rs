@@ -153,6 +153,10 @@ impl Source for Live {
         }
         summary
     }
+
+    fn is_live(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Live {

@@ -85,6 +85,11 @@ pub(super) trait Format: Send {
     fn pads(&self) -> bool {
         false
     }
+
+    /// Whether it may wrap a whole message to the width of a terminal.
+    fn wraps(&self) -> bool {
+        false
+    }
 }
 
 /// A format whose heads and ends are single lines.
@@ -115,7 +120,7 @@ pub(super) fn all() -> Vec<Box<dyn Format>> {
     let single = |name, head, end| Box::new(Single { name, head, end }) as Box<dyn Format>;
     vec![
         single("sngrep text", taps::sngrep, never),
-        single("ngrep or sipgrep text", taps::ngrep, never),
+        Box::new(taps::Ngrep),
         single("HOMER text", taps::homer, never),
         Box::new(taps::SipDump::default()),
         single("OpenSIPS tracer file", taps::opensips, never),

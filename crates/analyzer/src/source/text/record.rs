@@ -8,6 +8,7 @@ use super::format::{Format, Head, Step, all};
 use super::lines::{End, Line};
 use super::message::{Draft, Taken, is_start};
 use super::prefix::Prefix;
+use super::run_on::{Wrapped, is_run_on, unwrapped};
 use super::sides::{NOWHERE, Sides};
 use super::stamp::{Clock, Stamp};
 use super::wrapped::{folded, plain, spelled_end, unfolded};
@@ -28,6 +29,7 @@ pub(super) struct Records {
     prefix: Option<Prefix>,
     /// What might be the prefix of every line.
     guess: Option<Prefix>,
+    wrapped: Wrapped,
     /// The last lines, as long as no prefix and no format is known.
     past: VecDeque<(Vec<u8>, End, u64)>,
     /// The time in the line before, for messages without a head.
@@ -83,6 +85,7 @@ impl Default for Records {
             untimed: None,
             prefix: None,
             guess: None,
+            wrapped: Wrapped::default(),
             past: VecDeque::new(),
             nearby: None,
             clock: Clock::default(),
@@ -113,6 +116,7 @@ impl Records {
 
     /// No line comes any more.
     pub(super) fn finish(&mut self) {
+        self.unwrap();
         self.leave();
         self.settle();
         self.over = true;
@@ -167,6 +171,12 @@ impl Records {
                 Stamp::find(text.get(..text.len() - rest.len()).unwrap_or_default()).or(self.nearby);
         }
         let text = rest.unwrap_or(text);
+        let expected = matches!(self.state, State::Awaiting { .. })
+            && self.format().is_some_and(|format| format.wraps());
+        if self.wrapped.take(text, number, expected) {
+            return;
+        }
+        self.unwrap();
         if let Some(name) = folded(text) {
             for (text, end) in unfolded(text, name) {
                 self.text(text, end, number);
@@ -174,6 +184,13 @@ impl Records {
         } else {
             let (text, end) = spelled_end(text, end);
             self.text(text, end, number);
+        }
+    }
+
+    /// Takes the message whose lines were wrapped, now that all of them have come.
+    fn unwrap(&mut self) {
+        if let Some((text, number)) = self.wrapped.done() {
+            self.content(&text, End::Lf, number);
         }
     }
 
@@ -267,6 +284,12 @@ impl Records {
 
     /// Takes a line that no format claims.
     fn content(&mut self, text: &[u8], end: End, number: u64) {
+        if matches!(self.state, State::Awaiting { .. }) && is_run_on(text) {
+            for (text, end) in unwrapped(text) {
+                self.content(text, end, number);
+            }
+            return;
+        }
         let blank = text.trim_ascii().is_empty();
         match std::mem::take(&mut self.state) {
             State::Outside => {

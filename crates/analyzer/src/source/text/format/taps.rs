@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use midcall_proto::flow::Transport;
 
+use super::super::run_on::is_run_on;
 use super::super::scan::{Scan, endpoint, host_of, number};
 use super::super::stamp::Stamp;
 use super::{Format, Head, Path, Step, rule, transport};
@@ -20,9 +21,28 @@ pub(super) fn sngrep(line: &[u8]) -> Option<Head> {
     Some(Head { stamp: Some(stamp), path, ..Head::default() })
 }
 
-/// `U 2026/10/30 12:00:00.123456 192.0.2.10:5060 -> 198.51.100.20:5060 #1`, where time and all behind it may be missing.
-pub(super) fn ngrep(line: &[u8]) -> Option<Head> {
-    let mut scan = Scan::new(line);
+/// `U 2026/10/30 12:00:00.123456 192.0.2.10:5060 -> 198.51.100.20:5060 #1`, where time and all behind it may be missing, or
+/// the message stands.
+pub(super) struct Ngrep;
+
+impl Format for Ngrep {
+    fn name(&self) -> &'static str {
+        "ngrep or sipgrep text"
+    }
+
+    fn line(&mut self, line: &[u8], _: bool) -> Step {
+        let mut scan = Scan::new(line);
+        let Some(head) = ngrep(&mut scan) else { return Step::Pass };
+        let rest = scan.rest().trim_ascii_start();
+        if is_run_on(rest) { Step::Inline(head, line.len() - rest.len()) } else { Step::Head(head) }
+    }
+
+    fn wraps(&self) -> bool {
+        true
+    }
+}
+
+fn ngrep(scan: &mut Scan<'_>) -> Option<Head> {
     let transport = scan.either((b"U ", Transport::Udp), (b"T ", Transport::Tcp))?;
     let before = scan.until(b" -> ")?;
     let at = memchr::memrchr(b' ', before).map_or(0, |at| at + 1);
