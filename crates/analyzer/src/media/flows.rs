@@ -134,6 +134,15 @@ impl Flow {
     pub(super) fn between(&self, begin: Instant, end: Instant) -> Passed {
         self.kinds.iter().fold(Passed::default(), |sum, kind| sum.and(kind.between(begin, end)))
     }
+
+    /// The same of what had begun by some time and went on without a pause.
+    pub(super) fn going_on(&self, since: Instant, begin: Instant, end: Instant) -> Passed {
+        let ends = self.kinds.iter().flat_map(|kind| &kind.list).filter(|stretch| stretch.begin <= since);
+        match ends.map(|stretch| stretch.end).max() {
+            Some(last) => self.between(begin, end.min(last)),
+            None => Passed::default(),
+        }
+    }
 }
 
 impl Stretches {

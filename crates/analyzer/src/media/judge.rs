@@ -251,8 +251,9 @@ impl Scene<'_> {
                 continue;
             };
             let flows = self.flows.iter().filter(|flow| flow.to == peer && flow.from.ip() == own.ip());
+            // What begins later belongs to the next call between the same places.
             let passed = flows
-                .fold(Passed::default(), |sum, flow| sum.and(flow.between(at + GRACE, at + A_CALL_LATER)));
+                .fold(Passed::default(), |sum, flow| sum.and(flow.going_on(at, at + GRACE, at + A_CALL_LATER)));
             if !passed.is_a_lot() {
                 continue;
             }
@@ -290,8 +291,13 @@ impl Scene<'_> {
                 continue;
             };
             let at = self.at(refusal);
+            // Where there was no session before, what flows later is that of another call.
+            if !self.spans.iter().any(|span| span.begin < at) {
+                continue;
+            }
             let next = self.exchanges.iter().map(|next| self.at(next.offer)).filter(|next| *next > at).min();
             let end = next.or(self.bye.map(|(_, _, at)| at)).unwrap_or(FOR_EVER);
+            let end = end.min(at + A_CALL_LATER);
             for place in places(&exchange.offered).filter(|place| !agreed.contains(place)) {
                 let there = self.to(place, at + GRACE, end);
                 let from = self.flows.iter().filter(|flow| flow.from == place);
@@ -422,7 +428,7 @@ fn numbers(stream: &Stream, party: Party) -> String {
 const GRACE: Duration = Duration::from_secs(1);
 /// Long enough for a direction to be missed.
 const A_WHILE: Duration = Duration::from_secs(2);
-/// How long after a BYE its sender's media is watched.
+/// How long after a BYE, or a refusal, media is watched.
 const A_CALL_LATER: Duration = Duration::from_secs(30);
 /// The end of a call that the trace does not show.
 const FOR_EVER: Instant = Instant::from_micros(u64::MAX);
