@@ -252,8 +252,9 @@ impl Scene<'_> {
             };
             let flows = self.flows.iter().filter(|flow| flow.to == peer && flow.from.ip() == own.ip());
             // What begins later belongs to the next call between the same places.
-            let passed = flows
-                .fold(Passed::default(), |sum, flow| sum.and(flow.going_on(at, at + GRACE, at + A_CALL_LATER)));
+            let passed = flows.fold(Passed::default(), |sum, flow| {
+                sum.and(flow.going_on(at, at + GRACE, at + A_CALL_LATER))
+            });
             if !passed.is_a_lot() {
                 continue;
             }

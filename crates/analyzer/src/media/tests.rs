@@ -151,7 +151,10 @@ fn media_after_the_own_bye() {
 /// Phones take the same ports for every call.
 #[test]
 fn media_of_the_next_call_between_the_same_places() {
-    clean(CALL, &[(ALICE, BOB, 8, 0.1, 12.2), BOTH[1], (ALICE, BOB, 8, 14.0, 25.0), (BOB, ALICE, 8, 14.0, 25.0)]);
+    clean(
+        CALL,
+        &[(ALICE, BOB, 8, 0.1, 12.2), BOTH[1], (ALICE, BOB, 8, 14.0, 25.0), (BOB, ALICE, 8, 14.0, 25.0)],
+    );
     let refused = "A -> B INVITE offer\nB -> A 180\nB -> A 603 INVITE @2s\nA -> B ACK";
     clean(refused, &[(ALICE, BOB, 8, 4.0, 12.0), (BOB, ALICE, 8, 4.0, 12.0)]);
 }

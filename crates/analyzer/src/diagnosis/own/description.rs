@@ -85,7 +85,7 @@ fn settings_lost(
             let last = was.numbered(format.number).filter(|last| last.fmtp != format.fmtp)?;
             let (a, b) = (last.map()?, format.map()?);
             let same = a.name.eq_ignore_ascii_case(b.name) && a.clock == b.clock;
-            (same && binding(last) != binding(format)).then(|| (b.name, last.fmtp, format.fmtp))
+            (same && binding(last) != binding(format)).then_some((b.name, last.fmtp, format.fmtp))
         });
         let Some((codec, before, now)) = changed else { continue };
         let quote = |fmtp: Option<&str>| {
