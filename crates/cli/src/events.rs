@@ -48,6 +48,7 @@ pub(crate) enum Told {
         status: u16,
         reliable: bool,
         early_dialogs: u8,
+        branch: String,
     },
     Established,
     Session {

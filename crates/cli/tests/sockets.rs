@@ -322,3 +322,44 @@ fn sockets_the_demo_is_clean() {
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
     std::fs::remove_file(path).unwrap();
 }
+
+/// A peer that answers otherwise than it rang: media goes where it is told to, by RFC 3261 §13.2.1 or by the option.
+#[test]
+#[ignore = "uses loopback sockets; run by cargo xtask test"]
+fn sockets_the_last_answer_is_followed_where_that_is_asked_for() {
+    for follow in [false, true] {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let uri = format!("sip:bob@{}", peer.local_addr().unwrap());
+        let mut arguments = vec!["call", &uri, "--do", "expect established; bye"];
+        arguments.extend(follow.then_some("--follow-last-answer"));
+        let alice = Agent::start(&arguments);
+        let mut datagram = [0; 4_096];
+        let (length, from) = peer.recv_from(&mut datagram).unwrap();
+        let invite = Message::parse(&datagram[..length]).unwrap();
+        for (status, version) in [(183, 1), (200, 2)] {
+            let port = 40_000 + status;
+            let sdp = format!(
+                "v=0\r\no=bob 7 {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
+            );
+            let said = Builder::reply(&invite, status, None).to_tag("b");
+            let said =
+                said.header(Name::Contact, format_args!("<{uri}>")).body("application/sdp", sdp.as_bytes());
+            peer.send_to(&said.finish(), from).unwrap();
+        }
+        loop {
+            let (length, from) = peer.recv_from(&mut datagram).unwrap();
+            let request = Message::parse(&datagram[..length]).unwrap();
+            if request.method() == midcall_wire::Method::Bye {
+                peer.send_to(&Builder::reply(&request, 200, None).finish(), from).unwrap();
+                break;
+            }
+        }
+        let alice = alice.finish();
+        alice.assert_code(0);
+        let last = alice.all("session").last().unwrap().to_string();
+        assert_eq!(last.contains("40200"), follow, "{last}");
+        assert_eq!(last.contains("40183"), !follow, "{last}");
+        assert!(alice.all("peer-broke").iter().any(|event| event["rule"] == "OA-04"), "{:?}", alice.events);
+    }
+}

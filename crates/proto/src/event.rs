@@ -237,6 +237,8 @@ pub enum CallEvent {
         reliable: bool,
         /// How many early dialogs are open now.
         early_dialogs: u8,
+        /// The To tag: the place where it rings.
+        branch: Box<str>,
     },
     /// The dialog is confirmed: the 2xx was acknowledged.
     Established,

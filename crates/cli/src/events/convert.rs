@@ -24,9 +24,12 @@ impl Told {
                 replaces: incoming.replaces.map(number),
                 referred_by: incoming.referred_by.clone(),
             },
-            CallEvent::Progress { status, reliable, early_dialogs } => {
-                Self::Progress { status: *status, reliable: *reliable, early_dialogs: *early_dialogs }
-            }
+            CallEvent::Progress { status, reliable, early_dialogs, branch } => Self::Progress {
+                status: *status,
+                reliable: *reliable,
+                early_dialogs: *early_dialogs,
+                branch: branch.to_string(),
+            },
             CallEvent::Established => Self::Established,
             CallEvent::Session { agreed, early } => {
                 Self::Session { early: *early, streams: agreed.streams.iter().map(stream).collect() }

@@ -33,7 +33,7 @@ fn every_event() -> Vec<Told> {
             replaces: Some(1),
             referred_by: Some(text("sip:carol@192.0.2.3")),
         },
-        Told::Progress { status: 183, reliable: true, early_dialogs: 2 },
+        Told::Progress { status: 183, reliable: true, early_dialogs: 2, branch: text("b7f") },
         Told::Established,
         Told::Session { early: true, streams: vec![stream, off] },
         Told::Changed {

@@ -50,11 +50,13 @@ fn say(told: &Told) -> String {
                 maybe(referred_by, ", sent by ")
             )
         }
-        Told::Progress { status, reliable, early_dialogs } => {
+        Told::Progress { status, reliable, early_dialogs, branch } => {
             let reliable = if *reliable { ", reliable" } else { "" };
-            let fork =
-                if *early_dialogs > 1 { format!(", {early_dialogs} early dialogs") } else { String::new() };
-            format!("{}{reliable}{fork}", status_text(*status))
+            let (place, more) = match early_dialogs {
+                0 | 1 => Default::default(),
+                more => (format!(" in {branch}"), format!(", {more} early dialogs")),
+            };
+            format!("{}{place}{reliable}{more}", status_text(*status))
         }
         Told::Established => "established".to_owned(),
         Told::Session { early, streams } => {

@@ -179,6 +179,10 @@ impl<'t> Words<'t> {
             return Ok(Verb::Change(change, via));
         }
         let cure = "Say the To tag of the place where it rings.";
+        if via == Some(Prefer::ReInvite) {
+            let cure = "Leave out `via reinvite`, or wait until the call is established.";
+            return Err(self.wrong("a place that rings is changed by UPDATE", cure));
+        }
         match self.take() {
             Some(tag) => Ok(Verb::InBranch(change, tag.to_owned())),
             None => Err(self.missing("in which branch?", cure)),

@@ -122,6 +122,8 @@ fn errors_point_at_the_word_and_say_what_to_do() {
         "wait soon",
         "hold via",
         "hold via info",
+        "hold in",
+        "hold via reinvite in b7f",
         "refuse 200",
         "refuse busy",
         "codec",

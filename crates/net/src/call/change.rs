@@ -137,11 +137,11 @@ impl Call {
         self.request(Wish::Branch { tag: tag.to_owned(), modification })
     }
 
-    /// The To tags of the places where a call of ours rings.
+    /// The To tags of the places where a call of ours rings; none once it is answered.
     pub async fn branches(&self) -> Vec<String> {
         let id = self.id();
         let tags = self.at_desk(move |desk| {
-            let call = desk.endpoint.look(id)?;
+            let call = desk.endpoint.look(id).filter(|call| !call.is_up())?;
             let early = call.dialogs().filter(|dialog| dialog.usage.early());
             Some(early.map(|dialog| dialog.party.theirs.tag.to_string()).collect())
         });

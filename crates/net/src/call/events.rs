@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn progress(status: u16) -> CallEvent {
-        CallEvent::Progress { status, reliable: false, early_dialogs: 1 }
+        CallEvent::Progress { status, reliable: false, early_dialogs: 1, branch: "b".into() }
     }
 
     fn statuses(events: &mut CallEvents) -> Vec<u16> {

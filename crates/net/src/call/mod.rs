@@ -7,6 +7,8 @@ mod refer;
 mod setup;
 mod state;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -226,9 +226,15 @@ impl Call {
         let applied = self.apply_received(core, now, index, at, message);
         let reliable = seen.reliable().is_some() && core.config.reliable != Reliable::Off;
         let early = self.legs.iter().filter(|leg| leg.dialog.usage.early()).count();
+        let branch = self.legs.get(index).map(|leg| leg.dialog.party.theirs.tag.clone()).unwrap_or_default();
         core.tell(
             self.id,
-            CallEvent::Progress { status, reliable, early_dialogs: u8::try_from(early).unwrap_or(u8::MAX) },
+            CallEvent::Progress {
+                status,
+                reliable,
+                early_dialogs: u8::try_from(early).unwrap_or(u8::MAX),
+                branch,
+            },
         );
         if let Some((referrer, refer)) = self.placed_for {
             core.later.push(super::core::Later::Referred { referrer, refer, status });
