@@ -54,8 +54,15 @@ impl<'a> NameAddr<'a> {
         };
         scan.eat(b'<');
         let start = scan.at();
-        let uri = scan.run(|b| !matches!(b, b'>' | b'<' | b'"'));
-        check_uri(uri, start)?;
+        let mut uri = scan.run(|b| !ends_uri(b));
+        if scan.peek() == Some(b'>') {
+            check_scheme(uri, start)?;
+        } else {
+            // White space or a bracket is in it; what else is wrong counts first.
+            scan = Scan::from(scan.whole(), start);
+            uri = scan.run(|b| !matches!(b, b'>' | b'<' | b'"'));
+            check_uri(uri, start)?;
+        }
         if !scan.eat(b'>') {
             return scan.fail(What::Bracket);
         }
@@ -140,9 +147,18 @@ fn display_tokens<'a>(scan: &mut Scan<'a>) -> Result<Option<&'a str>, ParseError
 
 /// A URI has a scheme, and no space or bracket.
 fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
-    if let Some(at) = uri.bytes().position(|b| is_lws(b) || matches!(b, b'<' | b'>' | b'"')) {
+    if let Some(at) = uri.bytes().position(ends_uri) {
         return Err(ParseError::new(start + at, What::Uri));
     }
+    check_scheme(uri, start)
+}
+
+/// What cannot stand in a URI, or ends it.
+const fn ends_uri(byte: u8) -> bool {
+    is_lws(byte) || matches!(byte, b'<' | b'>' | b'"')
+}
+
+fn check_scheme(uri: &str, start: usize) -> Result<(), ParseError> {
     let mut scan = Scan::new(uri);
     let scheme = scan.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     if scheme.is_empty() || !scan.eat(b':') || scan.peek().is_none() {

@@ -36,7 +36,7 @@ pub use fields::{
     CSeq, Event, Header, MediaType, RAck, Refresher, Replaces, SessionExpires, SubscriptionState,
 };
 pub use limits::Limits;
-pub use message::Message;
+pub use message::{Field, Head, Message};
 pub use method::Method;
 pub use name::Name;
 pub use params::{Params, ParamsIter};

@@ -4,12 +4,13 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::values::Spans;
 use crate::{Header, Limits, Method, Name, ParseError, Values, What};
 
 mod fields;
+mod head;
 mod parse;
 
+pub use head::{Field, Head};
 pub(crate) use parse::body_length;
 
 /// A SIP request or response that keeps its bytes as they came.
@@ -311,10 +312,6 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     pub(crate) fn raw_value(&self, number: usize) -> &[u8] {
         self.index.lines.get(number).map_or(&[], |line| self.slice(line.value, line.value_end))
-    }
-
-    pub(crate) fn spans(&self, name: Name) -> Spans<'_> {
-        Spans::new(self.bytes(), &self.index.lines, name)
     }
 
     /// The text of a line's value.

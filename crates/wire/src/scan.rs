@@ -35,6 +35,31 @@ pub(crate) fn trim(text: &str) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
+/// Finds the first such byte, eight at a time: for texts too short for a search that has to warm up.
+#[inline]
+pub(crate) fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let wanted = u64::from_ne_bytes([byte; 8]);
+    let (chunks, tail) = text.as_chunks::<8>();
+    for (number, chunk) in chunks.iter().enumerate() {
+        let wanted_is_zero = u64::from_le_bytes(*chunk) ^ wanted;
+        let found = wanted_is_zero.wrapping_sub(LOW) & !wanted_is_zero & HIGH;
+        if found != 0 {
+            return Some(number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&b| b == byte)?;
+    Some(text.len() - tail.len() + at)
+}
+
+/// What stands before and behind the first such byte, which must be ASCII.
+#[inline]
+pub(crate) fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = find_byte(text.as_bytes(), byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// A cursor that only ever stands between characters.
 #[derive(Clone, Copy)]
 pub(crate) struct Scan<'a> {
@@ -50,6 +75,11 @@ impl<'a> Scan<'a> {
     /// The same text, from another place on.
     pub(crate) const fn from(text: &'a str, at: usize) -> Self {
         Self { text, at }
+    }
+
+    /// The text from its beginning on.
+    pub(crate) const fn whole(&self) -> &'a str {
+        self.text
     }
 
     pub(crate) const fn at(&self) -> usize {

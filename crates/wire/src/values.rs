@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Name;
 use crate::message::Line;
-use crate::scan::{is_lws, trim};
+use crate::scan::{find_byte, is_lws, trim};
 
 /// Iterator over all values of one header, in order; see [`Message::values`](crate::Message::values).
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Iterator for Spans<'_> {
 /// The length of the first element of a comma list; quotes and angle brackets protect commas.
 pub(crate) fn element(text: &[u8]) -> usize {
     // Most values hold no comma at all.
-    if memchr::memchr(b',', text).is_none() {
+    if find_byte(text, b',').is_none() {
         return text.len();
     }
     let mut at = 0;

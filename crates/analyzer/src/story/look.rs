@@ -22,7 +22,7 @@ pub(super) struct Look {
     /// The messages with offers that were told.
     offers: Sided<u32>,
     /// The last description that each side gave.
-    last: Sided<Option<Arc<Sdp>>>,
+    last: Sided<Option<Sdp>>,
     timer: Option<(Duration, Way)>,
     targets: Sided<Box<str>>,
     uris: Sided<Box<str>>,

@@ -15,7 +15,7 @@ use crate::model::DiffLine;
 pub(super) struct Session(Vec<Sided<AgreedStream>>);
 
 impl Session {
-    pub(super) fn read(agreed: &Sided<Arc<Sdp>>, offerer: Way) -> Self {
+    pub(super) fn read(agreed: &Sided<Sdp>, offerer: Way) -> Self {
         let (us, peer) = match offerer {
             Way::Sent => (Offerer::Us, Offerer::Peer),
             Way::Received => (Offerer::Peer, Offerer::Us),

@@ -25,7 +25,12 @@ impl MethodSet {
     /// Whether it lists the method.
     #[must_use]
     pub const fn has(self, method: Method) -> bool {
-        self.0 & (1 << method as u16) != 0
+        self.has_bit(method as usize)
+    }
+
+    /// The same by the method's place in its enum.
+    pub(crate) const fn has_bit(self, method: usize) -> bool {
+        self.0 & (1 << method) != 0
     }
 
     /// Adds what the other set lists.
@@ -42,9 +47,21 @@ impl MethodSet {
     /// The methods in an Allow value.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let methods = text.split(',').map(str::trim).filter(|method| !method.is_empty());
+        let methods = listed(text).filter(|method| !method.is_empty());
         Self(methods.fold(0, |bits, method| bits | (1 << Method::parse(method) as u16)))
     }
+}
+
+/// The elements of a comma list of tokens.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    // Byte by byte: they are too short for a search that has to warm up.
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(comma) = text.bytes().position(|byte| byte == b',') else { return Some(text.trim_ascii()) };
+        rest = text.get(comma + 1..);
+        text.get(..comma).map(str::trim_ascii)
+    })
 }
 
 macro_rules! options {
@@ -161,7 +178,7 @@ impl OptionSet {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut set = Self::default();
-        for value in text.split(',').map(str::trim) {
+        for value in listed(text) {
             match OptionTag::ALL.iter().find(|tag| tag.as_str().eq_ignore_ascii_case(value)) {
                 Some(tag) => set.known |= 1 << *tag as u32,
                 None => set.other |= !value.is_empty(),

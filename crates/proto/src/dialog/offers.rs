@@ -4,8 +4,6 @@
 //! request that carries it, so a failure of that request takes exactly that offer back. Two offers that cross are a
 //! state: both slots of [`Offers::pending`] are full.
 
-use std::sync::Arc;
-
 use midcall_wire::Method;
 use midcall_wire::sdp::{Direction, Sdp};
 
@@ -63,7 +61,7 @@ pub struct Offer {
     /// In what kind of message it travels.
     pub carrier: Carrier,
     /// The description; `None` if it could not be read.
-    pub sdp: Option<Arc<Sdp>>,
+    pub sdp: Option<Sdp>,
     /// An earlier offer of the same side that was still open when this one came. That is wrong (OA-01), and the receiver
     /// refuses this one; then the earlier one stands again.
     pub under: Option<Box<Self>>,
@@ -129,17 +127,17 @@ pub struct Offers {
     /// Open offers of each side.
     pub pending: Sided<Option<Box<Offer>>>,
     /// Both descriptions in force.
-    pub agreed: Option<Sided<Arc<Sdp>>>,
+    pub agreed: Option<Sided<Sdp>>,
     /// Who offered the one of them that was the offer.
     pub offerer: Option<Way>,
     /// The last description that each side gave, refused ones included: what o= versions are compared with (OA-29, OA-31).
-    pub last: Sided<Option<Arc<Sdp>>>,
+    pub last: Sided<Option<Sdp>>,
     /// The messages that carried those.
     pub last_on: Sided<u32>,
     /// The streams that each side has described as sendrecv, as bits: there it wants both ways (OA-36).
     pub two_way: Sided<u32>,
     /// The answer previewed in an unreliable provisional response, and its message.
-    pub preview: Option<(u32, Arc<Sdp>)>,
+    pub preview: Option<(u32, Sdp)>,
     /// How many exchanges were completed, saturating.
     pub exchanges: u32,
     /// Whether an answer that differs from its preview is followed: off by RFC 3261 §13.2.1 (CF-27).
@@ -201,7 +199,7 @@ impl Offers {
         Some(self.conclude(offerer, offer.sdp, Some(answered)))
     }
 
-    fn conclude(&mut self, offerer: Way, offered: Option<Arc<Sdp>>, answered: Option<Arc<Sdp>>) -> Outcome {
+    fn conclude(&mut self, offerer: Way, offered: Option<Sdp>, answered: Option<Sdp>) -> Outcome {
         let (Some(offered), Some(answered)) = (offered, answered) else {
             return Outcome::Refused { offerer };
         };

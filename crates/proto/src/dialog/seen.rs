@@ -1,11 +1,10 @@
 //! A message as the dialog sees it: the facts that rules ask for, read once.
 
-use std::sync::Arc;
-
 use midcall_wire::sdp::Sdp;
-use midcall_wire::{Header, Message, Method, Name, Refresher};
+use midcall_wire::{Field, MediaType, Message, Method, Name, NameAddr, Refresher, multipart};
 
 use super::capability::{MethodSet, OptionSet, OptionTag};
+use super::envelope::Envelope;
 use crate::time::Instant;
 
 /// Which way a message went, seen from the party that holds the [`Dialog`](super::Dialog).
@@ -54,7 +53,7 @@ pub struct Seen<'a> {
     /// The CSeq number.
     pub cseq: u32,
     /// The session description it carries, if that parses.
-    pub sdp: Option<Arc<Sdp>>,
+    pub sdp: Option<Sdp>,
     /// Whether it carries a session description at all, readable or not.
     pub has_sdp: bool,
     /// Whether it has any body.
@@ -151,50 +150,73 @@ pub struct HeaderFacts {
 impl<'a> Seen<'a> {
     /// Reads the facts of a message.
     pub fn read<B: AsRef<[u8]>>(way: Way, at: At, message: &'a Message<B>) -> Self {
-        let cseq = message.cseq().ok();
-        let body = message.sdp();
-        let mut seen = Self::empty(way, at, message.method(), cseq.as_ref().map_or(0, |cseq| cseq.number));
+        Self::of(way, at, message, &Envelope::read(message))
+    }
+
+    /// The same of a message whose envelope is read already.
+    pub(crate) fn of<B: AsRef<[u8]>>(
+        way: Way,
+        at: At,
+        message: &'a Message<B>,
+        envelope: &Envelope<'a>,
+    ) -> Self {
+        let cseq = envelope.cseq;
+        let mut seen = Self::empty(way, at, envelope.method, cseq.map_or(0, |cseq| cseq.number));
         seen.status = message.status();
         seen.uri = message.request_uri();
-        seen.has_sdp = body.is_some();
         seen.has_body = !message.body().is_empty();
-        seen.sdp = body.and_then(|bytes| Sdp::parse(bytes).ok()).map(Arc::new);
         seen.headers.real = true;
-        if let Ok(from) = message.from() {
-            (seen.from_uri, seen.from_tag) = (Some(from.uri), from.tag());
-        }
-        if let Ok(to) = message.to() {
-            (seen.to_uri, seen.to_tag) = (Some(to.uri), to.tag());
-        }
-        seen.branch = message.top_via().ok().and_then(|via| via.branch());
+        (seen.from_uri, seen.from_tag) = (envelope.from.map(|from| from.uri), envelope.from_tag);
+        (seen.to_uri, seen.to_tag) = (envelope.to.map(|to| to.uri), envelope.to_tag);
+        seen.branch = envelope.branch();
         seen.headers.cseq_mismatch = message.is_request()
             && cseq.is_some_and(|cseq| {
-                if cseq.method == Method::Other || message.method() == Method::Other {
+                if cseq.method == Method::Other || envelope.method == Method::Other {
                     cseq.name != message.method_name()
                 } else {
-                    cseq.method != message.method()
+                    cseq.method != envelope.method
                 }
             });
-        seen.headers.early_session = seen.has_body
-            && message.header(Name::ContentType).is_some_and(|kind| {
-                let disposition = message.header(Name::ContentDisposition);
-                midcall_wire::multipart::early_session_description(kind, disposition, message.body())
-                    .is_some()
-            });
-        for header in message.headers() {
-            seen.take(message, &header);
+        let (mut kind, mut disposition) = (None, None);
+        for field in envelope.head.fields() {
+            match field.name() {
+                Name::ContentType => _ = kind.get_or_insert_with(|| field.text()),
+                Name::ContentDisposition => _ = disposition.get_or_insert_with(|| field.text()),
+                _ => seen.take(message, &field),
+            }
+        }
+        if let Some(kind) = kind.flatten() {
+            seen.take_body(message.body(), kind, disposition.flatten());
         }
         seen
     }
 
+    /// Notes what the body is.
+    fn take_body(&mut self, body: &[u8], kind: &str, disposition: Option<&str>) {
+        if self.has_body {
+            let description = multipart::session_description(kind, disposition, body);
+            self.has_sdp = description.is_some();
+            self.sdp = description.and_then(|bytes| Sdp::parse(bytes).ok());
+            self.headers.early_session =
+                multipart::early_session_description(kind, disposition, body).is_some();
+        }
+        let fragment = kind.starts_with(['m', 'M', ' ', '\t', '\r', '\n'])
+            && MediaType::parse(kind).is_ok_and(|media| media.is("message/sipfrag"));
+        if fragment {
+            self.headers.sipfrag = Some(sipfrag_status(body));
+            let lines = body.split(|byte| matches!(byte, b'\r' | b'\n'));
+            self.headers.sipfrag_more = lines.filter(|line| !line.is_empty()).count() > 1;
+        }
+    }
+
     /// Notes one header line.
-    fn take<B: AsRef<[u8]>>(&mut self, message: &'a Message<B>, header: &Header<'a>) {
-        let text = std::str::from_utf8(header.value).unwrap_or_default();
+    fn take<B: AsRef<[u8]>>(&mut self, message: &'a Message<B>, field: &Field<'a>) {
         let facts = &mut self.headers;
-        match header.name {
-            Name::Require => self.require.add(OptionSet::parse(text)),
-            Name::Supported => self.supported.add(OptionSet::parse(text)),
-            Name::Allow => self.allow.get_or_insert_default().add(MethodSet::parse(text)),
+        let text = || field.text().unwrap_or_default();
+        match field.name() {
+            Name::Require => self.require.add(OptionSet::parse(text())),
+            Name::Supported => self.supported.add(OptionSet::parse(text())),
+            Name::Allow => self.allow.get_or_insert_default().add(MethodSet::parse(text())),
             Name::RSeq => self.rseq = message.rseq().and_then(Result::ok),
             Name::RAck => {
                 self.rack =
@@ -207,19 +229,26 @@ impl<'a> Seen<'a> {
             Name::MinSe => self.min_se = message.min_se().and_then(Result::ok),
             Name::RetryAfter => self.retry_after = message.retry_after().and_then(Result::ok),
             Name::Contact => {
-                facts.contacts = facts.contacts.saturating_add(small(message.contacts().count()));
-                if self.contact.is_none() {
-                    self.contact = message.contact().and_then(Result::ok).map(|contact| contact.uri);
+                let mut contacts = field.elements();
+                // The first of all, or none.
+                if facts.contacts == 0 {
+                    let first = contacts.next();
+                    self.contact =
+                        first.and_then(|text| NameAddr::parse(text).ok()).map(|contact| contact.uri);
+                    facts.contacts = 1;
                 }
+                facts.contacts = facts.contacts.saturating_add(small(contacts.count()));
             }
             Name::MaxForwards => facts.max_forwards = true,
             Name::Unsupported => facts.unsupported = true,
             Name::Accept | Name::AcceptEncoding | Name::AcceptLanguage => facts.accept = true,
             Name::ReferTo => {
                 facts.refer_to = small(message.values(Name::ReferTo).count());
-                facts.replaces_unescaped = replaces_unescaped(text);
+                facts.replaces_unescaped = replaces_unescaped(text());
             }
-            _ if header.raw_name.eq_ignore_ascii_case("Refer-Events-At") => facts.refer_events_at = true,
+            Name::Other if field.raw_name().eq_ignore_ascii_case("Refer-Events-At") => {
+                facts.refer_events_at = true;
+            }
             Name::Event => {
                 let event = message.event();
                 facts.event_refer =
@@ -238,18 +267,13 @@ impl<'a> Seen<'a> {
                         state.reason.is_some_and(|reason| reason.eq_ignore_ascii_case("noresource"));
                 }
             }
-            Name::ContentType if message.content_type().is_some_and(|media| media.is("message/sipfrag")) => {
-                facts.sipfrag = Some(sipfrag_status(message.body()));
-                let lines = message.body().split(|byte| matches!(byte, b'\r' | b'\n'));
-                facts.sipfrag_more = lines.filter(|line| !line.is_empty()).count() > 1;
-            }
             Name::ReferSub => {
-                let value = text.split(';').next().unwrap_or_default();
+                let value = text().split(';').next().unwrap_or_default();
                 facts.refer_sub_false = value.trim().eq_ignore_ascii_case("false");
             }
             Name::Replaces => facts.replaces = small(message.values(Name::Replaces).count()),
             Name::Authorization | Name::ProxyAuthorization => {
-                facts.credentials = facts.credentials.rotate_left(1) ^ hash(text).max(1);
+                facts.credentials = facts.credentials.rotate_left(1) ^ hash(text()).max(1);
             }
             Name::RecordRoute => facts.record_routes = small(message.values(Name::RecordRoute).count()),
             Name::Route => {

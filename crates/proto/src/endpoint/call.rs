@@ -528,8 +528,8 @@ fn free<T>(list: &mut ThinVec<T>) {
 /// What `offer` and `answer` of the session helpers need of a dialog.
 pub(super) fn local(dialog: &Dialog) -> Local<'_> {
     Local {
-        last_sent: dialog.offers.last.ours.as_deref(),
-        agreed: dialog.offers.agreed.as_ref().map(|agreed| (&*agreed.ours, &*agreed.theirs)),
+        last_sent: dialog.offers.last.ours.as_ref(),
+        agreed: dialog.offers.agreed.as_ref().map(|agreed| (&agreed.ours, &agreed.theirs)),
     }
 }
 

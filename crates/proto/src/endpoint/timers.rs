@@ -220,7 +220,7 @@ impl Call {
 /// made us answer (RFC 6337 §5.3; OA-36).
 pub(super) fn unchanged(dialog: &Dialog, wish: Option<&Wanted>) -> Option<Vec<u8>> {
     let last = dialog.offers.last.ours.as_ref()?;
-    let mut sdp = dialog.offers.agreed.as_ref().map_or(last, |agreed| &agreed.ours).as_ref().clone();
+    let mut sdp = dialog.offers.agreed.as_ref().map_or(last, |agreed| &agreed.ours).clone();
     for (line, stream) in wish.iter().flat_map(|wish| &wish.streams).enumerate() {
         let differs = sdp
             .media_at(line)

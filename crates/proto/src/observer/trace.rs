@@ -6,10 +6,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use midcall_wire::{Message, Method, Name, Via};
+use midcall_wire::{Message, Method, Via};
 use smallvec::{SmallVec, smallvec};
 
 use super::held::{Cause, RequestKey};
+use crate::dialog::Envelope;
 use crate::time::Instant;
 
 /// What a copy of an earlier message is.
@@ -56,6 +57,8 @@ pub(super) struct Facts<'m> {
     pub(super) rport: bool,
     /// How long it is.
     pub(super) size: u32,
+    /// What they were read from.
+    pub(super) envelope: Envelope<'m>,
 }
 
 /// A transport, as a Via names it.
@@ -97,21 +100,21 @@ impl<'m> Facts<'m> {
         to: SocketAddr,
         message: &'m Message<B>,
     ) -> Option<Self> {
-        let (sender, target) = (message.from().ok()?, message.to().ok()?);
-        let cseq = message.cseq().map_or_else(|_| beyond(message), |cseq| Some((cseq.number, false)));
+        let envelope = Envelope::read(message);
+        envelope.from.and(envelope.to)?;
+        let cseq =
+            envelope.cseq.map_or_else(|| beyond(envelope.cseq_text), |cseq| Some((cseq.number, false)));
         let (cseq, out_of_range) = cseq?;
-        let mut vias = message.values(Name::Via);
-        let top = vias.next().unwrap_or_default();
-        let (last, more) = vias.fold((top, 0u8), |(_, count), via| (via, count.saturating_add(1)));
-        let branch = |via: Option<&Via<'m>>, text: &'m str| via.and_then(Via::branch).unwrap_or(text);
-        let hop = Via::parse(top).ok();
-        let own = if more == 0 { hop } else { Via::parse(last).ok() };
-        let (key, top) = (branch(own.as_ref(), last), branch(hop.as_ref(), top));
-        let to_tag = target.tag().unwrap_or_default();
+        let vias = &envelope.vias;
+        let branch = |via: Option<Via<'m>>, text: &'m str| via.and_then(|via| via.branch()).unwrap_or(text);
+        let (hop, own) = (vias.hop, vias.own);
+        let top = branch(hop, vias.top);
+        let key = if vias.count > 1 { branch(own, vias.last) } else { top };
+        let to_tag = envelope.to_tag.unwrap_or_default();
         let content = if message.is_request() {
             0
         } else {
-            let rseq = message.header(Name::RSeq).unwrap_or_default();
+            let rseq = envelope.rseq_text.unwrap_or_default();
             hash(&[to_tag.as_bytes(), rseq.as_bytes(), message.body()])
         };
         Some(Self {
@@ -119,21 +122,22 @@ impl<'m> Facts<'m> {
             at,
             from,
             to,
-            from_tag: sender.tag().unwrap_or_default(),
+            from_tag: envelope.from_tag.unwrap_or_default(),
             to_tag,
-            method: message.method(),
+            method: envelope.method,
             status: message.status(),
             cseq,
             out_of_range,
             key: hash(&[key.as_bytes()]),
             top: hash(&[top.as_bytes()]),
-            vias: more.saturating_add(1),
+            vias: vias.count.max(1),
             content,
             reliable: Transport::of(own.as_ref()) != Transport::Udp,
             cookie: key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("z9hG4bK")),
             by: Transport::of(hop.as_ref()),
             rport: hop.is_some_and(|via| via.rport().is_some() && via.maddr().is_none()),
             size: u32::try_from(message.bytes().len()).unwrap_or(u32::MAX),
+            envelope,
         })
     }
 
@@ -254,8 +258,8 @@ impl Transaction {
 }
 
 /// A CSeq number that is too large to be one.
-fn beyond<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(u32, bool)> {
-    let digits = message.header(Name::CSeq)?.split_ascii_whitespace().next()?;
+fn beyond(cseq: Option<&str>) -> Option<(u32, bool)> {
+    let digits = cseq?.split_ascii_whitespace().next()?;
     let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>())?;
     let number = u32::try_from(number.unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
     (number >= 1 << 31).then_some((number, true))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midcall_wire::sdp::{Connection, Crypto, Direction, Media, Sdp, Version};
+use midcall_wire::sdp::{Crypto, Direction, Media, Sdp, Version};
 use smallvec::SmallVec;
 
 use crate::rules::RuleId;
@@ -273,14 +273,13 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     let mut faults = Vec::new();
     let (mut ours, mut theirs) = (offer.media(), answer.media());
     let (mut offered, mut answered) = (0, 0);
-    let (from, to) = (Defaults::of(offer), Defaults::of(answer));
     loop {
         let (one, other) = (ours.next(), theirs.next());
         offered += usize::from(one.is_some());
         answered += usize::from(other.is_some());
         match (one, other) {
             (None, None) => break,
-            (Some(one), Some(other)) => check_stream((&one, &from), (&other, &to), &mut faults),
+            (Some(one), Some(other)) => check_stream((offer, &one), (answer, &other), &mut faults),
             _ => {}
         }
     }
@@ -294,29 +293,8 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     faults
 }
 
-/// What counts for streams that do not say it themselves.
-struct Defaults<'a> {
-    direction: Direction,
-    connection: Option<Connection<'a>>,
-    setup: Option<&'a str>,
-}
-
-impl<'a> Defaults<'a> {
-    fn of(sdp: &'a Sdp) -> Self {
-        Self {
-            direction: sdp.direction().unwrap_or_default(),
-            connection: sdp.connection(),
-            setup: sdp.attribute("setup"),
-        }
-    }
-}
-
-fn check_stream(
-    offer: (&Media<'_>, &Defaults<'_>),
-    answer: (&Media<'_>, &Defaults<'_>),
-    faults: &mut Vec<Fault>,
-) {
-    let ((offered, from), (answered, to)) = (offer, answer);
+fn check_stream(offer: (&Sdp, &Media<'_>), answer: (&Sdp, &Media<'_>), faults: &mut Vec<Fault>) {
+    let ((from, offered), (to, answered)) = (offer, answer);
     let stream = offered.index();
     let mut fault = |broken: bool, fault: Fault| {
         if broken {
@@ -334,12 +312,13 @@ fn check_stream(
     if off || answered.rejected() || !same_type {
         return;
     }
-    let ways = (offer.direction.unwrap_or(from.direction), answer.direction.unwrap_or(to.direction));
+    let ways = (offered.direction(), answered.direction());
     fault(!ways.0.may_be_answered(ways.1), Fault::Direction { stream, offered: ways.0, answered: ways.1 });
     let positions = positions((offered, &offer), (answered, &answer));
     fault(positions.iter().all(Option::is_none), Fault::NoCommonFormat { stream });
     fault(!positions.iter().flatten().is_sorted(), Fault::FormatOrder { stream });
-    let addresses = offer.connection.or(from.connection).zip(answer.connection.or(to.connection));
+    let addresses =
+        offer.connection.or_else(|| from.connection()).zip(answer.connection.or_else(|| to.connection()));
     if let Some((one, other)) = addresses {
         let same = one.address_type.eq_ignore_ascii_case(other.address_type);
         fault(!same, Fault::AddressFamily { stream });
@@ -349,7 +328,7 @@ fn check_stream(
     for payload in &answer.unexplained {
         fault(true, Fault::Unexplained { stream, payload: *payload });
     }
-    fault(answer.setup.or(to.setup) == Some("actpass"), Fault::SetupOpen { stream });
+    fault(answer.setup.or_else(|| to.attribute("setup")) == Some("actpass"), Fault::SetupOpen { stream });
     fault(answer.demands_mux, Fault::MuxOnlyAnswered { stream });
     let offers = |key: Crypto<'_>| offered.crypto().any(|o| (o.tag, o.suite) == (key.tag, key.suite));
     fault(answer.has_keys && !answered.crypto().all(offers), Fault::CryptoNotOffered { stream });

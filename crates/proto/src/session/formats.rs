@@ -1,6 +1,6 @@
 //! Formats of a stream, wherever they are written down: in a wish or in a description.
 
-use midcall_wire::sdp::{Connection, Direction, Media, RtpMap};
+use midcall_wire::sdp::{Connection, Media, RtpMap};
 use smallvec::SmallVec;
 
 use super::{Codec, MediaKind, Stream};
@@ -155,7 +155,6 @@ pub(super) struct Facts<'a> {
     /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
     pub(super) unexplained: SmallVec<[u8; 8]>,
     pub(super) connection: Option<Connection<'a>>,
-    pub(super) direction: Option<Direction>,
     pub(super) mid: Option<&'a str>,
     pub(super) setup: Option<&'a str>,
     pub(super) has_keys: bool,
@@ -187,7 +186,6 @@ impl<'a> Facts<'a> {
                 "crypto" => facts.has_keys = true,
                 "candidate" => facts.has_candidates = true,
                 "rtcp-mux-only" => facts.demands_mux = true,
-                _ if name.len() == 8 => facts.direction = facts.direction.or_else(|| Direction::parse(name)),
                 _ => {}
             }
         }

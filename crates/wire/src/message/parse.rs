@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Index, Line, Start};
-use crate::scan::{is_lws, is_token};
+use crate::scan::{find_byte, is_lws, is_token};
 use crate::{Limit, Limits, Method, Name, ParseError, What};
 
 /// Reads a message; the first fault is an error.
@@ -216,7 +216,7 @@ fn status_line(line: &[u8]) -> Result<Start, ParseError> {
 
 fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize), ParseError> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let Some(colon) = find_colon(rest) else { return Err(no_header(rest, at)) };
+    let Some(colon) = find_byte(rest, b':') else { return Err(no_header(rest, at)) };
     let raw_name = rest.get(..colon).unwrap_or_default().trim_ascii_end();
     let name = Name::of(raw_name);
     if name == Name::Other && (raw_name.is_empty() || !raw_name.iter().all(|&b| is_token(b))) {
@@ -244,23 +244,6 @@ fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize)
         name,
     };
     Ok((line, next))
-}
-
-/// Finds the first colon, eight bytes at a time: names are too short for a search that has to warm up.
-fn find_colon(text: &[u8]) -> Option<usize> {
-    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
-    let (chunks, tail) = text.as_chunks::<8>();
-    for (number, chunk) in chunks.iter().enumerate() {
-        let colons_are_zero = u64::from_le_bytes(*chunk) ^ COLONS;
-        let found = colons_are_zero.wrapping_sub(LOW) & !colons_are_zero & HIGH;
-        if found != 0 {
-            return Some(number * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let at = tail.iter().position(|&b| b == b':')?;
-    Some(text.len() - tail.len() + at)
 }
 
 /// What keeps a line from being a header.

@@ -1,10 +1,9 @@
 //! Changes to a description, one line at a time; every other line keeps its bytes.
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use super::media::{mapped, named};
-use super::{Connection, Direction, Line, Lines, Media, Origin, Sdp};
+use super::{Connection, Direction, Line, Media, Origin, Sdp};
 
 /// One format to be written on an `m=` line, with what explains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Sdp {
         if !ported || media.split_ascii_whitespace().nth(2).is_none() {
             return None;
         }
-        self.insert_line(0, self.bytes.len(), &text);
+        self.insert_line(0, self.as_bytes().len(), &text);
         Some(self.media_count() - 1)
     }
 
@@ -96,7 +95,7 @@ impl Sdp {
 
     /// Where the session part ends.
     fn session_end(&self) -> usize {
-        self.media().next().map_or(self.bytes.len(), |media| media.span().0)
+        self.media().next().map_or(self.as_bytes().len(), |media| media.span().0)
     }
 
     /// The line ending this description uses.
@@ -110,11 +109,9 @@ impl Sdp {
     /// Puts a line at the end of the part between the offsets, before blank lines that close it.
     fn insert_line(&mut self, from: usize, to: usize, text: &str) {
         let ending = self.ending();
-        let at = Lines::new(&self.bytes, from, to)
-            .filter(|line| !line.is_blank())
-            .last()
-            .map_or(from, |line| line.end());
-        let unfinished = at > 0 && self.bytes.get(at - 1) != Some(&b'\n');
+        let at =
+            self.lines_in(from..to).filter(|line| !line.is_blank()).last().map_or(from, |line| line.end());
+        let unfinished = at > 0 && self.as_bytes().get(at - 1) != Some(&b'\n');
         // An unfinished last line stays unfinished, it only is another one now.
         let insertion = if unfinished { [ending, text].concat() } else { [text, ending].concat() };
         self.splice(at, at, insertion.as_bytes());
@@ -122,9 +119,9 @@ impl Sdp {
 
     /// Goes once over the lines of a part and does with each what `change` says.
     fn rewrite(&mut self, from: usize, to: usize, mut change: impl FnMut(&Line<'_>) -> Change) {
-        let mut text = Vec::with_capacity(self.bytes.len() + 32);
-        text.extend_from_slice(self.bytes.get(..from).unwrap_or_default());
-        for line in Lines::new(&self.bytes, from, to) {
+        let mut text = Vec::with_capacity(self.as_bytes().len() + 32);
+        text.extend_from_slice(self.as_bytes().get(..from).unwrap_or_default());
+        for line in self.lines_in(from..to) {
             match change(&line) {
                 Change::Keep => text.extend_from_slice(line.content()),
                 Change::Put(new) => text.extend_from_slice(new.as_bytes()),
@@ -132,8 +129,8 @@ impl Sdp {
             }
             text.extend_from_slice(line.ending());
         }
-        text.extend_from_slice(self.bytes.get(to..).unwrap_or_default());
-        self.bytes = Arc::from(text);
+        text.extend_from_slice(self.as_bytes().get(to..).unwrap_or_default());
+        *self = Self::trusted(text);
     }
 
     fn remove_lines(&mut self, from: usize, to: usize, gone: impl Fn(&Line<'_>) -> bool) {
@@ -142,12 +139,14 @@ impl Sdp {
 
     /// Where a part of the text stands.
     fn offset(&self, part: &str) -> usize {
-        part.as_ptr().addr() - self.bytes.as_ptr().addr()
+        part.as_ptr().addr() - self.as_bytes().as_ptr().addr()
     }
 
     fn splice(&mut self, start: usize, end: usize, text: &[u8]) {
-        let (Some(before), Some(after)) = (self.bytes.get(..start), self.bytes.get(end..)) else { return };
-        self.bytes = Arc::from([before, text, after].concat());
+        let (Some(before), Some(after)) = (self.as_bytes().get(..start), self.as_bytes().get(end..)) else {
+            return;
+        };
+        *self = Self::trusted([before, text, after].concat());
     }
 }
 

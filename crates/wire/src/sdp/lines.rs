@@ -1,6 +1,7 @@
 //! The lines of a session description, exactly as they stand.
 
 use super::Direction;
+use crate::scan::{cut, find_byte};
 
 /// One line of a description: where it is, what it says, how it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +9,8 @@ pub struct Line<'a> {
     at: usize,
     content: &'a [u8],
     ending: &'a [u8],
+    /// The content, where the whole description is known to be text.
+    text: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
@@ -27,6 +30,7 @@ impl<'a> Line<'a> {
     }
 
     /// The letter before `=`, or `None` for a line that is not of the form `x=`.
+    #[inline]
     pub fn letter(&self) -> Option<u8> {
         match self.content {
             [letter, b'=', ..] if letter.is_ascii_alphabetic() => Some(*letter),
@@ -37,7 +41,10 @@ impl<'a> Line<'a> {
     /// The text after `x=`, trimmed; `None` for other lines and for text that is not UTF-8.
     pub fn value(&self) -> Option<&'a str> {
         self.letter()?;
-        std::str::from_utf8(self.content.get(2..)?.trim_ascii()).ok()
+        match self.text {
+            Some(text) => text.get(2..).map(str::trim_ascii),
+            None => std::str::from_utf8(self.content.get(2..)?.trim_ascii()).ok(),
+        }
     }
 
     /// The value if the line starts with this letter.
@@ -47,6 +54,13 @@ impl<'a> Line<'a> {
 
     /// The name and, if there is one, the value of an `a=` line.
     pub fn attribute(&self) -> Option<(&'a str, Option<&'a str>)> {
+        if let Some(text) = self.text {
+            let text = text.strip_prefix("a=")?;
+            return Some(match cut(text, b':') {
+                None => (text.trim_ascii(), None),
+                Some((name, value)) => (name.trim_ascii(), Some(value.trim_ascii())),
+            });
+        }
         let (name, value) = self.attribute_bytes()?;
         let name = std::str::from_utf8(name).ok()?;
         match value {
@@ -56,9 +70,9 @@ impl<'a> Line<'a> {
     }
 
     /// The name and value of an `a=` line before anything is read from them.
-    pub(super) fn attribute_bytes(&self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    fn attribute_bytes(&self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
         let bytes = self.content.strip_prefix(b"a=")?;
-        match memchr::memchr(b':', bytes) {
+        match find_byte(bytes, b':') {
             None => Some((bytes.trim_ascii(), None)),
             Some(colon) => {
                 Some((bytes.get(..colon)?.trim_ascii(), Some(bytes.get(colon + 1..)?.trim_ascii())))
@@ -66,13 +80,34 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The direction if this is the line that states one.
-    pub(super) fn direction(&self) -> Option<Direction> {
-        let (name, _) = self.attribute_bytes()?;
-        if name.len() != 8 {
+    /// The value of an `a=` line of this name, in any case; empty where it has none.
+    pub(super) fn named(&self, name: &str) -> Option<&'a str> {
+        let bytes = self.content.strip_prefix(b"a=")?;
+        // Most lines are of another name, and nearly all are written without white space.
+        let (first, wanted) = (bytes.first()?, name.as_bytes().first()?);
+        if !first.eq_ignore_ascii_case(wanted) && !first.is_ascii_whitespace() {
             return None;
         }
-        Direction::parse(std::str::from_utf8(name).ok()?)
+        let (found, value) = self.attribute_bytes()?;
+        if !found.eq_ignore_ascii_case(name.as_bytes()) {
+            return None;
+        }
+        match self.text {
+            Some(_) => self.attribute().map(|(_, value)| value.unwrap_or_default()),
+            None => std::str::from_utf8(value.unwrap_or_default()).ok(),
+        }
+    }
+
+    /// The direction if this is the line that states one.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        let bytes = self.content.strip_prefix(b"a=")?;
+        let (first, behind) = (bytes.first()?, bytes.get(LETTERS));
+        // A longer name, as nearly all have, is none of the four.
+        if !first.is_ascii_whitespace() && behind.is_some_and(|b| *b != b':' && !b.is_ascii_whitespace()) {
+            return None;
+        }
+        let (name, _) = self.attribute_bytes()?;
+        Direction::of_name(name)
     }
 
     pub(super) fn end(&self) -> usize {
@@ -88,13 +123,15 @@ impl<'a> Line<'a> {
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
     bytes: &'a [u8],
+    text: Option<&'a str>,
     at: usize,
     end: usize,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(bytes: &'a [u8], at: usize, end: usize) -> Self {
-        Self { bytes, at, end: end.min(bytes.len()) }
+    /// `text` is the same as `bytes`, where those are text.
+    pub(super) fn new(bytes: &'a [u8], text: Option<&'a str>, at: usize, end: usize) -> Self {
+        Self { bytes, text, at, end: end.min(bytes.len()) }
     }
 }
 
@@ -103,15 +140,23 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<Line<'a>> {
         let rest = self.bytes.get(self.at..self.end).filter(|rest| !rest.is_empty())?;
-        let (mut length, total) = match memchr::memchr(b'\n', rest) {
+        let (mut length, total) = match find_byte(rest, b'\n') {
             Some(newline) => (newline, newline + 1),
             None => (rest.len(), rest.len()),
         };
         while length > 0 && rest.get(length - 1) == Some(&b'\r') {
             length -= 1;
         }
-        let line = Line { at: self.at, content: rest.get(..length)?, ending: rest.get(length..total)? };
+        let line = Line {
+            at: self.at,
+            content: rest.get(..length)?,
+            ending: rest.get(length..total)?,
+            text: self.text.and_then(|text| text.get(self.at..self.at + length)),
+        };
         self.at += total;
         Some(line)
     }
 }
+
+/// How many letters the name of a direction has.
+const LETTERS: usize = 8;

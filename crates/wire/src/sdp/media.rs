@@ -1,5 +1,6 @@
 //! The view on one stream: an `m=` line and what follows it.
 
+use super::outline::Stream;
 use super::{Connection, Crypto, Direction, Line, Lines, RtpMap, Sdp, SdpLimits, SdpProblem};
 
 /// One stream of a description.
@@ -9,9 +10,7 @@ use super::{Connection, Crypto, Direction, Line, Lines, RtpMap, Sdp, SdpLimits, 
 pub struct Media<'a> {
     sdp: &'a Sdp,
     index: usize,
-    start: usize,
-    end: usize,
-    first: &'a str,
+    stream: &'a Stream,
 }
 
 impl<'a> Media<'a> {
@@ -22,47 +21,53 @@ impl<'a> Media<'a> {
 
     /// The value of the `m=` line.
     pub fn line(&self) -> &'a str {
-        self.first
+        self.sdp.text_at(self.stream.first)
     }
 
     /// All lines of the stream, the `m=` line first.
     pub fn lines(&self) -> Lines<'a> {
-        Lines::new(self.sdp.as_bytes(), self.start, self.end)
+        self.sdp.lines_in(self.stream.lines.range())
     }
 
     /// The media type as written, such as `audio`.
     pub fn kind(&self) -> &'a str {
-        self.field(0)
+        self.sdp.text_at(self.stream.kind)
     }
 
     /// The port; 0 where the stream is refused or switched off.
     pub fn port(&self) -> u16 {
-        self.field(1).split('/').next().and_then(|port| port.parse().ok()).unwrap_or(0)
+        self.stream.port
     }
 
     /// How many ports in a row are meant; 1 unless the line says otherwise.
     pub fn port_count(&self) -> u16 {
-        self.field(1).split_once('/').and_then(|(_, count)| count.parse().ok()).unwrap_or(1)
+        let port = self.line().split_ascii_whitespace().nth(1).unwrap_or_default();
+        port.split_once('/').and_then(|(_, count)| count.parse().ok()).unwrap_or(1)
     }
 
     /// The transport as written, such as `RTP/AVP` or `udptl`.
     pub fn protocol(&self) -> &'a str {
-        self.field(2)
+        self.sdp.text_at(self.stream.protocol)
     }
 
     /// Whether the formats are RTP payload types.
     pub fn is_rtp(&self) -> bool {
-        is_rtp(self.protocol())
+        self.stream.is_rtp
     }
 
     /// The formats in the order of preference of whoever wrote them.
     pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.first.split_ascii_whitespace().skip(3)
+        self.sdp.text_at(self.stream.formats).split_ascii_whitespace()
     }
 
     /// The direction: the stream's own, else that of the session, else both ways. RFC 3264 §5.1.
     pub fn direction(&self) -> Direction {
-        self.lines().find_map(|line| line.direction()).or_else(|| self.sdp.direction()).unwrap_or_default()
+        self.own_direction().or_else(|| self.sdp.direction()).unwrap_or_default()
+    }
+
+    /// The direction that the stream states itself.
+    pub fn own_direction(&self) -> Option<Direction> {
+        self.stream.direction
     }
 
     /// The address: the stream's own, else that of the session.
@@ -72,8 +77,12 @@ impl<'a> Media<'a> {
 
     /// The whole `c=` line that counts for the stream.
     pub fn connection_data(&self) -> Option<Connection<'a>> {
-        let own = self.lines().find_map(|line| line.value_of(b'c')).and_then(Connection::parse);
-        own.or_else(|| self.sdp.connection())
+        self.own_connection().or_else(|| self.sdp.connection())
+    }
+
+    /// The `c=` line of the stream itself.
+    pub fn own_connection(&self) -> Option<Connection<'a>> {
+        Connection::parse(self.sdp.text_at(self.stream.connection))
     }
 
     /// Whether neither RTP nor RTCP may be sent to the address given. RFC 3264 §8.4, RFC 6337 §5.4.
@@ -138,9 +147,7 @@ impl<'a> Media<'a> {
 
     /// Whether the section has no port of its own because it shares that of its `BUNDLE` group. RFC 9143 §6.
     pub fn is_bundle_only(&self) -> bool {
-        self.port() == 0
-            && self.has_attribute("bundle-only")
-            && self.mid().is_some_and(|mid| self.sdp.bundles(mid))
+        self.port() == 0 && self.stream.bundle_only && self.mid().is_some_and(|mid| self.sdp.bundles(mid))
     }
 
     /// Whether the stream is refused or switched off: port 0, unless it lives in a bundle. RFC 3264 §6, §8.2.
@@ -149,11 +156,8 @@ impl<'a> Media<'a> {
     }
 
     pub(super) fn span(&self) -> (usize, usize) {
-        (self.start, self.end)
-    }
-
-    fn field(&self, index: usize) -> &'a str {
-        self.first.split_ascii_whitespace().nth(index).unwrap_or_default()
+        let lines = self.stream.lines.range();
+        (lines.start, lines.end)
     }
 
     fn mapped(&self, name: &str, format: &str) -> Option<&'a str> {
@@ -165,29 +169,36 @@ impl<'a> Media<'a> {
 #[derive(Clone, Debug)]
 pub struct MediaIter<'a> {
     sdp: &'a Sdp,
-    lines: Lines<'a>,
-    next: Option<Line<'a>>,
-    index: usize,
+    next: usize,
 }
 
 impl<'a> MediaIter<'a> {
     pub(super) fn new(sdp: &'a Sdp) -> Self {
-        let mut lines = sdp.lines();
-        let next = lines.find(|line| line.letter() == Some(b'm'));
-        Self { sdp, lines, next, index: 0 }
+        Self { sdp, next: 0 }
     }
 }
 
 impl<'a> Iterator for MediaIter<'a> {
     type Item = Media<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Media<'a>> {
-        let line = self.next.take()?;
-        self.next = self.lines.find(|line| line.letter() == Some(b'm'));
-        let end = self.next.map_or(self.sdp.as_bytes().len(), |line| line.at());
-        let index = self.index;
-        self.index += 1;
-        Some(Media { sdp: self.sdp, index, start: line.at(), end, first: line.value().unwrap_or_default() })
+        let media = self.sdp.media_at(self.next)?;
+        self.next += 1;
+        Some(media)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.sdp.media_count().saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for MediaIter<'_> {}
+
+impl<'a> Media<'a> {
+    pub(super) const fn new(sdp: &'a Sdp, index: usize, stream: &'a Stream) -> Self {
+        Self { sdp, index, stream }
     }
 }
 
@@ -198,11 +209,7 @@ pub(super) fn is_rtp(protocol: &str) -> bool {
 
 /// The value of an attribute line of this name.
 pub(super) fn named<'a>(line: &Line<'a>, name: &str) -> Option<&'a str> {
-    let (found, value) = line.attribute_bytes()?;
-    if !found.eq_ignore_ascii_case(name.as_bytes()) {
-        return None;
-    }
-    std::str::from_utf8(value.unwrap_or_default()).ok()
+    line.named(name)
 }
 
 /// The value of an `a=name:format value` line.
@@ -212,9 +219,9 @@ pub(super) fn mapped<'a>(line: &Line<'a>, name: &str, format: &str) -> Option<&'
     (key == format).then(|| rest.trim_ascii_start())
 }
 
-/// Looks over an `m=` line.
-pub(super) fn check(line: &Line<'_>, limits: &SdpLimits) -> Result<(), SdpProblem> {
-    let mut fields = line.value().ok_or(SdpProblem::MediaText)?.split_ascii_whitespace();
+/// Looks over the value of an `m=` line.
+pub(super) fn check(value: &str, limits: &SdpLimits) -> Result<(), SdpProblem> {
+    let mut fields = value.split_ascii_whitespace();
     let (_, port) = (fields.next(), fields.next().ok_or(SdpProblem::MediaIncomplete)?);
     let (port, count) = port.split_once('/').unwrap_or((port, "1"));
     if port.parse::<u16>().is_err() || count.parse::<u16>().is_err() {

@@ -23,6 +23,7 @@ mod edit;
 mod error;
 mod lines;
 mod media;
+mod outline;
 mod types;
 
 use std::fmt;
@@ -32,14 +33,27 @@ pub use edit::{Format, MediaMut};
 pub use error::{SdpError, SdpLimits, SdpProblem};
 pub use lines::{Line, Lines};
 pub use media::{Media, MediaIter};
+use outline::{LONGEST, Outline, Span};
 pub use types::{Connection, Crypto, Direction, Group, Origin, RtpMap, Version};
 
 /// A session description, kept as it was written.
 ///
-/// Cloning shares the bytes; editing a shared description copies them first.
-#[derive(Clone, PartialEq, Eq)]
+/// Cloning shares the bytes; editing a shared description copies them first. Reading it notes where its parts are, so
+/// that the views need not look for them; of more than 65,535 bytes, which are never read, only the first are viewed.
+#[derive(Clone)]
 pub struct Sdp {
-    bytes: Arc<[u8]>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    body: Body,
+    outline: Outline,
+}
+
+/// The bytes; nearly always they are text, and then nobody needs to find that out again.
+enum Body {
+    Text(Box<str>),
+    Bytes(Box<[u8]>),
 }
 
 impl Sdp {
@@ -53,72 +67,99 @@ impl Sdp {
 
     /// Reads a description with limits of one's own.
     pub fn parse_with(bytes: &[u8], limits: &SdpLimits) -> Result<Self, SdpError> {
-        if bytes.len() > limits.bytes {
-            let read = bytes.get(..limits.bytes).unwrap_or_default();
+        let most = limits.bytes.min(LONGEST);
+        if bytes.len() > most {
+            let read = bytes.get(..most).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', read).count() + 1;
-            return Err(SdpError { at: limits.bytes, line, problem: SdpProblem::TooLong });
+            return Err(SdpError { at: most, line, problem: SdpProblem::TooLong });
         }
-        let (mut started, mut media) = (false, 0);
-        let mut last = (0, 1);
-        for (index, line) in Lines::new(bytes, 0, bytes.len()).enumerate() {
-            last = (line.at(), index + 1);
-            let fail = |problem| Err(SdpError { at: line.at(), line: index + 1, problem });
-            let letter = line.letter();
-            if !started {
-                if line.is_blank() {
-                    continue;
-                }
-                if letter.is_none() {
-                    return fail(SdpProblem::NotSdp);
-                }
-                started = true;
-            }
-            if letter == Some(b'm') {
-                media += 1;
-                if media > limits.media {
-                    return fail(SdpProblem::TooManyMedia);
-                }
-                if let Err(problem) = media::check(&line, limits) {
-                    return fail(problem);
-                }
-            }
+        let text = std::str::from_utf8(bytes).ok();
+        let sdp = Self::of(match text {
+            Some(text) => Body::Text(text.into()),
+            None => Body::Bytes(bytes.into()),
+        });
+        if !sdp.is_plainly_sound(limits) {
+            look_through(bytes, text, limits)?;
         }
-        if !started {
-            return Err(SdpError { at: last.0, line: last.1, problem: SdpProblem::NotSdp });
-        }
-        Ok(Self { bytes: Arc::from(bytes) })
+        Ok(sdp)
+    }
+
+    /// Whether a look at the parts shows that nothing is wrong; most descriptions need no closer one.
+    fn is_plainly_sound(&self, limits: &SdpLimits) -> bool {
+        let started = self.lines().next().is_some_and(|line| line.letter().is_some());
+        let complete = |media: Media<'_>| media::check(media.line(), limits).is_ok();
+        started && self.media_count() <= limits.media && self.media().all(complete)
     }
 
     /// Takes over a description the caller wrote itself, without looking at it.
     ///
     /// Nothing breaks if it is no good: the views then find nothing, and whoever receives it refuses it.
     pub fn trusted(text: impl AsRef<[u8]>) -> Self {
-        Self { bytes: Arc::from(text.as_ref()) }
+        Self::of(match std::str::from_utf8(text.as_ref()) {
+            Ok(text) => Body::Text(text.into()),
+            Err(_) => Body::Bytes(text.as_ref().into()),
+        })
+    }
+
+    fn of(body: Body) -> Self {
+        let outline = match &body {
+            Body::Text(text) => Outline::of(text.as_bytes(), Some(text)),
+            Body::Bytes(bytes) => Outline::of(bytes, None),
+        };
+        Self { inner: Arc::new(Inner { body, outline }) }
     }
 
     /// The description as it goes on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.inner.body {
+            Body::Text(text) => text.as_bytes(),
+            Body::Bytes(bytes) => bytes,
+        }
     }
 
     /// A copy of the bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.bytes.to_vec()
+        self.as_bytes().to_vec()
+    }
+
+    /// Whether both are one value that was cloned, and so equal without a look at the bytes.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// All lines, from first to last.
     pub fn lines(&self) -> Lines<'_> {
-        Lines::new(&self.bytes, 0, self.bytes.len())
+        self.lines_in(0..self.as_bytes().len())
     }
 
     /// The lines before the first `m=` line.
     pub fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
-        self.lines().take_while(|line| line.letter() != Some(b'm'))
+        self.lines_in(self.inner.outline.session.range())
+    }
+
+    fn lines_in(&self, range: std::ops::Range<usize>) -> Lines<'_> {
+        Lines::new(self.as_bytes(), self.text(), range.start, range.end)
+    }
+
+    fn text(&self) -> Option<&str> {
+        match &self.inner.body {
+            Body::Text(text) => Some(text),
+            Body::Bytes(_) => None,
+        }
+    }
+
+    /// A part of it, empty where that is no text.
+    fn text_at(&self, span: Span) -> &str {
+        match &self.inner.body {
+            Body::Text(text) => text.get(span.range()),
+            Body::Bytes(bytes) => bytes.get(span.range()).and_then(|bytes| std::str::from_utf8(bytes).ok()),
+        }
+        .unwrap_or_default()
     }
 
     /// The fields of the `o=` line, if there is one and it is complete.
     pub fn origin(&self) -> Option<Origin<'_>> {
-        self.session_value(b'o').and_then(Origin::parse)
+        Origin::parse(self.text_at(self.inner.outline.origin))
     }
 
     /// The version in the `o=` line.
@@ -138,7 +179,7 @@ impl Sdp {
 
     /// The address for streams that have none of their own.
     pub fn connection(&self) -> Option<Connection<'_>> {
-        self.session_value(b'c').and_then(Connection::parse)
+        Connection::parse(self.text_at(self.inner.outline.connection))
     }
 
     /// The values of the `b=` lines for the whole session.
@@ -148,11 +189,14 @@ impl Sdp {
 
     /// The direction of streams that state none of their own, if the session states one.
     pub fn direction(&self) -> Option<Direction> {
-        self.session_lines().find_map(|line| line.direction())
+        self.inner.outline.direction
     }
 
     /// The value of the first session-level attribute of this name; `Some("")` for one without value.
     pub fn attribute(&self, name: &str) -> Option<&str> {
+        if !self.inner.outline.has_attributes {
+            return None;
+        }
         self.session_lines().find_map(|line| media::named(&line, name))
     }
 
@@ -180,19 +224,19 @@ impl Sdp {
 
     /// The number of `m=` lines.
     pub fn media_count(&self) -> usize {
-        self.lines().filter(|line| line.letter() == Some(b'm')).count()
+        self.inner.outline.streams.len()
     }
 
     /// One stream by its position.
     pub fn media_at(&self, index: usize) -> Option<Media<'_>> {
-        self.media().nth(index)
+        self.inner.outline.streams.get(index).map(|stream| Media::new(self, index, stream))
     }
 
     /// Whether both descriptions say the same apart from the version in `o=`.
     ///
     /// Line endings and the amount of white space do not count, the order of lines does.
     pub fn same_but_version(&self, other: &Self) -> bool {
-        if Arc::ptr_eq(&self.bytes, &other.bytes) {
+        if self.is_clone_of(other) {
             return true;
         }
         let mut mine = self.lines().filter(|line| !line.is_blank());
@@ -221,7 +265,7 @@ impl Sdp {
             let same =
                 ours.get(..same).and_then(|bytes| memchr::memrchr(b'\n', bytes)).map_or(0, |end| end + 1);
             (ours, theirs) = (ours.get(same..).unwrap_or_default(), theirs.get(same..).unwrap_or_default());
-            let line = |bytes| Lines::new(bytes, 0, bytes.len()).next();
+            let line = |bytes| Lines::new(bytes, None, 0, bytes.len()).next();
             let (mine, its) = (line(ours), line(theirs));
             let aside = |line: &Option<Line<'_>>| {
                 line.as_ref().filter(|line| line.direction().is_some()).map(Line::end)
@@ -243,6 +287,41 @@ impl Sdp {
     fn session_value(&self, letter: u8) -> Option<&str> {
         self.session_lines().find_map(|line| line.value_of(letter))
     }
+}
+
+/// Goes over every line to find what is wrong, and where.
+fn look_through(bytes: &[u8], text: Option<&str>, limits: &SdpLimits) -> Result<(), SdpError> {
+    let (mut started, mut media) = (false, 0);
+    let mut last = (0, 1);
+    for (index, line) in Lines::new(bytes, text, 0, bytes.len()).enumerate() {
+        last = (line.at(), index + 1);
+        let fail = |problem| Err(SdpError { at: line.at(), line: index + 1, problem });
+        let letter = line.letter();
+        if !started {
+            if line.is_blank() {
+                continue;
+            }
+            if letter.is_none() {
+                return fail(SdpProblem::NotSdp);
+            }
+            started = true;
+        }
+        if letter == Some(b'm') {
+            media += 1;
+            if media > limits.media {
+                return fail(SdpProblem::TooManyMedia);
+            }
+            if let Err(problem) =
+                line.value().ok_or(SdpProblem::MediaText).and_then(|value| media::check(value, limits))
+            {
+                return fail(problem);
+            }
+        }
+    }
+    if !started {
+        return Err(SdpError { at: last.0, line: last.1, problem: SdpProblem::NotSdp });
+    }
+    Ok(())
 }
 
 /// Equal apart from white space and, in an `o=` line, the version.
@@ -271,21 +350,29 @@ fn same_origin(one: &Line<'_>, other: &Line<'_>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one.same_session(&other))
 }
 
+impl PartialEq for Sdp {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_clone_of(other) || self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Sdp {}
+
 impl fmt::Debug for Sdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sdp({:?})", String::from_utf8_lossy(&self.bytes))
+        write!(f, "Sdp({:?})", String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
 impl fmt::Display for Sdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.bytes))
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
 impl AsRef<[u8]> for Sdp {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.as_bytes()
     }
 }
 

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::scan::cut;
+
 /// Which way media flows, seen from the party that wrote it. RFC 3264 §5.1.
 ///
 /// ```
@@ -43,6 +45,14 @@ impl Direction {
     /// Reads an attribute name; letter case does not matter, as some peers write `SendOnly`.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|direction| direction.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The same of bytes.
+    pub(super) fn of_name(name: &[u8]) -> Option<Self> {
+        if name.len() != 8 {
+            return None;
+        }
+        Self::ALL.into_iter().find(|direction| direction.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The attribute name.
@@ -189,8 +199,9 @@ impl<'a> Origin<'a> {
     pub fn parse(value: &'a str) -> Option<Self> {
         let mut rest = value.trim_ascii();
         let mut field = || {
-            let (before, last) = rest.rsplit_once([' ', '\t'])?;
-            rest = before.trim_ascii_end();
+            let blank = rest.bytes().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
+            let last = rest.get(blank + 1..)?;
+            rest = rest.get(..blank)?.trim_ascii_end();
             Some(last)
         };
         let (address, address_type, net) = (field()?, field()?, field()?);
@@ -227,7 +238,7 @@ impl<'a> Connection<'a> {
     pub fn parse(value: &'a str) -> Option<Self> {
         let mut fields = value.split_ascii_whitespace();
         let (net, address_type, address) = (fields.next()?, fields.next()?, fields.next()?);
-        let address = address.split('/').next().unwrap_or(address);
+        let address = cut(address, b'/').map_or(address, |(address, _)| address);
         Some(Self { net, address_type, address })
     }
 
@@ -235,9 +246,12 @@ impl<'a> Connection<'a> {
     ///
     /// Old phones hold with it (RFC 3264 §8.4), controllers use it as a black hole (RFC 6157 §4.1 for IPv6).
     pub fn is_black_hole(&self) -> bool {
+        let name = self.address.trim_end_matches('.').as_bytes();
+        let suffix = name.get(name.len().saturating_sub(INVALID.len())..).unwrap_or_default();
         self.address == "0.0.0.0"
-            || self.address.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.is_unspecified())
-            || self.address.to_ascii_lowercase().trim_end_matches('.').ends_with(".invalid")
+            || self.address.contains(':')
+                && self.address.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.is_unspecified())
+            || suffix.eq_ignore_ascii_case(INVALID)
     }
 }
 
@@ -261,9 +275,11 @@ pub struct RtpMap<'a> {
 impl<'a> RtpMap<'a> {
     /// Reads `name/clock[/channels]`.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let (name, rest) = value.split_once('/')?;
-        let (clock, channels) = rest.split_once('/').unwrap_or((rest, "1"));
-        let channels = channels.split('/').next()?.trim_ascii().parse().ok()?;
+        let (name, rest) = cut(value, b'/')?;
+        let (clock, channels) = match cut(rest, b'/') {
+            Some((clock, channels)) => (clock, channels.split('/').next()?.trim_ascii().parse().ok()?),
+            None => (rest, 1),
+        };
         let name = Some(name.trim_ascii()).filter(|name| !name.is_empty())?;
         Some(Self { name, clock: clock.trim_ascii().parse().ok()?, channels })
     }
@@ -349,3 +365,6 @@ impl<'a> Crypto<'a> {
         Some(Self { tag, suite, parameters: parameters.trim_ascii_start() })
     }
 }
+
+/// The top of names that never exist. RFC 2606 §2.
+const INVALID: &[u8] = b".invalid";

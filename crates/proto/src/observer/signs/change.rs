@@ -1,6 +1,5 @@
 //! Signs in how changes are asked for, answered, refused and tried again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_wire::sdp::Sdp;
@@ -42,7 +41,7 @@ struct Refused {
     /// The request.
     request: u32,
     time: Instant,
-    offer: Option<Arc<Sdp>>,
+    offer: Option<Sdp>,
     /// How many exchanges there had been by then.
     exchanges: u32,
     cancelled: bool,
@@ -92,9 +91,9 @@ fn own_hold_met_491(observed: &ObservedDialog, by: Party) -> bool {
 /// its refusal.
 fn resent_stale<'o>(observed: &'o ObservedDialog, passing: &Passing<'_>) -> Option<&'o Refused> {
     let refused = observed.memory.change.of(passing.by).refused.as_deref()?;
-    let (old, new) = (refused.offer.as_deref()?, passing.seen.sdp.as_deref()?);
+    let (old, new) = (refused.offer.as_ref()?, passing.seen.sdp.as_ref()?);
     let offers = &observed.side(passing.by).base.offers;
-    let said = |last: &Arc<Sdp>| last.as_bytes() != old.as_bytes();
+    let said = |last: &Sdp| last.as_bytes() != old.as_bytes();
     let since = offers.exchanges > refused.exchanges && offers.last.ours.as_ref().is_some_and(said);
     let request = passing.seen.is_request() && refused.status == 491;
     (request && since && old.as_bytes() == new.as_bytes()).then_some(refused)
@@ -238,7 +237,7 @@ fn slow(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
 /// Whether the offer of this request asks for nothing that a person decides.
 fn adds_nothing(dialog: &Dialog, open: &Open) -> bool {
     let offer = dialog.offers.pending.theirs.as_ref().filter(|offer| offer.on == open.on);
-    let (Some(agreed), Some(offer)) = (&dialog.offers.agreed, offer.and_then(|offer| offer.sdp.as_deref()))
+    let (Some(agreed), Some(offer)) = (&dialog.offers.agreed, offer.and_then(|offer| offer.sdp.as_ref()))
     else {
         return false;
     };
@@ -258,7 +257,7 @@ fn refused_answer(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Cl
     if dialog.role_of_sdp(passing.seen) != SdpRole::Answer {
         return None;
     }
-    let (new, old) = (passing.seen.sdp.as_deref()?, refused.offer.as_deref()?);
+    let (new, old) = (passing.seen.sdp.as_ref()?, refused.offer.as_ref()?);
     let agreed = &dialog.offers.agreed.as_ref()?.ours;
     if What::between(agreed, old).contains(&What::Codec) {
         return None; // the formats may be what was refused, and not the place
@@ -331,7 +330,7 @@ fn note_request(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         }
         side.waits.push(seen.at.time.since(refused.time));
     }
-    let holds = seen.sdp.as_deref().is_some_and(|sdp| {
+    let holds = seen.sdp.as_ref().is_some_and(|sdp| {
         let mut live = sdp.media().filter(|media| !media.rejected()).peekable();
         live.peek().is_some() && live.all(|media| !media.direction().receives() || media.is_black_hole())
     });

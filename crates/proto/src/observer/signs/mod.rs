@@ -23,8 +23,6 @@ mod security;
 mod timer;
 mod transaction;
 
-use std::sync::Arc;
-
 use midcall_wire::Method;
 use midcall_wire::sdp::Sdp;
 use smallvec::SmallVec;
@@ -105,7 +103,7 @@ pub(super) struct Before {
     /// Whether it had been cancelled.
     cancelled: bool,
     /// The offer that was refused with it.
-    offer: Option<Arc<Sdp>>,
+    offer: Option<Sdp>,
     /// How many exchanges had been completed.
     exchanges: u32,
 }

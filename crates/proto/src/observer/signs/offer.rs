@@ -1,6 +1,5 @@
 //! Signs in who offered what, and when.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_wire::multipart::Multipart;
@@ -23,7 +22,7 @@ pub(super) struct Memory {
     /// The last exchanges.
     exchanges: SmallVec<[Exchange; PING_PONG]>,
     /// The last description that each party offered of its own accord.
-    offered: Each<Option<(u32, Arc<Sdp>)>>,
+    offered: Each<Option<(u32, Sdp)>>,
     /// The last request whose foreign parts may all be ignored.
     optional: Option<u32>,
 }
@@ -60,7 +59,7 @@ pub(super) fn told_instead(observed: &ObservedDialog, passing: &Passing<'_>, rul
     }
     let (seen, dialog) = (passing.seen, &observed.side(passing.by).base);
     let (agreed, offer) = (dialog.offers.agreed.as_ref()?, dialog.offers.pending.theirs.as_ref()?);
-    let (before, offered, answer) = (&agreed.theirs, offer.sdp.as_deref()?, seen.sdp.as_deref()?);
+    let (before, offered, answer) = (&agreed.theirs, offer.sdp.as_ref()?, seen.sdp.as_ref()?);
     let unversioned = before.version() == offered.version() && !before.same_but_version(offered);
     (unversioned && agreed.ours.same_but_version(answer)).then_some(RuleId::ChangeDetected)
 }
@@ -78,7 +77,7 @@ fn echo(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
     let agreed = dialog.offers.agreed.as_ref()?;
     // What was negotiated is what the answer left of the offer.
     let agreed = agreed.by(dialog.offers.offerer?.reversed());
-    let new = seen.sdp.as_deref()?;
+    let new = seen.sdp.as_ref()?;
     let (before, now, last) = (whole.media_at(0)?, new.media_at(0)?, agreed.media_at(0)?);
     let fewer = now.formats().count() < before.formats().count();
     let shrunk = fewer && now.formats().all(|own| before.formats().any(|known| known == own));

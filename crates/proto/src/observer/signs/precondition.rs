@@ -12,7 +12,7 @@ use crate::rules::RuleId;
 pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim>) {
     let seen = passing.seen;
     let dialog = &observed.side(passing.by).base;
-    if let Some(sdp) = seen.sdp.as_deref().filter(|sdp| desires(sdp)) {
+    if let Some(sdp) = seen.sdp.as_ref().filter(|sdp| desires(sdp)) {
         let untold = seen.is_request() && !seen.require.has(OptionTag::Precondition);
         let role = dialog.role_of_sdp(seen);
         if untold && matches!(role, SdpRole::Offer(_)) && mandatory(sdp) {
@@ -29,7 +29,7 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     let rings = seen.method == Method::Invite && (seen.status == Some(180) || seen.is_success());
     let forms = rings && dialog.request_of(seen).is_some_and(|open| open.forms && open.accepted.is_none());
     if forms
-        && let Some(last) = dialog.offers.last.by(Way::Received).as_deref()
+        && let Some(last) = dialog.offers.last.by(Way::Received).as_ref()
         && desires(last)
         && last.media().any(|media| !media.rejected() && denies(&media))
     {

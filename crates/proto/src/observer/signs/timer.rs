@@ -193,9 +193,9 @@ fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     };
     let other = theirs.open.iter().find(asked)?;
     let pending = theirs.offers.pending.ours.as_ref().filter(|offer| offer.on == other.on);
-    let offered = pending.and_then(|offer| offer.sdp.as_deref());
+    let offered = pending.and_then(|offer| offer.sdp.as_ref());
     let own = &observed.side(passing.by).base;
-    let same = match passing.seen.sdp.as_deref() {
+    let same = match passing.seen.sdp.as_ref() {
         Some(offered) => as_agreed(own, offered),
         None => passing.seen.method == Method::Update && !passing.seen.has_sdp,
     };

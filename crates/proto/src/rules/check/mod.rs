@@ -81,20 +81,22 @@ impl Check {
     pub const fn obliges(&self) -> bool {
         self.reply.is_some()
     }
-
-    fn looks_at(&self, seen: &Seen<'_>) -> bool {
-        let view = match self.view {
-            View::Sender => seen.way == Way::Sent,
-            View::Receiver => seen.way == Way::Received,
-            View::Both => true,
-        };
-        view && self.kinds.0 & Kinds::of(seen.status).0 != 0 && self.methods.has(seen.method)
-    }
 }
 
 /// The checks that look at this message, in table order.
-pub fn of<'a>(seen: &'a Seen<'_>) -> impl Iterator<Item = &'static Check> + 'a {
-    all().filter(move |check| check.looks_at(seen))
+pub fn of(seen: &Seen<'_>) -> impl Iterator<Item = &'static Check> + use<> {
+    let view = match seen.way {
+        Way::Sent => View::Sender,
+        Way::Received => View::Receiver,
+    };
+    let row = LOOKERS.get(Kinds::of(seen.status).0.trailing_zeros() as usize);
+    let among = row.and_then(|row| row.get(seen.method as usize)).copied().unwrap_or_default();
+    let mut left = among & (VIEWS[view as usize] | VIEWS[View::Both as usize]);
+    std::iter::from_fn(move || {
+        let next = CHECKS.get(left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(*next)
+    })
 }
 
 /// What is wrong with the session description of this message, rule by rule.
@@ -109,19 +111,84 @@ pub fn rules() -> impl Iterator<Item = RuleId> {
 
 /// Every check.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [
-        dialog::CHECKS,
-        target::CHECKS,
-        reliable::CHECKS,
-        offer::CHECKS,
-        update::CHECKS,
-        session_timer::CHECKS,
-        refer::CHECKS,
-        response::CHECKS,
-    ]
-    .into_iter()
-    .flatten()
+    CHECKS.iter().copied()
 }
+
+const FAMILIES: [&[Check]; 8] = [
+    dialog::CHECKS,
+    target::CHECKS,
+    reliable::CHECKS,
+    offer::CHECKS,
+    update::CHECKS,
+    session_timer::CHECKS,
+    refer::CHECKS,
+    response::CHECKS,
+];
+
+const COUNT: usize = {
+    let (mut count, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        count += FAMILIES[family].len();
+        family += 1;
+    }
+    count
+};
+
+/// Every check, in table order.
+static CHECKS: [&Check; COUNT] = {
+    let mut checks = [&FAMILIES[0][0]; COUNT];
+    let (mut at, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        let mut row = 0;
+        while row < FAMILIES[family].len() {
+            checks[at] = &FAMILIES[family][row];
+            (at, row) = (at + 1, row + 1);
+        }
+        family += 1;
+    }
+    checks
+};
+
+/// Checks by their places in [`CHECKS`], as bits.
+type Lookers = u128;
+
+const _: () = assert!(COUNT <= Lookers::BITS as usize, "every check has a bit");
+
+/// The checks that look at a kind of messages (by its bit) of a method: of a message few of them do.
+static LOOKERS: [[Lookers; METHODS]; 4] = {
+    let mut table = [[0; METHODS]; 4];
+    let mut at = 0;
+    while at < COUNT {
+        let check = CHECKS[at];
+        let mut kind = 0;
+        while kind < table.len() {
+            let mut method = 0;
+            while method < METHODS {
+                if check.kinds.0 & (1 << kind) != 0 && check.methods.has_bit(method) {
+                    table[kind][method] |= 1 << at;
+                }
+                method += 1;
+            }
+            kind += 1;
+        }
+        at += 1;
+    }
+    table
+};
+
+/// The checks of each view.
+static VIEWS: [Lookers; 3] = {
+    let mut table = [0; 3];
+    let mut at = 0;
+    while at < COUNT {
+        table[CHECKS[at].view as usize] |= 1 << at;
+        at += 1;
+    }
+    table
+};
+
+/// How many methods there are, unknown ones being one.
+const METHODS: usize = Method::Other as usize + 1;
 
 /// A final response that goes out later than a non-INVITE request may wait (only its sender can tell it from a lost one): RFC 4320 §4.1 gives the time of a 100 over UDP, 3.5 s.
 fn slow(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {

@@ -1,7 +1,5 @@
 //! Where offers and answers ride, and what they may say. RFC 3264, RFC 6337.
 
-use std::sync::Arc;
-
 use midcall_wire::Method;
 use midcall_wire::sdp::{Direction, Sdp};
 
@@ -208,7 +206,7 @@ fn continued(
         return;
     };
     // Hold, resume and refresh: with the streams as they were, only the numbers can be wrong.
-    if offers.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed.by(seen.way), last))
+    if offers.agreed.as_ref().is_some_and(|agreed| agreed.by(seen.way).is_clone_of(last))
         && last.same_but_direction(sdp)
     {
         for fault in session::check_origin(last, sdp).filter(|fault| tells(seen, fault)) {
@@ -217,7 +215,7 @@ fn continued(
         return;
     }
     let lines = offers.agreed.as_ref().map_or(0, |agreed| agreed.ours.media_count());
-    let offered = offers.pending.by(seen.way.reversed()).as_ref().and_then(|offer| offer.sdp.as_deref());
+    let offered = offers.pending.by(seen.way.reversed()).as_ref().and_then(|offer| offer.sdp.as_ref());
     let mirrored = offered.filter(|_| role == SdpRole::Answer);
     let mut faults = session::check_next(last, lines, sdp);
     // An answer has the number of its lines, and best its payload types, from the offer.

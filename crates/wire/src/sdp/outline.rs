@@ -1,0 +1,149 @@
+//! Where everything of a description is, found in one walk over its lines when it is read or changed.
+//!
+//! Rules ask for streams, ports and directions again and again; none of them goes through the text again for it.
+
+use smallvec::SmallVec;
+
+use super::media::{is_rtp, named};
+use super::{Direction, Line, Lines};
+use crate::scan::cut;
+
+/// A part of the text.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    /// Offsets beyond [`LONGEST`] are not noted.
+    fn new(start: usize, end: usize) -> Self {
+        let short = |offset| u16::try_from(offset).unwrap_or(u16::MAX);
+        Self { start: short(start), end: short(end) }
+    }
+
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        usize::from(self.start)..usize::from(self.end)
+    }
+}
+
+/// The parts of a description.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Outline {
+    /// The lines before the first stream.
+    pub(super) session: Span,
+    /// The values of `o=` and `c=` of the session; empty without one.
+    pub(super) origin: Span,
+    pub(super) connection: Span,
+    pub(super) direction: Option<Direction>,
+    /// Whether the session part has any attribute.
+    pub(super) has_attributes: bool,
+    pub(super) streams: SmallVec<[Stream; 1]>,
+}
+
+/// One stream.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Stream {
+    /// All its lines.
+    pub(super) lines: Span,
+    /// The value of its `m=` line, and of that the media type, the transport and the formats.
+    pub(super) first: Span,
+    pub(super) kind: Span,
+    pub(super) protocol: Span,
+    pub(super) formats: Span,
+    /// The value of its own `c=` line.
+    pub(super) connection: Span,
+    pub(super) port: u16,
+    /// Its own direction.
+    pub(super) direction: Option<Direction>,
+    pub(super) is_rtp: bool,
+    /// Whether an attribute says `bundle-only`.
+    pub(super) bundle_only: bool,
+}
+
+impl Outline {
+    pub(super) fn of(bytes: &[u8], text: Option<&str>) -> Self {
+        let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+        let mut outline = Self { session: Span::new(0, bytes.len()), ..Self::default() };
+        for line in Lines::new(bytes, text, 0, bytes.len()) {
+            match line.letter() {
+                Some(b'm') => outline.begin(&line, bytes.len()),
+                Some(b'c') => {
+                    let place = match outline.streams.last_mut() {
+                        Some(stream) => &mut stream.connection,
+                        None => &mut outline.connection,
+                    };
+                    if place.end == 0 && line.value().is_some() {
+                        *place = value(&line);
+                    }
+                }
+                Some(b'o') if outline.streams.is_empty() && outline.origin.end == 0 => {
+                    if line.value().is_some() {
+                        outline.origin = value(&line);
+                    }
+                }
+                Some(b'a') => outline.attribute(&line),
+                _ => {}
+            }
+        }
+        outline
+    }
+
+    fn begin(&mut self, line: &Line<'_>, end: usize) {
+        match self.streams.last_mut() {
+            Some(before) => before.lines.end = Span::new(0, line.at()).end,
+            None => self.session = Span::new(0, line.at()),
+        }
+        let text = line.value().unwrap_or_default();
+        let first = value(line);
+        let at = usize::from(first.start);
+        let mut rest = 0;
+        let mut field = || {
+            let (start, end) = word(text, rest);
+            rest = end;
+            (text.get(start..end).unwrap_or_default(), Span::new(at + start, at + end))
+        };
+        let (kind, (port, _), (protocol, transport)) = (field(), field(), field());
+        self.streams.push(Stream {
+            lines: Span::new(line.at(), end),
+            first,
+            kind: kind.1,
+            protocol: transport,
+            formats: Span::new(at + rest, at + text.len()),
+            connection: Span::default(),
+            port: cut(port, b'/').map_or(port, |(port, _)| port).parse().unwrap_or(0),
+            direction: None,
+            is_rtp: is_rtp(protocol),
+            bundle_only: false,
+        });
+    }
+
+    fn attribute(&mut self, line: &Line<'_>) {
+        let Some(stream) = self.streams.last_mut() else {
+            self.has_attributes = true;
+            self.direction = self.direction.or_else(|| line.direction());
+            return;
+        };
+        stream.direction = stream.direction.or_else(|| line.direction());
+        // Only where there is no port does it matter.
+        stream.bundle_only |= stream.port == 0 && named(line, "bundle-only").is_some();
+    }
+}
+
+/// Where the value of an `x=value` line is, without white space around it.
+fn value(line: &Line<'_>) -> Span {
+    let content = line.content().get(2..).unwrap_or_default();
+    let start = line.at() + 2 + (content.len() - content.trim_ascii_start().len());
+    Span::new(start, start + content.trim_ascii().len())
+}
+
+/// Where the next word of a line is.
+fn word(text: &str, from: usize) -> (usize, usize) {
+    let bytes = text.as_bytes().get(from..).unwrap_or_default();
+    let start = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let length = bytes.iter().skip(start).take_while(|byte| !byte.is_ascii_whitespace()).count();
+    (from + start, from + start + length)
+}
+
+/// How much of a description is looked at.
+pub(super) const LONGEST: usize = u16::MAX as usize;
