@@ -27,6 +27,7 @@ pub struct NameAddr<'a> {
     pub uri: &'a str,
     /// The header parameters.
     pub params: Params<'a>,
+    tag: Option<&'a str>,
 }
 
 impl<'a> NameAddr<'a> {
@@ -66,8 +67,8 @@ impl<'a> NameAddr<'a> {
         if !scan.eat(b'>') {
             return scan.fail(What::Bracket);
         }
-        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
-        Ok(Self { display, uri, params })
+        let (params, tag) = tagged(&scan)?;
+        Ok(Self { display, uri, params, tag })
     }
 
     fn bare(mut scan: Scan<'a>) -> Result<Self, ParseError> {
@@ -79,14 +80,14 @@ impl<'a> NameAddr<'a> {
             }
             check_uri(uri, start)?;
         }
-        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
-        Ok(Self { display: None, uri, params })
+        let (params, tag) = tagged(&scan)?;
+        Ok(Self { display: None, uri, params, tag })
     }
 
     /// The tag parameter. RFC 3261 §19.3.
     #[must_use]
-    pub fn tag(&self) -> Option<&'a str> {
-        self.params.value("tag")
+    pub const fn tag(&self) -> Option<&'a str> {
+        self.tag
     }
 
     /// The display name with its escapes resolved.
@@ -133,6 +134,17 @@ impl std::fmt::Display for NameAddr<'_> {
         }
         f.write_str(self.params.as_str())
     }
+}
+
+/// The rest of a value: parameters, and the tag that nearly everybody asks for.
+fn tagged<'a>(scan: &Scan<'a>) -> Result<(Params<'a>, Option<&'a str>), ParseError> {
+    let mut tag = None;
+    let params = Params::parse_noting(scan.rest(), |name, value| {
+        if name.eq_ignore_ascii_case("tag") {
+            tag.get_or_insert(value);
+        }
+    });
+    Ok((params.map_err(|error| error.shifted(scan.at()))?, tag.flatten()))
 }
 
 /// Steps over the tokens of an unquoted display name, which ends where the bracket opens.

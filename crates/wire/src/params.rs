@@ -38,6 +38,15 @@ impl<'a> Params<'a> {
     /// # Errors
     /// Says where a parameter is empty or malformed. One semicolon at the very end is forgiven.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        Self::parse_noting(text, |_, _| {})
+    }
+
+    /// The same, and tells each parameter: for those who want one of them anyway.
+    #[inline]
+    pub(crate) fn parse_noting(
+        text: &'a str,
+        mut note: impl FnMut(&'a str, Option<&'a str>),
+    ) -> Result<Self, ParseError> {
         let mut scan = Scan::new(text);
         loop {
             scan.lws();
@@ -51,18 +60,25 @@ impl<'a> Params<'a> {
             if scan.peek().is_none() {
                 return Ok(Self::new(text));
             }
-            if scan.run(is_token).is_empty() {
+            let name = scan.run(is_token);
+            if name.is_empty() {
                 return scan.fail(What::Parameter);
             }
             scan.lws();
+            let mut value = None;
             if scan.eat(b'=') {
                 scan.lws();
-                if scan.peek() == Some(b'"') {
-                    scan.quoted()?;
-                } else if scan.run(is_plain_value).is_empty() {
-                    return scan.fail(What::Parameter);
-                }
+                value = Some(if scan.peek() == Some(b'"') {
+                    scan.quoted()?
+                } else {
+                    let value = scan.run(is_plain_value);
+                    if value.is_empty() {
+                        return scan.fail(What::Parameter);
+                    }
+                    value
+                });
             }
+            note(name, value);
         }
     }
 
@@ -175,6 +191,18 @@ impl<'a> Iterator for ParamsIter<'a> {
 }
 
 /// What a value may hold outside quotes: a token, a host, and what peers are seen to send without quotes.
+#[inline]
 const fn is_plain_value(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f && !matches!(byte, b';' | b'"' | b',' | b'<' | b'>')
+    PLAIN_VALUE[byte as usize]
 }
+
+const PLAIN_VALUE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b > b' ' && b != 0x7f && !matches!(b, b';' | b'"' | b',' | b'<' | b'>');
+        byte += 1;
+    }
+    table
+};

@@ -26,6 +26,9 @@ pub struct Via<'a> {
     /// What follows sent-by.
     pub params: Params<'a>,
     sent_by: &'a str,
+    branch: Option<&'a str>,
+    rport: Option<Option<&'a str>>,
+    maddr: Option<&'a str>,
 }
 
 impl<'a> Via<'a> {
@@ -69,8 +72,20 @@ impl<'a> Via<'a> {
         if !matches!(scan.peek(), None | Some(b';')) {
             return scan.fail(What::Parameter);
         }
-        let params = Params::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
-        Ok(Self { transport, host, port, params, sent_by })
+        // Of each name the first counts.
+        let (mut branch, mut rport, mut maddr) = (None, None, None);
+        let params = Params::parse_noting(scan.rest(), |name, value| {
+            let place = match name.len() {
+                6 if name.eq_ignore_ascii_case("branch") => &mut branch,
+                5 if name.eq_ignore_ascii_case("rport") => &mut rport,
+                5 if name.eq_ignore_ascii_case("maddr") => &mut maddr,
+                _ => return,
+            };
+            place.get_or_insert(value);
+        });
+        let params = params.map_err(|error| error.shifted(scan.at()))?;
+        let (branch, maddr) = (branch.flatten(), maddr.flatten());
+        Ok(Self { transport, host, port, params, sent_by, branch, rport, maddr })
     }
 
     /// Host and port as written.
@@ -87,8 +102,8 @@ impl<'a> Via<'a> {
 
     /// The branch parameter. RFC 3261 §8.1.1.7.
     #[must_use]
-    pub fn branch(&self) -> Option<&'a str> {
-        self.params.value("branch")
+    pub const fn branch(&self) -> Option<&'a str> {
+        self.branch
     }
 
     /// The received parameter as written. RFC 3261 §18.2.1.
@@ -106,13 +121,13 @@ impl<'a> Via<'a> {
     /// The rport parameter: `Some(None)` asks for it, `Some(Some(_))` gives it. RFC 3581 §3, §4.
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params.get("rport").map(|value| value.and_then(|port| port.parse().ok()))
+        self.rport.map(|value| value.and_then(|port| port.parse().ok()))
     }
 
     /// The maddr parameter. RFC 3261 §18.2.2.
     #[must_use]
-    pub fn maddr(&self) -> Option<&'a str> {
-        self.params.value("maddr")
+    pub const fn maddr(&self) -> Option<&'a str> {
+        self.maddr
     }
 
     /// The ttl parameter. RFC 3261 §18.1.1.

@@ -142,7 +142,7 @@ impl Dialog {
         let old = seen.way == Way::Received && sender.cseq.is_some_and(|last| seen.cseq < last);
         sender.cseq = Some(sender.cseq.map_or(seen.cseq, |last| last.max(seen.cseq)));
         sender.can.learn(seen);
-        let current_uri = sender.uri.clone();
+        let identity = seen.from_uri.filter(|uri| **uri != *sender.uri).map(Into::into);
         if seen.method == Method::Invite && seen.way == Way::Sent {
             self.give_up_cancelled(noted);
         }
@@ -200,7 +200,7 @@ impl Dialog {
             target: seen.contact.filter(|_| seen.refreshes_target() && !forms).map(Into::into),
             followed: false,
             replaced: None,
-            identity: seen.from_uri.filter(|uri| **uri != *current_uri).map(Into::into),
+            identity,
             executed: false,
             supported: seen.supported,
             require: seen.require,

@@ -401,8 +401,7 @@ fn own_since<'p>(claim: &'p Claim, passing: &'p Passing<'_>) -> impl Iterator<It
 fn overtaken(before: &Sdp, answer: &Seen<'_>) -> bool {
     let answers = !answer.is_request() || answer.method == Method::Ack;
     let Some(sdp) = answer.sdp.as_ref().filter(|_| answers) else { return false };
-    before.origin().zip(sdp.origin()).is_some_and(|(before, now)| before.same_session(&now))
-        && sdp.version() < before.version()
+    before.is_same_session(sdp) == Some(true) && sdp.version() < before.version()
 }
 
 /// Up to how far apart captures swap packets.

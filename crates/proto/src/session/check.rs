@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midcall_wire::sdp::{Crypto, Direction, Media, Sdp, Version};
+use midcall_wire::sdp::{Crypto, Direction, Media, Sdp};
 use smallvec::SmallVec;
 
 use crate::rules::RuleId;
@@ -286,8 +286,9 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     if offered != answered {
         faults.insert(0, Fault::LineCount { offered, answered });
     }
-    if offer.origin().is_some_and(|origin| answer.origin() == Some(origin)) && !offer.same_but_version(answer)
-    {
+    let echoed = offer.is_same_session(answer) == Some(true)
+        && offer.origin().zip(answer.origin()).is_some_and(|(offered, answered)| offered == answered);
+    if echoed && !offer.same_but_version(answer) {
         faults.push(Fault::OriginEchoed);
     }
     faults
@@ -437,13 +438,12 @@ pub fn check_origin(previous: &Sdp, new: &Sdp) -> impl Iterator<Item = Fault> + 
 }
 
 fn check_origin_step(previous: &Sdp, new: &Sdp) -> Option<Fault> {
-    let (before, after) = (previous.origin()?, new.origin()?);
-    if !before.same_session(&after) {
+    if !previous.is_same_session(new)? {
         return Some(Fault::OriginChanged);
     }
-    let (old, version) = (Version::parse(before.version)?, Version::parse(after.version)?);
+    let (old, version) = (previous.version()?, new.version()?);
     if version == old {
         return (previous != new && !previous.same_but_version(new)).then_some(Fault::VersionKept);
     }
-    (version != old.plus_one()).then_some(Fault::VersionStep)
+    (!version.follows(&old)).then_some(Fault::VersionStep)
 }

@@ -223,7 +223,8 @@ struct Column<'a> {
 
 impl<'a> Column<'a> {
     fn add(&mut self, value: &'a str) {
-        let (number, text) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+        let blank = value.bytes().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+        let Some((number, text)) = value.split_at_checked(blank) else { return };
         if let Some(number) = number.parse().ok().filter(|number| self.seen.first(*number)) {
             self.texts.push((number, text.trim_ascii_start()));
         }

@@ -8,8 +8,9 @@ use super::formats::{Facts, Format, Formats, explained};
 /// Says what is wrong with the numbers of an `o=` line alone. RFC 3264 §5.
 pub fn check_origin_numbers(sdp: &Sdp) -> Option<Fault> {
     let fits = |digits: &str| Version::parse(digits).is_none_or(|number| number.fits_63_bits());
-    let origin = sdp.origin()?;
-    (!fits(origin.version) || !fits(origin.session_id)).then_some(Fault::VersionTooLarge)
+    let (version, session_id) = (sdp.version(), sdp.session_id()?);
+    let fitting = version.is_none_or(|version| version.fits_63_bits()) && fits(session_id);
+    (!fitting).then_some(Fault::VersionTooLarge)
 }
 
 /// Says what is wrong with an offer after the previous description of the same side. RFC 3264 §8.1, RFC 8839 §4.4.1.1.2.

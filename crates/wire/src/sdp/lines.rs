@@ -4,14 +4,22 @@ use super::Direction;
 use crate::scan::{cut, find_byte};
 
 /// One line of a description: where it is, what it says, how it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     at: usize,
     content: &'a [u8],
     ending: &'a [u8],
-    /// The content, where the whole description is known to be text.
-    text: Option<&'a str>,
+    /// The whole description, where that is known to be text.
+    whole: Option<&'a str>,
 }
+
+impl PartialEq for Line<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.content, self.ending) == (other.at, other.content, other.ending)
+    }
+}
+
+impl Eq for Line<'_> {}
 
 impl<'a> Line<'a> {
     /// The offset of the first byte of the line in the description.
@@ -41,8 +49,8 @@ impl<'a> Line<'a> {
     /// The text after `x=`, trimmed; `None` for other lines and for text that is not UTF-8.
     pub fn value(&self) -> Option<&'a str> {
         self.letter()?;
-        match self.text {
-            Some(text) => text.get(2..).map(str::trim_ascii),
+        match self.text(2) {
+            Some(text) => Some(text.trim_ascii()),
             None => std::str::from_utf8(self.content.get(2..)?.trim_ascii()).ok(),
         }
     }
@@ -54,8 +62,8 @@ impl<'a> Line<'a> {
 
     /// The name and, if there is one, the value of an `a=` line.
     pub fn attribute(&self) -> Option<(&'a str, Option<&'a str>)> {
-        if let Some(text) = self.text {
-            let text = text.strip_prefix("a=")?;
+        if self.whole.is_some() {
+            let text = self.content.starts_with(b"a=").then(|| self.text(2))??;
             return Some(match cut(text, b':') {
                 None => (text.trim_ascii(), None),
                 Some((name, value)) => (name.trim_ascii(), Some(value.trim_ascii())),
@@ -92,10 +100,15 @@ impl<'a> Line<'a> {
         if !found.eq_ignore_ascii_case(name.as_bytes()) {
             return None;
         }
-        match self.text {
+        match self.whole {
             Some(_) => self.attribute().map(|(_, value)| value.unwrap_or_default()),
             None => std::str::from_utf8(value.unwrap_or_default()).ok(),
         }
+    }
+
+    /// The content behind so many bytes, where all is known to be text.
+    fn text(&self, skip: usize) -> Option<&'a str> {
+        self.whole?.get(self.at + skip..self.at + self.content.len())
     }
 
     /// The direction if this is the line that states one.
@@ -144,14 +157,14 @@ impl<'a> Iterator for Lines<'a> {
             Some(newline) => (newline, newline + 1),
             None => (rest.len(), rest.len()),
         };
-        while length > 0 && rest.get(length - 1) == Some(&b'\r') {
+        while let Some(b'\r') = length.checked_sub(1).and_then(|last| rest.get(last)) {
             length -= 1;
         }
         let line = Line {
             at: self.at,
             content: rest.get(..length)?,
             ending: rest.get(length..total)?,
-            text: self.text.and_then(|text| text.get(self.at..self.at + length)),
+            whole: self.text,
         };
         self.at += total;
         Some(line)

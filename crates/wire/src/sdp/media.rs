@@ -112,12 +112,16 @@ impl<'a> Media<'a> {
 
     /// The value of the first attribute of this name of the stream itself; `Some("")` for one without value.
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
+        if !self.stream.initials.may_have(name) {
+            return None;
+        }
         self.lines().find_map(|line| named(&line, name))
     }
 
     /// The values of all attributes of this name of the stream itself.
     pub fn attributes<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.lines().filter_map(move |line| named(&line, name))
+        let lines = self.stream.initials.may_have(name).then(|| self.lines());
+        lines.into_iter().flatten().filter_map(move |line| named(&line, name))
     }
 
     /// Whether the stream itself has an attribute of this name.
@@ -204,7 +208,9 @@ impl<'a> Media<'a> {
 
 /// Whether a transport carries RTP, so that its formats are payload types.
 pub(super) fn is_rtp(protocol: &str) -> bool {
-    protocol.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/"))
+    let bytes = protocol.as_bytes();
+    bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"RTP/"))
+        || bytes.windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/"))
 }
 
 /// The value of an attribute line of this name.

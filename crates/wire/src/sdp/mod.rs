@@ -164,7 +164,46 @@ impl Sdp {
 
     /// The version in the `o=` line.
     pub fn version(&self) -> Option<Version<'_>> {
-        Version::parse(self.origin()?.version)
+        Version::parse(self.origin_part(self.inner.outline.version)?)
+    }
+
+    /// The number of the session in the `o=` line.
+    pub fn session_id(&self) -> Option<&str> {
+        self.origin_part(self.inner.outline.session_id)
+    }
+
+    /// What stands before and behind the version of a complete `o=` line.
+    fn around_version(&self) -> Option<[&[u8]; 2]> {
+        let Outline { origin, version, .. } = &self.inner.outline;
+        let (line, number) = (origin.range(), version.range());
+        let part = |range| self.as_bytes().get(range).unwrap_or_default();
+        (!version.is_empty()).then(|| [part(line.start..number.start), part(number.end..line.end)])
+    }
+
+    /// What both say behind their `o=` lines, if they are the same up to there but for the version; else all.
+    fn behind_origin<'s>(&'s self, other: &'s Self) -> (&'s [u8], &'s [u8]) {
+        let parts = |sdp: &'s Self| {
+            let Outline { origin, version, .. } = &sdp.inner.outline;
+            let (line, number, bytes) = (origin.range(), version.range(), sdp.as_bytes());
+            let before = (bytes.get(..number.start)?, bytes.get(number.end..line.end)?);
+            Some((before, bytes.get(line.end..)?)).filter(|_| !version.is_empty())
+        };
+        match (parts(self), parts(other)) {
+            (Some((before, ours)), Some((same, theirs))) if before == same => (ours, theirs),
+            _ => (self.as_bytes(), other.as_bytes()),
+        }
+    }
+
+    /// A part of a complete `o=` line.
+    fn origin_part(&self, part: Span) -> Option<&str> {
+        (!part.is_empty()).then(|| self.text_at(part))
+    }
+
+    /// Whether the `o=` lines say the same apart from the version; `None` where one of them is not complete.
+    pub fn is_same_session(&self, other: &Self) -> Option<bool> {
+        // Mostly not even the white space differs.
+        let same = self.around_version()? == other.around_version()?;
+        Some(same || self.origin()?.same_session(&other.origin()?))
     }
 
     /// The name of the session, the `s=` line.
@@ -194,7 +233,7 @@ impl Sdp {
 
     /// The value of the first session-level attribute of this name; `Some("")` for one without value.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        if !self.inner.outline.has_attributes {
+        if !self.inner.outline.initials.may_have(name) {
             return None;
         }
         self.session_lines().find_map(|line| media::named(&line, name))
@@ -239,12 +278,14 @@ impl Sdp {
         if self.is_clone_of(other) {
             return true;
         }
-        let mut mine = self.lines().filter(|line| !line.is_blank());
-        let mut theirs = other.lines().filter(|line| !line.is_blank());
+        let (mut ours, mut theirs) = self.behind_origin(other);
         loop {
-            match (mine.next(), theirs.next()) {
+            if !skip_common(&mut ours, &mut theirs) {
+                return true;
+            }
+            match (next_line(&mut ours), next_line(&mut theirs)) {
                 (None, None) => return true,
-                (Some(mine), Some(theirs)) if same_line(&mine, &theirs) => {}
+                (Some(mine), Some(its)) if same_line(&mine, &its) => {}
                 _ => return false,
             }
         }
@@ -255,16 +296,11 @@ impl Sdp {
     ///
     /// Byte by byte otherwise: a `false` may only mean other white space.
     pub fn same_but_direction(&self, other: &Self) -> bool {
-        let (mut ours, mut theirs) = (self.as_bytes(), other.as_bytes());
+        let (mut ours, mut theirs) = self.behind_origin(other);
         loop {
-            let same = common_prefix(ours, theirs);
-            if same == ours.len() && same == theirs.len() {
+            if !skip_common(&mut ours, &mut theirs) {
                 return true;
             }
-            // Back to where the line with the difference starts.
-            let same =
-                ours.get(..same).and_then(|bytes| memchr::memrchr(b'\n', bytes)).map_or(0, |end| end + 1);
-            (ours, theirs) = (ours.get(same..).unwrap_or_default(), theirs.get(same..).unwrap_or_default());
             let line = |bytes| Lines::new(bytes, None, 0, bytes.len()).next();
             let (mine, its) = (line(ours), line(theirs));
             let aside = |line: &Option<Line<'_>>| {
@@ -335,11 +371,32 @@ fn same_line(one: &Line<'_>, other: &Line<'_>) -> bool {
     words(one).eq(words(other))
 }
 
+/// Steps over the lines that both begin with; says whether anything differs behind them.
+fn skip_common(ours: &mut &[u8], theirs: &mut &[u8]) -> bool {
+    let same = common_prefix(ours, theirs);
+    if same == ours.len() && same == theirs.len() {
+        return false;
+    }
+    // Back to where the line with the difference starts.
+    let same = ours.get(..same).and_then(|bytes| memchr::memrchr(b'\n', bytes)).map_or(0, |end| end + 1);
+    (*ours, *theirs) = (ours.get(same..).unwrap_or_default(), theirs.get(same..).unwrap_or_default());
+    true
+}
+
+/// Takes the first line that is not blank.
+fn next_line<'l>(bytes: &mut &'l [u8]) -> Option<Line<'l>> {
+    let line = Lines::new(bytes, None, 0, bytes.len()).find(|line| !line.is_blank());
+    *bytes = line.as_ref().and_then(|line| bytes.get(line.end()..)).unwrap_or_default();
+    line
+}
+
 /// How many bytes both begin with.
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let (ones, others) = (one.chunks_exact(8), other.chunks_exact(8));
-    let whole = 8 * ones.zip(others).take_while(|(one, other)| one == other).count();
-    let rest = one.iter().zip(other).skip(whole);
+    let (ones, others) = (one.as_chunks::<16>().0, other.as_chunks::<16>().0);
+    let same =
+        |(one, other): &(&[u8; 16], &[u8; 16])| u128::from_ne_bytes(**one) == u128::from_ne_bytes(**other);
+    let whole = 16 * ones.iter().zip(others).take_while(same).count();
+    let rest = one.get(whole..).unwrap_or_default().iter().zip(other.get(whole..).unwrap_or_default());
     whole + rest.take_while(|(one, other)| one == other).count()
 }
 

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use super::media::{is_rtp, named};
-use super::{Direction, Line, Lines};
+use super::{Direction, Line, Lines, Origin};
 use crate::scan::cut;
 
 /// A part of the text.
@@ -22,6 +22,10 @@ impl Span {
         Self { start: short(start), end: short(end) }
     }
 
+    pub(super) const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
     pub(super) fn range(self) -> std::ops::Range<usize> {
         usize::from(self.start)..usize::from(self.end)
     }
@@ -35,9 +39,11 @@ pub(super) struct Outline {
     /// The values of `o=` and `c=` of the session; empty without one.
     pub(super) origin: Span,
     pub(super) connection: Span,
+    /// Number and version of the session, if the `o=` line is complete.
+    pub(super) session_id: Span,
+    pub(super) version: Span,
     pub(super) direction: Option<Direction>,
-    /// Whether the session part has any attribute.
-    pub(super) has_attributes: bool,
+    pub(super) initials: Initials,
     pub(super) streams: SmallVec<[Stream; 1]>,
 }
 
@@ -56,9 +62,30 @@ pub(super) struct Stream {
     pub(super) port: u16,
     /// Its own direction.
     pub(super) direction: Option<Direction>,
+    pub(super) initials: Initials,
     pub(super) is_rtp: bool,
     /// Whether an attribute says `bundle-only`.
     pub(super) bundle_only: bool,
+}
+
+/// With which letters the names of attributes begin, as bits: most attributes that are asked for are not there.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Initials(u32);
+
+impl Initials {
+    fn add(&mut self, attribute: &[u8]) {
+        self.0 |= attribute.get(2).map_or(0, |first| Self::bits(*first));
+    }
+
+    /// Whether an attribute of this name may be there.
+    pub(super) fn may_have(self, name: &str) -> bool {
+        name.as_bytes().first().is_some_and(|first| self.0 & Self::bits(*first) != 0)
+    }
+
+    /// Anything but a letter, as white space before the name, may be all of them.
+    const fn bits(first: u8) -> u32 {
+        if first.is_ascii_alphabetic() { 1 << (first & 0x1f) } else { u32::MAX }
+    }
 }
 
 impl Outline {
@@ -78,8 +105,9 @@ impl Outline {
                     }
                 }
                 Some(b'o') if outline.streams.is_empty() && outline.origin.end == 0 => {
-                    if line.value().is_some() {
+                    if let Some(text) = line.value() {
                         outline.origin = value(&line);
+                        outline.count(text);
                     }
                 }
                 Some(b'a') => outline.attribute(&line),
@@ -87,6 +115,15 @@ impl Outline {
             }
         }
         outline
+    }
+
+    fn count(&mut self, origin: &str) {
+        let Some(Origin { session_id, version, .. }) = Origin::parse(origin) else { return };
+        // They stand in the text that they were read from.
+        let at =
+            |part: &str| usize::from(self.origin.start) + (part.as_ptr().addr() - origin.as_ptr().addr());
+        let span = |part: &str| Span::new(at(part), at(part) + part.len());
+        (self.session_id, self.version) = (span(session_id), span(version));
     }
 
     fn begin(&mut self, line: &Line<'_>, end: usize) {
@@ -113,6 +150,7 @@ impl Outline {
             connection: Span::default(),
             port: cut(port, b'/').map_or(port, |(port, _)| port).parse().unwrap_or(0),
             direction: None,
+            initials: Initials::default(),
             is_rtp: is_rtp(protocol),
             bundle_only: false,
         });
@@ -120,10 +158,11 @@ impl Outline {
 
     fn attribute(&mut self, line: &Line<'_>) {
         let Some(stream) = self.streams.last_mut() else {
-            self.has_attributes = true;
+            self.initials.add(line.content());
             self.direction = self.direction.or_else(|| line.direction());
             return;
         };
+        stream.initials.add(line.content());
         stream.direction = stream.direction.or_else(|| line.direction());
         // Only where there is no port does it matter.
         stream.bundle_only |= stream.port == 0 && named(line, "bundle-only").is_some();

@@ -140,9 +140,18 @@ impl<'a> Version<'a> {
         ))
     }
 
+    /// Whether this is the version after that one.
+    pub fn follows(&self, before: &Version<'_>) -> bool {
+        match (self.0.parse::<u64>(), before.0.parse::<u64>()) {
+            (Ok(now), Ok(before)) => before.checked_add(1) == Some(now),
+            _ => *self == before.plus_one(),
+        }
+    }
+
     /// Whether the number fits the 63 bits RFC 3264 §5 allows.
     pub fn fits_63_bits(&self) -> bool {
-        self.significant().parse::<i64>().is_ok() || self.significant().is_empty()
+        let digits = self.significant();
+        digits.len() < i64::MAX.ilog10() as usize || digits.parse::<i64>().is_ok()
     }
 
     fn significant(&self) -> &str {
@@ -199,9 +208,10 @@ impl<'a> Origin<'a> {
     pub fn parse(value: &'a str) -> Option<Self> {
         let mut rest = value.trim_ascii();
         let mut field = || {
+            // From behind: the name may hold white space.
             let blank = rest.bytes().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
-            let last = rest.get(blank + 1..)?;
-            rest = rest.get(..blank)?.trim_ascii_end();
+            let (before, last) = (rest.get(..blank)?, rest.get(blank + 1..)?);
+            rest = before.trim_ascii_end();
             Some(last)
         };
         let (address, address_type, net) = (field()?, field()?, field()?);

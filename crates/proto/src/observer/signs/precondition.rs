@@ -40,7 +40,7 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
 
 /// Whether a description has preconditions at all; most have none.
 fn desires(sdp: &Sdp) -> bool {
-    sdp.as_bytes().split(|byte| *byte == b'\n').any(|line| line.starts_with(MARK))
+    sdp.media().any(|media| media.has_attribute("des"))
 }
 
 fn mandatory(sdp: &Sdp) -> bool {
@@ -96,6 +96,4 @@ fn denies(media: &Media<'_>) -> bool {
     })
 }
 
-/// What every desire begins with.
-const MARK: &[u8] = b"a=des:";
 const MANDATORY: u8 = 2;

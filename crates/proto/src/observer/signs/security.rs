@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use midcall_wire::sdp::Sdp;
-use midcall_wire::{Method, Scheme, Uri};
+use midcall_wire::{Method, Scheme, Uri, Via};
 use smallvec::{SmallVec, smallvec};
 
-use crate::dialog::Way;
+use crate::dialog::{Vias, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
 use crate::observer::weigh::against;
@@ -95,8 +95,14 @@ impl Memory {
             return;
         }
         let named = passing.seen.contact.and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| uri.ip());
-        let vias = passing.message.vias().filter_map(Result::ok);
-        for address in vias.flat_map(|via| [via.ip(), via.received_ip()]).flatten().chain(named) {
+        let mut meet = |via: &Via<'_>| {
+            [via.ip(), via.received_ip()].into_iter().flatten().for_each(|address| self.remember(address));
+        };
+        match &passing.facts.envelope.vias {
+            Vias { count: ..=1, hop, .. } => hop.iter().for_each(meet),
+            _ => passing.message.vias().filter_map(Result::ok).for_each(|via| meet(&via)),
+        }
+        if let Some(address) = named {
             self.remember(address);
         }
         if let Some(sdp) = &passing.seen.sdp {

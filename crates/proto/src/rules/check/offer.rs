@@ -349,8 +349,7 @@ fn late_offer(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     if last.same_but_version(sdp) || first && open.offered {
         return None; // the same, or AnswersDiffer
     }
-    let newer = last.origin().zip(sdp.origin()).is_some_and(|(last, now)| last.same_session(&now))
-        && sdp.version() > last.version();
+    let newer = last.is_same_session(sdp) == Some(true) && sdp.version() > last.version();
     (newer || first).then(|| on(open.rseq_on))
 }
 

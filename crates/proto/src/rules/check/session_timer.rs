@@ -252,8 +252,9 @@ fn interval_changed(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn version_without_change(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let (new, last) = (seen.sdp.as_ref()?, dialog.offers.last.by(seen.way).as_ref()?);
     // A change that was refused and comes again is no refresh.
-    let agreed = dialog.offers.agreed.as_ref().is_none_or(|agreed| agreed.by(seen.way).same_but_version(last));
-    (agreed && new.same_but_version(last) && new.version() != last.version()).then(Evidence::new)
+    let agreed =
+        || dialog.offers.agreed.as_ref().is_none_or(|agreed| agreed.by(seen.way).same_but_version(last));
+    (new.version() != last.version() && new.same_but_version(last) && agreed()).then(Evidence::new)
 }
 
 /// RFC 3261 T2: the longest pause between two copies of a message.

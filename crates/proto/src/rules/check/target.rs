@@ -168,5 +168,8 @@ fn insecure_contact(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 }
 
 fn transport_tls(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    seen.contact?.to_ascii_lowercase().contains(";transport=tls").then(Evidence::new)
+    let mut places = seen.contact?.as_bytes().windows(OLD_TLS.len());
+    places.any(|place| place.starts_with(b";") && place.eq_ignore_ascii_case(OLD_TLS)).then(Evidence::new)
 }
+
+const OLD_TLS: &[u8] = b";transport=tls";
