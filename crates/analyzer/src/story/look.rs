@@ -1,6 +1,5 @@
 //! What a dialog looked like a message ago, and what has become another.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_proto::dialog::{Dialog, InviteState, Sided, Way};

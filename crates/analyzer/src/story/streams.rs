@@ -1,7 +1,5 @@
 //! The streams of a session in words, what changed between two sessions, and the lines that changed in a description.
 
-use std::sync::Arc;
-
 use midcall_proto::dialog::{Sided, Way};
 use midcall_proto::observer::Party;
 use midcall_proto::session::{AgreedStream, Codec, Offerer, agreed_by};
