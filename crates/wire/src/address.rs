@@ -167,8 +167,19 @@ fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
 
 /// What cannot stand in a URI, or ends it.
 const fn ends_uri(byte: u8) -> bool {
-    is_lws(byte) || matches!(byte, b'<' | b'>' | b'"')
+    ENDS_URI[byte as usize]
 }
+
+const ENDS_URI: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = is_lws(b) || matches!(b, b'<' | b'>' | b'"');
+        byte += 1;
+    }
+    table
+};
 
 fn check_scheme(uri: &str, start: usize) -> Result<(), ParseError> {
     let mut scan = Scan::new(uri);

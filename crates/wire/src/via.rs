@@ -29,6 +29,7 @@ pub struct Via<'a> {
     branch: Option<&'a str>,
     rport: Option<Option<&'a str>>,
     maddr: Option<&'a str>,
+    received: Option<&'a str>,
 }
 
 impl<'a> Via<'a> {
@@ -37,18 +38,7 @@ impl<'a> Via<'a> {
     /// # Errors
     /// Says where it departs from RFC 3261 §25.1.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        let mut scan = Scan::new(text);
-        for word in ["SIP", "2.0"] {
-            scan.lws();
-            let start = scan.at();
-            if !scan.token().is_ok_and(|found| found.eq_ignore_ascii_case(word)) {
-                return Err(ParseError::new(start, What::SentProtocol));
-            }
-            scan.lws();
-            if !scan.eat(b'/') {
-                return scan.fail(What::SentProtocol);
-            }
-        }
+        let mut scan = protocol(text)?;
         scan.lws();
         let Ok(transport) = scan.token() else { return scan.fail(What::SentProtocol) };
         let before = scan.at();
@@ -73,19 +63,20 @@ impl<'a> Via<'a> {
             return scan.fail(What::Parameter);
         }
         // Of each name the first counts.
-        let (mut branch, mut rport, mut maddr) = (None, None, None);
+        let (mut branch, mut rport, mut maddr, mut received) = (None, None, None, None);
         let params = Params::parse_noting(scan.rest(), |name, value| {
             let place = match name.len() {
                 6 if name.eq_ignore_ascii_case("branch") => &mut branch,
                 5 if name.eq_ignore_ascii_case("rport") => &mut rport,
                 5 if name.eq_ignore_ascii_case("maddr") => &mut maddr,
+                8 if name.eq_ignore_ascii_case("received") => &mut received,
                 _ => return,
             };
             place.get_or_insert(value);
         });
         let params = params.map_err(|error| error.shifted(scan.at()))?;
-        let (branch, maddr) = (branch.flatten(), maddr.flatten());
-        Ok(Self { transport, host, port, params, sent_by, branch, rport, maddr })
+        let (branch, maddr, received) = (branch.flatten(), maddr.flatten(), received.flatten());
+        Ok(Self { transport, host, port, params, sent_by, branch, rport, maddr, received })
     }
 
     /// Host and port as written.
@@ -108,8 +99,8 @@ impl<'a> Via<'a> {
 
     /// The received parameter as written. RFC 3261 §18.2.1.
     #[must_use]
-    pub fn received(&self) -> Option<&'a str> {
-        self.params.value("received")
+    pub const fn received(&self) -> Option<&'a str> {
+        self.received
     }
 
     /// The address of the received parameter; brackets around IPv6 are forgiven. RFC 5118 §4.5.
@@ -135,4 +126,25 @@ impl<'a> Via<'a> {
     pub fn ttl(&self) -> Option<u8> {
         self.params.value("ttl")?.parse().ok()
     }
+}
+
+/// Steps over `SIP/2.0/`, which nearly everybody writes without white space.
+fn protocol(text: &str) -> Result<Scan<'_>, ParseError> {
+    const USUAL: &[u8] = b"SIP/2.0/";
+    if text.as_bytes().get(..USUAL.len()).is_some_and(|start| start.eq_ignore_ascii_case(USUAL)) {
+        return Ok(Scan::from(text, USUAL.len()));
+    }
+    let mut scan = Scan::new(text);
+    for word in ["SIP", "2.0"] {
+        scan.lws();
+        let start = scan.at();
+        if !scan.token().is_ok_and(|found| found.eq_ignore_ascii_case(word)) {
+            return Err(ParseError::new(start, What::SentProtocol));
+        }
+        scan.lws();
+        if !scan.eat(b'/') {
+            return scan.fail(What::SentProtocol);
+        }
+    }
+    Ok(scan)
 }

@@ -73,6 +73,8 @@ macro_rules! options {
 
         impl OptionTag {
             const ALL: &'static [Self] = &[$(Self::$Tag),+];
+            /// The tags as they are written, in the same order.
+            const TEXTS: &'static [&'static str] = &[$($text),+];
 
             /// The tag as it is written.
             #[must_use]
@@ -179,8 +181,8 @@ impl OptionSet {
     pub fn parse(text: &str) -> Self {
         let mut set = Self::default();
         for value in listed(text) {
-            match OptionTag::ALL.iter().find(|tag| tag.as_str().eq_ignore_ascii_case(value)) {
-                Some(tag) => set.known |= 1 << *tag as u32,
+            match OptionTag::TEXTS.iter().position(|tag| tag.eq_ignore_ascii_case(value)) {
+                Some(tag) => set.known |= 1 << tag,
                 None => set.other |= !value.is_empty(),
             }
         }

@@ -17,6 +17,8 @@ pub(crate) struct Envelope<'a> {
     /// CSeq as it stands.
     pub(crate) cseq_text: Option<&'a str>,
     pub(crate) vias: Vias<'a>,
+    /// Call-ID as it stands.
+    pub(crate) call_id: Option<&'a str>,
     /// RSeq as it stands.
     pub(crate) rseq_text: Option<&'a str>,
 }
@@ -38,8 +40,7 @@ pub(crate) struct Vias<'a> {
 impl<'a> Envelope<'a> {
     pub(crate) fn read<B: AsRef<[u8]>>(message: &'a Message<B>) -> Self {
         let head = message.head();
-        let (mut from, mut to, mut cseq, mut rseq): (Line<'_>, Line<'_>, Line<'_>, Line<'_>) =
-            (None, None, None, None);
+        let [mut from, mut to, mut cseq, mut rseq, mut call_id]: [Line<'_>; 5] = [None; 5];
         let mut vias = Vias::default();
         for field in head.fields() {
             let line = match field.name() {
@@ -51,6 +52,7 @@ impl<'a> Envelope<'a> {
                 Name::To => &mut to,
                 Name::CSeq => &mut cseq,
                 Name::RSeq => &mut rseq,
+                Name::CallId => &mut call_id,
                 _ => continue,
             };
             // The first line counts, also where it is not even text.
@@ -77,6 +79,7 @@ impl<'a> Envelope<'a> {
             cseq,
             cseq_text,
             vias,
+            call_id: call_id.flatten(),
             rseq_text: rseq.flatten(),
         }
     }

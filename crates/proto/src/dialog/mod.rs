@@ -25,7 +25,7 @@ mod usage;
 pub use apply::{Applied, Noted};
 pub use capability::{Capabilities, MethodSet, OptionSet, OptionTag};
 pub use due::{Due, DueKind};
-pub(crate) use envelope::{Envelope, Vias};
+pub(crate) use envelope::Envelope;
 pub use judge::{Breach, Verdict};
 pub use offers::{Carrier, Offer, Offers, Outcome, SdpRole, Sided};
 pub use open::{Evidence, Open, Owed, Phase, Unacknowledged};

@@ -194,11 +194,14 @@ impl<'a> Seen<'a> {
     /// Notes what the body is.
     fn take_body(&mut self, body: &[u8], kind: &str, disposition: Option<&str>) {
         if self.has_body {
-            let description = multipart::session_description(kind, disposition, body);
+            // Nearly every body is a description and nothing else.
+            let plain = disposition.is_none() && kind.eq_ignore_ascii_case("application/sdp");
+            let description =
+                if plain { Some(body) } else { multipart::session_description(kind, disposition, body) };
             self.has_sdp = description.is_some();
             self.sdp = description.and_then(|bytes| Sdp::parse(bytes).ok());
             self.headers.early_session =
-                multipart::early_session_description(kind, disposition, body).is_some();
+                !plain && multipart::early_session_description(kind, disposition, body).is_some();
         }
         let fragment = kind.starts_with(['m', 'M', ' ', '\t', '\r', '\n'])
             && MediaType::parse(kind).is_ok_and(|media| media.is("message/sipfrag"));

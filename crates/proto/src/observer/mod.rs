@@ -251,7 +251,7 @@ impl Observer {
 
     /// Finds the call of a message, or begins one.
     fn sort(&mut self, facts: Option<Facts<'_>>, message: &Message<&[u8]>) {
-        let (Some(facts), Ok(call_id)) = (facts, message.call_id()) else {
+        let Some((facts, call_id)) = facts.and_then(|facts| Some((facts, facts.call_id()?))) else {
             self.stats.outside += 1;
             return;
         };

@@ -213,6 +213,7 @@ impl Side {
         if self.flight.len() >= MOST_FLYING {
             self.deliver(0);
         }
+        self.flight.reserve_exact(1); // there is seldom a second, and each is large
         self.flight.push(Flying::new(seen, route));
     }
 

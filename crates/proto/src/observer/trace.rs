@@ -35,6 +35,9 @@ pub(super) struct Facts<'m> {
     pub(super) to: SocketAddr,
     pub(super) from_tag: &'m str,
     pub(super) to_tag: &'m str,
+    /// Prints of the tags.
+    from_print: u64,
+    to_print: u64,
     pub(super) method: Method,
     pub(super) status: Option<u16>,
     pub(super) cseq: u32,
@@ -110,6 +113,7 @@ impl<'m> Facts<'m> {
         let (hop, own) = (vias.hop, vias.own);
         let top = branch(hop, vias.top);
         let key = if vias.count > 1 { branch(own, vias.last) } else { top };
+        let from_tag = envelope.from_tag.unwrap_or_default();
         let to_tag = envelope.to_tag.unwrap_or_default();
         let content = if message.is_request() {
             0
@@ -122,8 +126,10 @@ impl<'m> Facts<'m> {
             at,
             from,
             to,
-            from_tag: envelope.from_tag.unwrap_or_default(),
+            from_tag,
             to_tag,
+            from_print: hash(&[from_tag.as_bytes()]),
+            to_print: hash(&[to_tag.as_bytes()]),
             method: envelope.method,
             status: message.status(),
             cseq,
@@ -145,14 +151,20 @@ impl<'m> Facts<'m> {
         self.status.is_none()
     }
 
+    /// The Call-ID, if it is one.
+    pub(super) fn call_id(&self) -> Option<&'m str> {
+        let blank = |text: &&str| text.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        self.envelope.call_id.filter(|text| !text.is_empty() && !blank(text))
+    }
+
     /// What names the request that it is or answers.
     pub(super) fn request_key(&self) -> RequestKey {
-        (hash(&[self.from_tag.as_bytes()]), self.method, self.cseq)
+        (self.from_print, self.method, self.cseq)
     }
 
     /// What names the INVITE that an ACK is for.
     pub(super) fn invite_key(&self) -> RequestKey {
-        (hash(&[self.from_tag.as_bytes()]), Method::Invite, self.cseq)
+        (self.from_print, Method::Invite, self.cseq)
     }
 }
 
@@ -384,7 +396,7 @@ impl Transactions {
     /// An earlier INVITE of this request's sender, in the same dialog, with a 2xx but without an ACK in the trace.
     pub(super) fn unacknowledged_success(&self, facts: &Facts<'_>) -> Option<(&Transaction, &Response)> {
         let (tag, ..) = facts.request_key();
-        let to_tag = hash(&[facts.to_tag.as_bytes()]);
+        let to_tag = facts.to_print;
         let invites = self.list.iter().rev().filter(|one| {
             one.method == Method::Invite
                 && one.from_tag == tag
@@ -409,7 +421,7 @@ impl Transactions {
     }
 
     fn request_of(&self, facts: &Facts<'_>) -> Option<usize> {
-        let tag = hash(&[facts.from_tag.as_bytes()]);
+        let tag = facts.from_print;
         let same =
             |one: &Transaction| one.from_tag == tag && one.method == facts.method && one.cseq == facts.cseq;
         let exact = self.list.iter().rposition(|one| same(one) && one.key == facts.key);
@@ -423,7 +435,7 @@ impl Transactions {
     }
 
     fn take_request(&mut self, facts: &Facts<'_>, most: usize) -> Taken {
-        let (from_tag, to_tag) = (hash(&[facts.from_tag.as_bytes()]), hash(&[facts.to_tag.as_bytes()]));
+        let (from_tag, to_tag) = (facts.from_print, facts.to_print);
         let to_tag = if facts.to_tag.is_empty() { 0 } else { to_tag };
         let known = self.list.iter().enumerate().rev().find_map(|(index, one)| {
             let same = one.from_tag == from_tag

@@ -135,38 +135,35 @@ impl<'a> Line<'a> {
 /// Walks lines from a place in the description on.
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
-    bytes: &'a [u8],
-    text: Option<&'a str>,
+    rest: &'a [u8],
+    whole: Option<&'a str>,
     at: usize,
-    end: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// `text` is the same as `bytes`, where those are text.
-    pub(super) fn new(bytes: &'a [u8], text: Option<&'a str>, at: usize, end: usize) -> Self {
-        Self { bytes, text, at, end: end.min(bytes.len()) }
+    /// `whole` is the same as `bytes`, where those are text.
+    pub(super) fn new(bytes: &'a [u8], whole: Option<&'a str>, at: usize, end: usize) -> Self {
+        Self { rest: bytes.get(at..end.min(bytes.len())).unwrap_or_default(), whole, at }
     }
 }
 
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Line<'a>> {
-        let rest = self.bytes.get(self.at..self.end).filter(|rest| !rest.is_empty())?;
-        let (mut length, total) = match find_byte(rest, b'\n') {
-            Some(newline) => (newline, newline + 1),
-            None => (rest.len(), rest.len()),
-        };
-        while let Some(b'\r') = length.checked_sub(1).and_then(|last| rest.get(last)) {
-            length -= 1;
+        if self.rest.is_empty() {
+            return None;
         }
-        let line = Line {
-            at: self.at,
-            content: rest.get(..length)?,
-            ending: rest.get(length..total)?,
-            whole: self.text,
-        };
-        self.at += total;
+        let total = find_byte(self.rest, b'\n').map_or(self.rest.len(), |newline| newline + 1);
+        let (line, rest) = self.rest.split_at_checked(total)?;
+        let mut content = line.strip_suffix(b"\n").unwrap_or(line);
+        while let Some(shorter) = content.strip_suffix(b"\r") {
+            content = shorter;
+        }
+        let ending = line.get(content.len()..)?;
+        let line = Line { at: self.at, content, ending, whole: self.whole };
+        (self.rest, self.at) = (rest, self.at + total);
         Some(line)
     }
 }

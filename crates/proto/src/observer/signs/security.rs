@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use midcall_wire::sdp::Sdp;
-use midcall_wire::{Method, Scheme, Uri, Via};
+use midcall_wire::{Method, Scheme, Uri};
 use smallvec::{SmallVec, smallvec};
 
-use crate::dialog::{Vias, Way};
+use super::Each;
+use crate::dialog::Way;
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
+use crate::observer::trace::hash;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -19,6 +21,8 @@ use crate::time::Instant;
 pub(super) struct Memory {
     /// Prints of the networks of all addresses that took part or were named.
     known: SmallVec<[u32; 6]>,
+    /// What the last message of each party named: most name the same again.
+    named: Each<u64>,
     /// Whether more took part than are remembered.
     full: bool,
     /// Whether a challenge offered nothing better than MD5.
@@ -94,15 +98,13 @@ impl Memory {
         if !matches!(passing.seen.method, Method::Invite | Method::Update) {
             return;
         }
-        let named = passing.seen.contact.and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| uri.ip());
-        let mut meet = |via: &Via<'_>| {
-            [via.ip(), via.received_ip()].into_iter().flatten().for_each(|address| self.remember(address));
-        };
-        match &passing.facts.envelope.vias {
-            Vias { count: ..=1, hop, .. } => hop.iter().for_each(meet),
-            _ => passing.message.vias().filter_map(Result::ok).for_each(|via| meet(&via)),
+        let print = named(passing);
+        if print.is_some_and(|print| std::mem::replace(self.named.of_mut(passing.by), print) == print) {
+            return;
         }
-        if let Some(address) = named {
+        let contact = passing.seen.contact.and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| uri.ip());
+        let vias = passing.message.vias().filter_map(Result::ok);
+        for address in vias.flat_map(|via| [via.ip(), via.received_ip()]).flatten().chain(contact) {
             self.remember(address);
         }
         if let Some(sdp) = &passing.seen.sdp {
@@ -132,6 +134,17 @@ impl Memory {
     fn strange(&self, sdp: &Sdp) -> bool {
         addresses(sdp).any(|address| !address.is_unspecified() && !self.knows(address))
     }
+}
+
+/// A print of all that a message names as addresses; `None` where that is more than a few texts.
+fn named(passing: &Passing<'_>) -> Option<u64> {
+    let vias = &passing.facts.envelope.vias;
+    let via = vias.hop.filter(|_| vias.count == 1)?;
+    let streams = passing.seen.sdp.iter().flat_map(Sdp::media).filter(|media| !media.rejected());
+    let own = [passing.seen.contact.unwrap_or_default(), via.host, via.received().unwrap_or_default()];
+    let mut texts: SmallVec<[&[u8]; 8]> = own.iter().map(|text| text.as_bytes()).collect();
+    texts.extend(streams.map(|media| media.connection().unwrap_or_default().as_bytes()));
+    Some(hash(&texts).max(1))
 }
 
 /// The addresses where a description wants media.
