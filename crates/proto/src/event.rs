@@ -216,7 +216,7 @@ pub enum Failure {
     CallEnded,
     /// The application withdrew it (CANCEL of a re-INVITE, or a newer wish).
     Withdrawn,
-    /// A rule forbids it and no later moment will allow it.
+    /// A rule forbids it, and it is not tried again by itself.
     Refused {
         /// That rule.
         rule: RuleId,

@@ -110,9 +110,9 @@ pub trait Scene {
         self.book().declared.extend(codes.iter().map(|code| (*code).to_owned()));
     }
 
-    /// Lets findings of these rules pass, whether they come or not.
-    fn tolerate_findings(&mut self, codes: &[&'static str]) {
-        self.book().tolerated.extend(codes);
+    /// Lets this one finding pass.
+    fn tolerate(&mut self, found: Sighting) {
+        self.book().tolerated.push(found);
     }
 
     /// Keeps the observer out, for a reason.
@@ -152,8 +152,8 @@ pub struct Book {
     pub test: String,
     /// The codes of the findings that the test expects.
     pub declared: Vec<String>,
-    /// The codes of findings that may come.
-    pub tolerated: Vec<&'static str>,
+    /// Findings that say nothing against the endpoints.
+    pub tolerated: Vec<Sighting>,
     /// Why the observer is not asked, if so.
     pub unobserved: Option<String>,
 }
@@ -182,9 +182,10 @@ impl Book {
         }
         let watch = Watch::over(scene.packets(), &[], scene.now());
         let found: Vec<Sighting> = watch.sightings();
-        let declared =
-            |code: &str| self.declared.iter().any(|own| own == code) || self.tolerated.contains(&code);
-        let surprises = found.iter().filter(|found| found.severity > Severity::Info && !declared(found.code));
+        let declared = |found: &Sighting| {
+            self.declared.iter().any(|own| own == found.code) || self.tolerated.contains(found)
+        };
+        let surprises = found.iter().filter(|found| found.severity > Severity::Info && !declared(found));
         let mut faults: Vec<String> = surprises.map(|found| format!("undeclared: {found}")).collect();
         let missing =
             self.declared.iter().filter(|code| !found.iter().any(|found| found.code == code.as_str()));
@@ -205,14 +206,18 @@ impl Book {
         match (&self.unobserved, reordered(packets)) {
             (Some(why), _) => format!("# unobserved: {why}\n"),
             (None, true) => "# unobserved: packets overtook each other\n".to_owned(),
-            (None, false) => format!("# expected: {}\n", self.declared.join(" ")),
+            (None, false) => {
+                let declared = self.declared.iter().map(String::as_str);
+                let codes: Vec<_> = declared.chain(self.tolerated.iter().map(|found| found.code)).collect();
+                format!("# expected: {}\n", codes.join(" "))
+            }
         }
     }
 }
 
 /// Whether a packet overtook another of the same sender. A single tap cannot know in which order they came then; tests
 /// that reorder ask observers at several places themselves.
-fn reordered(packets: &[Packet]) -> bool {
+pub(crate) fn reordered(packets: &[Packet]) -> bool {
     let overtakes = |early: &Packet, late: &Packet| {
         let arrivals = (early.delivered(), late.delivered());
         (early.from, early.to) == (late.from, late.to)

@@ -458,3 +458,45 @@ fn a_stream_added_during_a_reinvite_makes_a_loop() {
         assert!(seat.ua.agreed(call).unwrap().streams[1].is_on());
     }
 }
+
+/// Hold and added video met, and the video started on the held call; now whoever asked for it hears of the hold and decides.
+#[test]
+fn video_starts_on_a_call_that_was_just_held() {
+    covers!("GL-05");
+    let mut pair = Pair::new(Seed(14)).latency(ms(20));
+    let call = pair.call();
+    let video = || Modification::Add(Stream::video(40_002, [Codec::new("VP8", 90_000).numbered(96)]));
+    pair.a.call(call).modify(video(), None);
+    pair.b.call(call).hold();
+    pair.run_for(ms(50));
+    pair.a.call(call).modify(video(), None);
+    let codec = pair.a.call(call).codecs([Codec::pcmu()]);
+    pair.settle();
+    let refused = &Failure::Refused { rule: RuleId::IntentCheckedAfterGlare };
+    assert_eq!(pair.a.failures(call), [refused, refused]);
+    // What has nothing to do with it comes true, and the call is held without video.
+    assert_eq!(pair.a.changes(call).iter().map(|change| change.ticket).collect::<Vec<_>>(), [codec]);
+    assert_eq!((pair.a.held(call), pair.a.agreed(call).unwrap().streams.len()), ((false, true), 1));
+    pair.run_for(secs(5));
+    let again = pair.a.call(call).modify(video(), None);
+    pair.settle();
+    pair.b.call(call).answer_offer(None);
+    pair.settle();
+    assert!(pair.a.changes(call).iter().any(|change| change.ticket == again));
+}
+
+/// The same with the video of the side that comes back first: no hold is in force then, and both changes come true.
+#[test]
+fn video_that_comes_back_before_the_hold_is_given_up() {
+    covers!("GL-05");
+    let mut pair = Pair::new(Seed(15)).latency(ms(20));
+    let call = pair.call();
+    pair.a.call(call).hold();
+    let video = Stream::video(41_002, [Codec::new("VP8", 90_000).numbered(96)]);
+    pair.b.call(call).modify(Modification::Add(video), None);
+    pair.run_for(secs(3));
+    pair.a.call(call).answer_offer(None);
+    pair.settle();
+    assert_eq!((pair.a.changes(call).len(), pair.b.changes(call).len()), (1, 1));
+    assert_eq!((pair.a.held(call), pair.b.held(call)), ((true, false), (false, true)));
+}

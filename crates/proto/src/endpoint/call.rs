@@ -190,6 +190,8 @@ pub(super) struct Call {
     /// The credentials of INVITEs of ours by CSeq number, for their ACKs.
     pub(super) invited: ThinVec<(u32, Vec<(Name, String)>)>,
     pub(super) held: (bool, bool),
+    /// Whether the peer holds all streams that are on.
+    pub(super) on_hold: bool,
     pub(super) suspect: bool,
     /// We want to end the call, but may not yet (DLG-26); the reason to report.
     pub(super) ending: Option<Box<Ended>>,
@@ -258,6 +260,7 @@ impl Call {
             digest: core.digest(),
             invited: ThinVec::new(),
             held: (false, false),
+            on_hold: false,
             suspect: false,
             ending: None,
             ended: false,

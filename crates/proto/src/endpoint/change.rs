@@ -195,6 +195,9 @@ impl Call {
                 self.wishes.not_before = Some(now + glare_wait(core, owner));
                 self.wishes.held_by =
                     Some(if owner { RuleId::OwnerRetryTime } else { RuleId::OtherRetryTime });
+                for asked in self.wishes.queue.iter_mut().take(carries) {
+                    asked.met = true;
+                }
                 if self.wishes.glare < core.config.glare_retries {
                     self.wishes.glare += 1;
                 } else {

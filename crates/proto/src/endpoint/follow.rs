@@ -52,6 +52,8 @@ impl Call {
         self.note_declined(index);
         let by_us = session.streams.iter().any(|stream| stream.held_by_us);
         let by_them = session.streams.iter().any(|stream| stream.held_by_peer);
+        let on_hold = by_them
+            && session.streams.iter().filter(|stream| stream.is_on()).all(|stream| stream.held_by_peer);
         core.tell(self.id, CallEvent::Session { agreed: session, early });
         for (was, is, by) in [(self.held.0, by_us, Side::Us), (self.held.1, by_them, Side::Them)] {
             match (was, is) {
@@ -61,6 +63,11 @@ impl Call {
             }
         }
         self.held = (by_us, by_them);
+        let newly = on_hold && !self.on_hold;
+        self.on_hold = on_hold;
+        if newly {
+            self.lost_to_hold(core);
+        }
     }
 
     /// What came of the streams that are wanted.

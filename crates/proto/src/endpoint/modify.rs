@@ -90,7 +90,9 @@ impl Modification {
         }
     }
 
-    pub(super) fn what(&self) -> What {
+    /// What it changes.
+    #[must_use]
+    pub fn what(&self) -> What {
         match self {
             Self::Hold(_) => What::Hold,
             Self::Resume(_) => What::Resume,
@@ -102,6 +104,17 @@ impl Modification {
             Self::Refresh => What::Refresh,
             Self::Target => What::Target,
             Self::Identity(_) => What::Identity,
+        }
+    }
+
+    /// Whether it wants a stream that is not in this session.
+    pub(super) fn adds_to(&self, session: Option<&Wanted>) -> bool {
+        let streams = session.map_or(&[][..], |session| &session.streams);
+        let has = |at: usize| streams.get(at).is_some_and(|stream| stream.enabled);
+        match self {
+            Self::Add(_) => true,
+            Self::Replace(new) => new.streams.iter().enumerate().any(|(at, new)| new.enabled && !has(at)),
+            _ => false,
         }
     }
 
@@ -127,12 +140,14 @@ pub(super) struct Wanting {
     pub(super) told_waiting: Option<RuleId>,
     /// Only for this leg: one branch of a fork that rings.
     pub(super) branch: Option<u32>,
+    /// Whether it was in a request that met one of the peer (491).
+    pub(super) met: bool,
 }
 
 impl Wanting {
     /// A wish of the endpoint's own.
     pub(super) const fn quiet(modification: Modification, prefer: Option<Prefer>) -> Self {
-        Self { ticket: None, modification, prefer, attempts: 0, told_waiting: None, branch: None }
+        Self { ticket: None, modification, prefer, attempts: 0, told_waiting: None, branch: None, met: false }
     }
 }
 
@@ -228,6 +243,7 @@ impl Call {
             attempts: 0,
             told_waiting: None,
             branch,
+            met: false,
         });
         self.kick(core, now);
         Ok(ticket)

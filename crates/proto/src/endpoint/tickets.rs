@@ -62,6 +62,28 @@ impl Call {
         }
     }
 
+    /// The peer has put the call on hold. What would add media and waits because changes met is not tried again by itself
+    /// (RFC 5407 §3.3.1; GL-05): the application hears of both, and may ask anew.
+    pub(super) fn lost_to_hold(&mut self, core: &mut Core) {
+        let flying = self.wishes.flight.as_ref().map_or(0, |flight| flight.carries);
+        let pauses = self.wishes.not_before.is_some()
+            && matches!(self.wishes.held_by, Some(RuleId::OwnerRetryTime | RuleId::OtherRetryTime));
+        if !pauses && !self.wishes.queue.iter().skip(flying).any(|asked| asked.met) {
+            return;
+        }
+        let waiting = self.wishes.queue.split_off(flying.min(self.wishes.queue.len()));
+        let rule = RuleId::IntentCheckedAfterGlare;
+        for asked in waiting {
+            match asked.ticket {
+                Some(ticket) if asked.modification.adds_to(self.wish.as_deref()) => {
+                    let failure = Failure::Refused { rule };
+                    core.tell(self.id, CallEvent::ChangeFailed { ticket, failure });
+                }
+                _ => self.wishes.queue.push(asked),
+            }
+        }
+    }
+
     /// All wishes end: the call does.
     pub(super) fn fail_wishes(&mut self, core: &mut Core, failure: &Failure) {
         self.wishes.flight = None;

@@ -74,9 +74,7 @@ pub(super) const TABLE: &[Rule] = &[
         fix: "Compare the waiting change with the new session; drop or adapt it, and tell the application.",
         reply: None,
         loss: false,
-        held: Held::Policy(
-            "the application hears of the peer's change before its own is retried, and may take that back",
-        ),
+        held: Held::Machine("endpoint::tickets"),
     },
     Rule {
         id: RuleId::GlareStorm,

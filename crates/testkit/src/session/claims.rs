@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use midcall_proto::endpoint::CallRef;
 use midcall_proto::event::{CallEvent, Event, Ticket};
+use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use super::Tally;
+use super::deeds::{self, asked};
 use super::play::{Stage, known, last_words};
 use crate::agent::Agent;
 use crate::network::Packet;
 use crate::raw::Raw;
-use crate::scene::Scene;
+use crate::scene::{Scene, reordered};
+use crate::watch::Watch;
 use crate::{ms, secs};
 
 /// Runs until no wish waits, no transaction is open and no transfer lacks its last word, or the calls are over.
@@ -79,7 +82,7 @@ fn agents(stage: &Stage) -> [(&'static str, &Agent); 3] {
 
 /// Every ticket has exactly one outcome.
 pub(super) fn wishes(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
-    for (side, tickets) in stage.asked.iter().enumerate() {
+    for side in 0..2 {
         let agent = stage.trio.agent(side);
         let mut outcomes: BTreeMap<Ticket, u32> = BTreeMap::new();
         for event in agent.told(stage.call) {
@@ -92,9 +95,9 @@ pub(super) fn wishes(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
                 _ => {}
             }
         }
-        for ticket in tickets {
+        for ticket in asked(stage, side) {
             tally.wishes += 1;
-            let count = outcomes.get(ticket).copied().unwrap_or_default();
+            let count = outcomes.get(&ticket).copied().unwrap_or_default();
             if count != 1 {
                 return Err(format!("{ticket:?} of side {side} has {count} outcomes"));
             }
@@ -196,6 +199,24 @@ pub(super) fn end(stage: &Stage, hung_up: &BTreeSet<String>, tally: &mut Tally) 
         }
         _ => Err(format!("somebody sent two BYEs in {call_id}")),
     })
+}
+
+/// Nothing certain was found by the observer on the wire, but what the applications wished so.
+pub(super) fn findings(stage: &mut Stage) -> Result<(), String> {
+    if reordered(stage.trio.packets()) {
+        return Ok(());
+    }
+    let found = Watch::over(stage.trio.packets(), &[], stage.trio.now()).sightings();
+    let certain = found.into_iter().filter(|found| found.severity > Severity::Info);
+    let (wished, faults): (Vec<_>, Vec<_>) = certain.partition(|found| deeds::explain(stage, found));
+    for found in wished {
+        stage.trio.tolerate(found);
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    stage.trio.unobserved("it is told already");
+    Err(faults.iter().map(|fault| format!("undeclared: {fault}\n")).collect())
 }
 
 /// A BYE, and when its first copy arrived.

@@ -5,6 +5,7 @@
 //! [`run`] plays what a [`Play`] spells; the seeds of the test, the fuzz target and its committed corpus all go through it.
 
 mod claims;
+mod deeds;
 mod play;
 
 use midcall_proto::endpoint::Prefer;
@@ -18,28 +19,6 @@ use play::Stage;
 
 /// The longest string of operations that is played.
 const MOST_OPERATIONS: usize = 64;
-
-/// Advice to applications that those which act at random do not follow, each where they do what it speaks of.
-fn at_will(play: &Play) -> Vec<&'static str> {
-    let does = |verbs: &[u8]| play.operations.iter().any(|operation| verbs.contains(&(operation & 0x1f)));
-    let mut codes = Vec::new();
-    if does(&play::UNDOES) {
-        // A change that met another is not tried again once it is taken back or undone, and when it is asked for anew that is
-        // no retry. Nothing on the wire tells these apart.
-        codes.extend(["GL-02", "RC-11"]);
-    }
-    if does(&play::ADDS) {
-        codes.push("GL-05"); // whether a stream is still wanted behind a hold is for those who talk to say
-    }
-    if does(&play::REFRESHES) {
-        codes.push("ST-25"); // an application may ask for a refresh at any time, also when the other one does
-    }
-    if does(&play::HANGS_UP) {
-        // A person may hang up at any time, also right behind a transfer, a change or a refresh that failed.
-        codes.extend(["RF-25", "RI-15", "ST-17"]);
-    }
-    codes
-}
 
 /// What happens: settings and weather by the seed, then operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +118,6 @@ pub fn run(play: &Play) -> Result<Tally, String> {
     })
     .latency(latency);
     let mut stage = Stage::set(trio, play.start);
-    stage.trio.tolerate_findings(&at_will(play));
     if weather.below(2) == 0 {
         let wire = stage.trio.wire.weather();
         wire.loss = weather.below(80);
@@ -153,7 +131,14 @@ pub fn run(play: &Play) -> Result<Tally, String> {
     }
     calm(&mut stage.trio.wire);
     let told = |stage: &Stage, what: String| {
-        format!("seed {} {:?}: {what}\n{}{}", play.seed, play.start, stage.trio.ladder(), claims::ends(stage))
+        format!(
+            "seed {} {:?}: {what}\n{}{}{}",
+            play.seed,
+            play.start,
+            stage.trio.ladder(),
+            deeds::told(stage),
+            claims::ends(stage)
+        )
     };
     let mut done = claims::quiet(&mut stage);
     done = done.and_then(|()| claims::wishes(&stage, &mut tally));
@@ -165,6 +150,7 @@ pub fn run(play: &Play) -> Result<Tally, String> {
     let up = stage.hang_up();
     stage.trio.run_for(secs(70));
     claims::end(&stage, &up, &mut tally).map_err(|what| told(&stage, what))?;
+    claims::findings(&mut stage).map_err(|what| told(&stage, what))?;
     Ok(tally)
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use midcall_proto::endpoint::{Invite, Modification, Prefer};
-use midcall_proto::event::{CallEvent, CallId, Event, Ticket};
+use midcall_proto::event::{CallEvent, CallId, Event};
 use midcall_proto::session::{Codec, Stream};
 
 use super::Start;
+use super::deeds::{Deed, Verb};
 use crate::agent::{Agent, Call};
 use crate::network::Pick;
 use crate::pair::{Trio, incoming};
@@ -25,8 +26,8 @@ enum Manner {
 pub(super) struct Stage {
     pub(super) trio: Trio,
     pub(super) call: Call,
-    /// What alice and bob asked for.
-    pub(super) asked: [Vec<Ticket>; 2],
+    /// What alice and bob did in their call, in order.
+    pub(super) deeds: Vec<Deed>,
     /// The transfers that alice and bob asked for: in their call, how often.
     pub(super) transfers: [u32; 2],
     /// The consultation calls of alice and bob.
@@ -49,7 +50,7 @@ impl Stage {
         let mut stage = Self {
             trio,
             call,
-            asked: Default::default(),
+            deeds: Vec::new(),
             transfers: [0; 2],
             consultations: [None; 2],
             manner: Manner::Answers,
@@ -98,25 +99,33 @@ impl Stage {
         };
         match verb {
             0 | 1 => self.ask(side, Modification::Hold(None), None),
-            RESUME | RESUME_TOO => self.ask(side, Modification::Resume(None), None),
-            CODECS => self.ask(side, Modification::Codecs(codecs()), None),
-            CODECS_BY_UPDATE => self.ask(side, Modification::Codecs(codecs()), Some(Prefer::Update)),
-            REPEAT => self.ask(side, Modification::Repeat, Some(Prefer::ReInvite)),
+            2 | 3 => self.ask(side, Modification::Resume(None), None),
+            4 => self.ask(side, Modification::Codecs(codecs()), None),
+            5 => self.ask(side, Modification::Codecs(codecs()), Some(Prefer::Update)),
+            6 => self.ask(side, Modification::Repeat, Some(Prefer::ReInvite)),
             7 => self.ask(side, Modification::Offerless, None),
-            REFRESH => self.ask(side, Modification::Refresh, None),
-            TARGET => self.ask(side, Modification::Target, None),
+            8 => self.ask(side, Modification::Refresh, None),
+            9 => self.ask(side, Modification::Target, None),
             10 => self.move_media(side),
-            ADD => {
+            11 => {
                 let stream = Stream::video(self.fresh_port(), [Codec::new("VP8", 90_000).numbered(96)]);
                 self.ask(side, Modification::Add(stream), None);
             }
-            ADD_BACK => self.answer_offer(side, more < 2),
+            12 => self.answer_offer(side, more < 2),
             // Nothing may be in flight to cancel, and the call may be over: that is no fault of the application.
-            CANCEL => drop(self.hand(side, |call, now| call.cancel_change(now))),
-            HANG_UP if more == 3 => drop(self.hand(side, |call, now| call.hang_up(now))),
-            TRANSFER => self.transfer(side),
+            13 => {
+                if self.hand(side, |call, now| call.cancel_change(now)) == Some(true) {
+                    self.note(side, Verb::Cancel);
+                }
+            }
+            14 if more == 3 => {
+                if self.hand(side, |call, now| call.hang_up(now)).is_some() {
+                    self.note(side, Verb::HangUp);
+                }
+            }
+            15 => self.transfer(side),
             16 => self.consult(side),
-            TRANSFER_TO_CALL => self.transfer_to_consultation(side),
+            17 => self.transfer_to_consultation(side),
             18 => self.answer(more),
             19 => {
                 self.ask(0, Modification::Hold(None), None);
@@ -193,10 +202,15 @@ impl Stage {
     }
 
     fn ask(&mut self, side: usize, change: Modification, prefer: Option<Prefer>) {
-        let ticket = self.hand(side, |call, now| call.modify(now, change, prefer));
-        if let Some(asked) = self.asked.get_mut(side) {
-            asked.extend(ticket);
+        let what = change.what();
+        if let Some(ticket) = self.hand(side, |call, now| call.modify(now, change, prefer)) {
+            self.note(side, Verb::Ask(ticket, what));
         }
+    }
+
+    fn note(&mut self, side: usize, verb: Verb) {
+        let at = self.trio.now();
+        self.deeds.push(Deed { at, side, verb });
     }
 
     fn fresh_port(&mut self) -> u16 {
@@ -248,6 +262,7 @@ impl Stage {
         if let Some(count) = self.transfers.get_mut(side) {
             *count += 1;
         }
+        self.note(side, Verb::Transfer);
     }
 
     /// Bob's word on the INVITE, while it has no final answer.
@@ -260,28 +275,6 @@ impl Stage {
         });
     }
 }
-
-/// The verbs that take back a change, or ask for what undoes one.
-pub(super) const UNDOES: [u8; 5] = [RESUME, RESUME_TOO, CODECS, CODECS_BY_UPDATE, CANCEL];
-const RESUME: u8 = 2;
-const RESUME_TOO: u8 = 3;
-const CODECS: u8 = 4;
-const CODECS_BY_UPDATE: u8 = 5;
-const CANCEL: u8 = 13;
-const REPEAT: u8 = 6;
-const REFRESH: u8 = 8;
-const TARGET: u8 = 9;
-const ADD: u8 = 11;
-const ADD_BACK: u8 = 12;
-const HANG_UP: u8 = 14;
-const TRANSFER: u8 = 15;
-const TRANSFER_TO_CALL: u8 = 17;
-/// The verbs that add a stream.
-pub(super) const ADDS: [u8; 2] = [ADD, ADD_BACK];
-/// The verbs that ask for what changes nothing, as refreshes do.
-pub(super) const REFRESHES: [u8; 3] = [REPEAT, REFRESH, TARGET];
-/// The verbs that hang up, or do so when they worked.
-pub(super) const HANGS_UP: [u8; 3] = [HANG_UP, TRANSFER, TRANSFER_TO_CALL];
 
 /// Every call that an agent told of.
 pub(super) fn known(agent: &Agent) -> BTreeSet<CallId> {

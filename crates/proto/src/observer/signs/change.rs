@@ -28,6 +28,9 @@ pub(super) struct Memory {
     challenge: Option<(u64, u32)>,
     /// Its last offer that takes no media: number and time.
     hold: Option<(u32, Instant)>,
+    /// The hold of the other side that is in force: its description's number and time. And how many exchanges there had been
+    /// when that was looked at.
+    held: (Option<(u32, Instant)>, u32),
     /// re-INVITEs in a row that change nothing: number and time of the first, how many.
     idle: Option<(u32, Instant, u8)>,
 }
@@ -45,6 +48,8 @@ struct Refused {
     /// How many exchanges there had been by then.
     exchanges: u32,
     cancelled: bool,
+    /// Whether the other side held all streams by then.
+    held: bool,
     /// Whether its sender has to bring both sides together again (RFC 6141 §3.4).
     resync: bool,
     /// Whether anybody asked for anything since.
@@ -110,13 +115,7 @@ fn retried(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Cla
         return;
     }
     let dialog = &observed.side(by).base;
-    if let (Some(agreed), Some(new)) = (&dialog.offers.agreed, &seen.sdp)
-        && let Some((hold, time)) = observed.memory.change.of(by.other()).hold
-        && dialog.offers.offerer == Some(Way::Received)
-        && hold == *dialog.offers.last_on.by(Way::Received)
-        && seen.at.time.since(time) < HELD
-        && What::between(&agreed.ours, new).contains(&What::AddStream)
-    {
+    if let Some(hold) = added_behind_hold(observed, passing, refused) {
         found.push(against(by, RuleId::IntentCheckedAfterGlare, seen.at.n, smallvec![refused.on, hold]));
     }
     let other = dialog.owner == Way::Received;
@@ -138,6 +137,39 @@ fn retried(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Cla
             found.push(against(by, RuleId::OtherRetryTime, seen.at.n, smallvec![refused.on]));
         }
     }
+}
+
+/// RFC 5407 §3.3.1: what lost adds media again although the other side has put the call on hold since; gives the hold.
+fn added_behind_hold(observed: &ObservedDialog, passing: &Passing<'_>, refused: &Refused) -> Option<u32> {
+    let (hold, time) = observed.memory.change.of(passing.by).held.0?;
+    let agreed = observed.side(passing.by).base.offers.agreed.as_ref()?;
+    let adds = |offer: &Sdp| What::between(&agreed.ours, offer).contains(&What::AddStream);
+    let again = adds(passing.seen.sdp.as_ref()?) && adds(refused.offer.as_ref()?);
+    let news = !refused.held && hold > refused.request && passing.seen.at.time.since(time) < HELD;
+    (again && news).then_some(hold)
+}
+
+/// Notes whether the other side of a party holds all streams, as far as that party surely knows.
+fn note_hold(observed: &mut ObservedDialog, party: Party, now: Instant) {
+    let offers = &observed.side(party).base.offers;
+    let (before, seen) = observed.memory.change.of(party).held;
+    if offers.exchanges == seen {
+        return;
+    }
+    let holds = offers.agreed.as_ref().is_some_and(|agreed| holds(&agreed.theirs, Some(&agreed.ours)));
+    let news = (*offers.last_on.by(Way::Received), now);
+    let held = before.or_else(|| (offers.offerer == Some(Way::Received)).then_some(news)).filter(|_| holds);
+    let seen = offers.exchanges;
+    observed.memory.change.of_mut(party).held = (held, seen);
+}
+
+/// Whether a description takes no media in any stream that it has, and that the other side's leaves in.
+fn holds(sdp: &Sdp, other: Option<&Sdp>) -> bool {
+    let refused =
+        |line: usize| other.and_then(|other| other.media_at(line)).is_some_and(|media| media.rejected());
+    let streams = sdp.media().enumerate().filter(|(line, media)| !media.rejected() && !refused(*line));
+    let mut live = streams.map(|(_, media)| media).peekable();
+    live.peek().is_some() && live.all(|media| !media.direction().receives() || media.is_black_hole())
 }
 
 /// RFC 3261 §14.1, §9.2: neither a refusal nor the end of a cancelled change ends the call. A person may always hang up, so
@@ -276,6 +308,9 @@ fn refused_answer(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Cl
 
 pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>, before: &Before) {
     let (seen, by) = (passing.seen, passing.by);
+    for party in [Party::Caller, Party::Callee] {
+        note_hold(observed, party, seen.at.time);
+    }
     match (seen.status, seen.method) {
         (None, Method::Invite | Method::Update) => note_request(observed, passing),
         (Some(200..=299), Method::Invite | Method::Update) => {
@@ -295,6 +330,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>, before:
                 offer: before.offer.clone(),
                 exchanges: before.exchanges,
                 cancelled: before.cancelled,
+                held: asker.held.0.is_some(),
                 resync: before.executed && seen.method == Method::Invite,
                 disturbed: false,
             }));
@@ -330,11 +366,7 @@ fn note_request(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         }
         side.waits.push(seen.at.time.since(refused.time));
     }
-    let holds = seen.sdp.as_ref().is_some_and(|sdp| {
-        let mut live = sdp.media().filter(|media| !media.rejected()).peekable();
-        live.peek().is_some() && live.all(|media| !media.direction().receives() || media.is_black_hole())
-    });
-    side.hold = holds.then_some((seen.at.n, seen.at.time));
+    side.hold = seen.sdp.as_ref().is_some_and(|sdp| holds(sdp, None)).then_some((seen.at.n, seen.at.time));
     side.idle = match side.idle {
         _ if !idle || forms => None,
         Some((first, since, count)) if seen.at.time.since(since) < RUSH => {

@@ -139,6 +139,23 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     race::look(observed, passing, found);
     bridge::look(observed, passing, found);
     security::look(observed, passing, found);
+    if passing.seen.method == Method::Bye && passing.seen.is_request() && refer::worked(observed, passing.by)
+    {
+        // RFC 5589 §6.1: it ends the call because its transfer has worked, whatever else was refused meanwhile.
+        found.retain(|claim| !blames_a_refusal(claim.rule));
+    }
+}
+
+/// Whether it says that a refusal made somebody hang up.
+const fn blames_a_refusal(rule: RuleId) -> bool {
+    matches!(
+        rule,
+        RuleId::CallDroppedOnRefusal
+            | RuleId::CancelledReInvite
+            | RuleId::RefreshGivenUp
+            | RuleId::FailedTransferEndsCall
+            | RuleId::CodeEndsTheCall
+    )
 }
 
 /// Whether this breach is only the other face of a sign that is told.

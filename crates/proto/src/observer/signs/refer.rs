@@ -7,6 +7,7 @@ use smallvec::smallvec;
 
 use crate::dialog::{OptionTag, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
+use crate::observer::finding::Party;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
 
@@ -65,6 +66,13 @@ fn gave_up_both(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Clai
     let soon = passing.facts.at.since(failed.notified_at?) < AFTER && passing.patience.tells(AFTER);
     let because = smallvec![failed.on, failed.notified_on?];
     soon.then(|| against(passing.by, RuleId::FailedTransferEndsCall, passing.facts.n, because))
+}
+
+/// Whether a transfer that this party asked for has worked.
+pub(super) fn worked(observed: &ObservedDialog, by: Party) -> bool {
+    let succeeded = |status: u16| (200..300).contains(&status);
+    let mut asked = observed.side(by).base.subscriptions.iter().filter(|one| one.refer == Way::Sent);
+    asked.any(|one| one.status.is_some_and(succeeded))
 }
 
 /// RFC 5630 §5.1.1.3: what was set up with sips stays so.
