@@ -294,6 +294,29 @@ fn e16_a_reinvite_waits_for_our_update() {
     }
 }
 
+/// E16 at the asked side: an UPDATE is never left open, so a re-INVITE right behind it meets nothing. If the re-INVITE
+/// overtakes it, the UPDATE is the one that comes too late.
+#[test]
+fn e16_the_peers_reinvite_comes_right_behind_its_update() {
+    covers!("OA-01", "UP-11");
+    for (placed, overtakes) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (mut seat, call) = seated(16, placed, Prefer::Update);
+        seat.unobserved("the peer has two offers open at once");
+        if overtakes {
+            seat.wire.delay_next("UPDATE", ms(5));
+        }
+        let update = seat.peer.request("UPDATE").offer(&tweaks(&["sendonly"])).send();
+        let invite = seat.peer.request("INVITE").offer(&tweaks(&["codecs=0"])).send();
+        let ok = seat.expect(Pick::status(200).of("INVITE"));
+        assert_eq!(ok.cseq(), invite.cseq());
+        seat.peer.ack(&ok).send();
+        let word = seat.expect(Pick::status(if overtakes { 500 } else { 200 }).of("UPDATE"));
+        assert_eq!(word.cseq(), update.cseq());
+        seat.settle();
+        assert_eq!((seat.ua.held(call), seat.ua.sends_codec(call)), ((false, false), "PCMU"));
+    }
+}
+
 /// E17: while a re-INVITE of ours waits for its answer an UPDATE with an offer is held back.
 #[test]
 fn e17_an_update_waits_for_our_reinvite() {

@@ -308,6 +308,7 @@ impl Side {
                     RuleId::SecondInviteWhileFirstOpen
                         | RuleId::SecondUpdateWhileFirstOpen
                         | RuleId::UpdateBeforeWeAnswered
+                        | RuleId::OneExchangeAtATime
                 );
                 let owes = |owed: &[Owed]| owed.iter().any(|other| other.rule == one.rule);
                 owes(&late) && (overlap || owes(&first))

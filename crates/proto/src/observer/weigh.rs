@@ -39,6 +39,8 @@ pub(super) fn breach(
             return (!unseen).then_some(Severity::Warning);
         }
         RuleId::UpdateCrossesOurOffer => crossed_offer(dialog),
+        // Its sender breaks RFC 3264; that it is refused, only RFC 6337 §4.3 asks.
+        RuleId::OneExchangeAtATime if !seen.is_request() => Severity::Warning,
         // A proxy on the way may have added the Require.
         RuleId::ExtensionUnasked if !dialog.route.is_empty() || passing.facts.vias > 1 => Severity::Warning,
         // Beyond its first hop a request shows what proxies made of it, and a trace of several hops mixes them.
@@ -210,7 +212,9 @@ pub(super) fn refusal(observed: &ObservedDialog, passing: &Passing<'_>) -> Optio
         }
     };
     if let Some(met) = open.owed.iter().find(|owed| owed.reply.status() == Some(status)) {
-        let bare = met.reply == Reply::RetryAfter && seen.retry_after.is_none();
+        // RFC 6337 §4.3 asks for the 500 alone.
+        let timed = met.reply == Reply::RetryAfter && met.rule != RuleId::OneExchangeAtATime;
+        let bare = timed && seen.retry_after.is_none();
         return bare.then(|| claim(met, Severity::Warning));
     }
     let owed = open.owed.first()?;
@@ -227,6 +231,7 @@ fn instead(dialog: &Dialog, owed: &Owed, open: &Open, status: u16) -> Option<Sev
             | RuleId::SecondUpdateWhileFirstOpen
             | RuleId::UpdateCrossesOurOffer
             | RuleId::UpdateBeforeWeAnswered
+            | RuleId::OneExchangeAtATime
     );
     if !collision || !matches!(status, 486 | 488 | 491 | 500 | 600 | 603 | 606) {
         return None;

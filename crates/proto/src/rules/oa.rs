@@ -9,11 +9,13 @@ pub(super) const TABLE: &[Rule] = &[
         title: "One offer/answer exchange at a time",
         level: Level::MustNot,
         severity: Severity::Error,
-        cites: &[Cite::new(3264, "4"), Cite::new(6337, "2.2")],
+        cites: &[Cite::new(3264, "4"), Cite::new(6337, "2.2"), Cite::new(6337, "4.3")],
         means: "A dialog has at most one open exchange. A side sent a new offer while its last one was \
-            unanswered, or while it still owed an answer.",
-        fix: "Wait for the answer or the refusal, then derive the next offer from what is agreed.",
-        reply: None,
+            unanswered, or while it still owed an answer; or it accepted a re-INVITE of a peer whose own \
+            UPDATE it had not answered yet.",
+        fix: "Wait for the answer or the refusal, then derive the next offer from what is agreed. Refuse such \
+            a re-INVITE with 500 and Retry-After.",
+        reply: Some(Reply::RetryAfter),
         loss: true,
         held: Held::Check,
     },

@@ -10,6 +10,16 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
     let at = f.at;
     let (who, peer) = both(r, f);
     Some(match f.code {
+        "OA-01" if r.status(at) != 0 => {
+            let (update, invite) = (first(f)?, f.because.get(1).copied()?);
+            Words::of(format!(
+                "{who} accepted {} although {peer}'s offer in {} was still unanswered: two exchanges ran at once.",
+                r.the(invite),
+                r.the(update)
+            ))
+            .title("re-INVITE accepted over an open UPDATE")
+            .fix(advise(r, f.by, "Refuse a re-INVITE with 500 and Retry-After while an UPDATE of the same side waits for its answer."))
+        }
         "OA-01" => {
             let offer = first(f)?;
             let owner = match r.by(offer) == f.by {
@@ -22,6 +32,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.the(offer)
             ))
             .title("New offer while another was open")
+            .fix(advise(r, f.by, "Wait for the answer or the refusal, then derive the next offer from what is agreed."))
         }
         "OA-02" => {
             let invite = first(f)?;

@@ -141,6 +141,15 @@ pub(super) const CHECKS: &[Check] = &[
         reply: Some(Reply::RetryAfter),
         look: offer_over_theirs,
     },
+    // RFC 6337 §4.3, UAS-UsI: its own UPDATE is not answered yet, and the re-INVITE is to make another exchange.
+    Check {
+        rule: RuleId::OneExchangeAtATime,
+        view: View::Receiver,
+        kinds: Kinds::REQUEST,
+        methods: INVITE,
+        reply: Some(Reply::RetryAfter),
+        look: invite_over_their_update,
+    },
     Check {
         rule: RuleId::RaceUpdateReInvite,
         view: View::Receiver,
@@ -400,6 +409,12 @@ fn offer_over_theirs(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         return None;
     }
     dialog.offers.pending.by(seen.way).as_ref().map(|offer| on(offer.on))
+}
+
+fn invite_over_their_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let theirs = dialog.offers.pending.by(seen.way).as_ref()?;
+    let mut offers = theirs.all().filter(|offer| offer.method == Method::Update && offer.request == seen.way);
+    offers.find(|offer| offer.cseq < seen.cseq).map(|offer| on(offer.on))
 }
 
 fn invite_crosses_update(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
