@@ -341,7 +341,7 @@ fn c19_the_peer_loses_its_address_during_its_reinvite() {
 }
 
 /// C19 at the side that refuses: the peer moved inside our re-INVITE, so our ACK for its refusal goes to an address that is
-/// gone. That ends nothing.
+/// gone. That ends nothing, and a new re-INVITE tells both sides where they stand.
 #[test]
 fn c19_the_ack_of_a_refusal_goes_nowhere() {
     covers!("RI-23");
@@ -356,6 +356,16 @@ fn c19_the_ack_of_a_refusal_goes_nowhere() {
         seat.expect(Pick::status(200).of("UPDATE"));
         seat.peer.reply(&hold, 488).send();
         seat.wire.make_unreachable(old);
+        let again = seat.expect_other("INVITE");
+        assert_eq!((again.uri(), direction(&again)), (&*format!("sip:bob@{new}"), "sendrecv"));
+        assert_eq!(version(&again), version(&hold) + 1);
+        let agreed = seat.packets().iter().find_map(|packet| {
+            let raw = packet.raw();
+            raw.sdp().filter(|_| packet.from == old).map(str::to_owned)
+        });
+        let contact = format!("<sip:bob@{new}>");
+        let ok = seat.other.reply(&again, 200).header("Contact", contact);
+        ok.body("application/sdp", agreed.unwrap()).send();
         seat.settle();
         assert!(seat.packets().iter().any(|packet| packet.fate == Fate::Unreachable));
         assert!(seat.ua.is_up(call));

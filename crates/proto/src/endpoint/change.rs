@@ -148,6 +148,11 @@ impl Call {
             return;
         }
         let carries = flight.carries;
+        let theirs = self.legs.get(index).map(|leg| &*leg.dialog.party.theirs.target);
+        let moved = flight.method == Method::Invite && theirs.is_some_and(|now| *now != *flight.target);
+        let own =
+            |asked: &Wanting| asked.ticket.is_none() && matches!(asked.modification, Modification::Repeat);
+        let follows_up = self.wishes.queue.iter().take(carries).all(own);
         let retry_after = message.and_then(|message| message.retry_after()).and_then(Result::ok);
         let timed = matches!(status, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603);
         if let Some(wait) = Self::retry_after(retry_after).filter(|_| timed) {
@@ -229,6 +234,10 @@ impl Call {
         if executed && !self.ended {
             // RFC 6141 §3.4: part of the refused change was executed; a new exchange brings both sides back in step.
             self.want_quietly_by(core, now, Modification::Repeat, Some(Prefer::Update));
+        } else if moved && !follows_up && !self.ended && self.ending.is_none() && self.wishes.queue.is_empty()
+        {
+            // RFC 6141 §5.3: the peer moved inside it and may not have our ACK; a new re-INVITE tells where both stand.
+            self.want_quietly_by(core, now, Modification::Repeat, Some(Prefer::ReInvite));
         }
         self.kick(core, now);
         self.release_success(core, now);

@@ -169,6 +169,8 @@ pub(super) struct InFlight {
     pub(super) leg: u32,
     /// Whether it was wished for this leg alone.
     pub(super) branch: bool,
+    /// Where the peer was when it was sent.
+    pub(super) target: Box<str>,
 }
 
 /// The wishes of a call.
@@ -464,6 +466,7 @@ impl Call {
                 cancel: super::call::Cancel::No,
                 leg: leg.id,
                 branch: queue().next().is_some_and(|asked| asked.branch.is_some()),
+                target: Box::default(),
             },
             body,
             Vec::new(),
@@ -508,6 +511,11 @@ impl Call {
                 let cseq =
                     self.legs.get(index).and_then(|leg| leg.dialog.party.ours.cseq).unwrap_or_default();
                 flight.cseq = cseq;
+                flight.target = self
+                    .legs
+                    .get(index)
+                    .map(|leg| leg.dialog.party.theirs.target.clone())
+                    .unwrap_or_default();
                 flight.client = client;
                 if let Some(info) = client.and_then(|client| core.layer.client(client)) {
                     flight.request = Some(info.msg.clone());
