@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::options::Format;
 
 pub(crate) use convert::number;
+pub(crate) use text::status_text;
 
 /// An event as it is told. The names and fields are the JSON of `--events json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use midcall_wire::{Scheme, Uri};
+use midcall_wire::{NameAddr, Scheme, Uri};
 
 use crate::analyze::{Export, When};
-use crate::script::{EXPECTATIONS, Script, VERBS};
+use crate::script::{Script, help};
 
 /// SIP calls that change while they are up: place them, answer them, and see which rule decided.
 #[derive(Debug, Parser)]
@@ -63,7 +63,7 @@ pub(crate) struct AgentOptions {
     #[arg(long, value_name = "TRANSPORT:ADDRESS:PORT", help_heading = "Who and where")]
     pub(crate) listen: Vec<String>,
     /// Who we are, such as sip:alice@example.com
-    #[arg(long, value_name = "URI", help_heading = "Who and where")]
+    #[arg(long, value_name = "URI", value_parser = identity, help_heading = "Who and where")]
     pub(crate) from: Option<String>,
     /// The user name for challenges (401, 407); the password comes from --password-file or MIDCALL_PASSWORD
     #[arg(long, value_name = "NAME", help_heading = "Who and where")]
@@ -92,10 +92,10 @@ pub(crate) struct AgentOptions {
     pub(crate) rtp_ports: Option<midcall::media::PortRange>,
 
     /// Ask for a session timer of so many seconds (RFC 4028)
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(90..), help_heading = "How to change calls")]
+    #[arg(long, value_name = "SECONDS", value_parser = interval, help_heading = "How to change calls")]
     pub(crate) session_expires: Option<u32>,
     /// Take no session timer below so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(90..), help_heading = "How to change calls")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = interval, help_heading = "How to change calls")]
     pub(crate) min_se: u32,
     /// What carries a change where the rules leave a choice
     #[arg(long, value_name = "METHOD", default_value = "reinvite", help_heading = "How to change calls")]
@@ -262,22 +262,32 @@ fn callable(text: &str) -> Result<String, String> {
         Ok(uri) if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && !uri.host.is_empty() => {
             Ok(text.to_owned())
         }
-        Ok(_) => Err("only sip: and sips: URIs can be called".to_owned()),
-        Err(error) if !text.contains(':') => Err(format!("{error}; say sip:{text} or sip:USER@HOST")),
+        Ok(_) => Err("it takes a sip: or sips: URI".to_owned()),
+        Err(_) if !text.contains(':') && text.contains('@') => Err(format!("say sip:{text}")),
+        Err(_) if !text.contains(':') => Err(format!("say sip:{text} if it is a host, or sip:{text}@HOST")),
         Err(error) => Err(format!("{error}; a SIP URI looks like sip:bob@192.0.2.7:5060")),
     }
 }
 
-fn verbs_help() -> String {
-    let mut text = "Verbs of --do and of the prompt:\n".to_owned();
-    for (verb, arguments, means) in VERBS {
-        let left = format!("{verb} {arguments}");
-        text.push_str(&format!("  {left:<32} {means}\n"));
+/// Who we are: a SIP URI, with or without a display name.
+fn identity(text: &str) -> Result<String, String> {
+    let uri = NameAddr::parse(text).map_or(text, |address| address.uri);
+    callable(uri).map(|_| text.to_owned())
+}
+
+/// A session interval: RFC 4028 §4 knows none below 90 seconds.
+fn interval(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(seconds @ 90..) => Ok(seconds),
+        Ok(_) => Err("RFC 4028 §4 knows no session interval below 90 seconds".to_owned()),
+        Err(_) => Err("say a number of seconds, such as 1800".to_owned()),
     }
-    let words: Vec<&str> = EXPECTATIONS.iter().map(|(word, _)| *word).collect();
-    text.push_str(&format!("\nWHAT: {}\n", words.join(", ")));
-    text.push_str("\nExit codes: 0 did all that was asked, 1 the call or a step failed, 2 could not start.");
-    text
+}
+
+fn verbs_help() -> String {
+    let (verbs, what) = (help::verbs(str::to_owned), help::expectations());
+    let codes = "Exit codes: 0 did all that was asked, 1 the call or a step failed, 2 could not start.";
+    format!("Verbs of --do and of the prompt:\n{verbs}\nWHAT: {what}\n\n{codes}")
 }
 
 const ANALYZE_CODES: &str =

@@ -1,8 +1,8 @@
 //! Why a call did not go as asked, and what to do about it.
 
 use midcall::{Ended, Side};
-use midcall_wire::reason_phrase;
 
+use crate::events::status_text;
 use crate::trouble::Trouble;
 
 /// Trouble for a call that ended like this; `None` for an ordinary end. `up` tells whether it had been answered.
@@ -46,12 +46,12 @@ pub(super) fn trouble(why: &Ended, up: bool, to: &str, credentials: bool) -> Opt
         ),
         Ended::Unauthorized { status } => Trouble::failed(
             format!("{to} wants a user name and password"),
-            format!("it answered {status} {} (RFC 3261 §22)", reason_phrase(*status)),
+            format!("it answered {} (RFC 3261 §22)", status_text(*status)),
             "say --user NAME, with the password in MIDCALL_PASSWORD or --password-file FILE",
         ),
         Ended::Lost { status } => Trouble::failed(
             "the other side no longer knows the call",
-            format!("it answered {status} {} within the call (RFC 5057 §5.1)", reason_phrase(*status)),
+            format!("it answered {} within the call (RFC 5057 §5.1)", status_text(*status)),
             "see whether it was restarted, or whether a proxy sent the request elsewhere",
         ),
         Ended::NoAck => Trouble::failed(
@@ -114,7 +114,7 @@ fn refused(status: u16, to: &str) -> Trouble {
         ),
         _ => ("the other side declined", "--capture shows its Reason and Warning"),
     };
-    let what = format!("{to} refused the call: {status} {}", reason_phrase(status));
+    let what = format!("{to} refused the call: {}", status_text(status));
     Trouble::failed(what.trim_end(), why, cure)
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::run::Run;
 use crate::options::Format;
-use crate::script::{Script, VERBS};
+use crate::script::{Script, help};
 
 /// Reads lines and gives them to the newest call that is not over.
 pub(super) struct Prompt {
@@ -39,7 +39,8 @@ impl Prompt {
 }
 
 async fn read(calls: Arc<Mutex<Vec<Run>>>, format: Format) {
-    if std::io::stdin().is_terminal() && format == Format::Text {
+    let terminal = std::io::stdin().is_terminal() && format == Format::Text;
+    if terminal {
         note("verbs such as hold, resume, bye; `help` lists them; Ctrl-C hangs up");
     }
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -64,13 +65,14 @@ async fn read(calls: Arc<Mutex<Vec<Run>>>, format: Format) {
             },
         }
     }
+    if terminal {
+        note("no more verbs; Ctrl-C hangs up");
+    }
 }
 
 fn help() {
-    let mut out = anstream::stderr();
-    for (verb, arguments, means) in VERBS {
-        let _ = writeln!(out, "  {:<32} {means}", format!("{} {arguments}", verb.cyan()));
-    }
+    let verbs = help::verbs(|verb| verb.cyan().to_string());
+    let _ = write!(anstream::stderr(), "{verbs}\nWHAT: {}\n", help::expectations());
 }
 
 fn note(text: &str) {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use midcall::capture::Capture;
-use midcall::media::{Source, Wav};
+use midcall::media::{Coding, Source, Wav};
 use midcall::session::Codec;
 use midcall::tap::Tap;
 use midcall::{Error, Listen, MediaSetup, Policy, Prefer, Reliable, Transport, UserAgent};
@@ -24,6 +24,9 @@ pub(super) async fn start(
     let listen = places(options, towards).await?;
     let identity = identity(options, &listen);
     let setup = media(options, sound, options.record.as_deref())?;
+    if let Some(silent) = silent(&options.codecs.0) {
+        silent.show();
+    }
     let mut builder = UserAgent::builder().identity(&identity).media(setup).configure(|config| {
         config.session_expires = options.session_expires;
         config.min_se = options.min_se;
@@ -111,9 +114,16 @@ async fn place(text: &str) -> Result<Listen, Trouble> {
         Err(_) => by_name(text).await,
     };
     let listen = named.ok_or_else(|| {
+        let host = text.split_once(':').filter(|(name, _)| Transport::parse(name).is_some());
+        let why = match host.and_then(|(_, place)| place.rsplit_once(':')) {
+            Some((host, port)) if port.parse::<u16>().is_ok() => {
+                format!("{host} is no address, nor a name of one")
+            }
+            _ => "an address to listen on is a transport, an address of this machine and a port".to_owned(),
+        };
         Trouble::not_started(
             format!("cannot listen on {text}"),
-            "an address to listen on is a transport, an address of this machine and a port",
+            why,
             "say something like --listen udp:192.0.2.1:5060 or --listen tcp:[::1]:5060; port 0 takes any",
         )
     })?;
@@ -207,6 +217,20 @@ pub(super) fn media(
             setup.record(path)
         }
         None => setup,
+    })
+}
+
+/// What to tell about codecs that are for the signalling alone.
+fn silent(codecs: &[Codec]) -> Option<Trouble> {
+    let none =
+        |codec: &&Codec| !codec.is_telephone_event() && Coding::named(&codec.name, codec.clock).is_none();
+    let silent: Vec<&str> = codecs.iter().filter(none).map(|codec| &*codec.name).collect();
+    (!silent.is_empty()).then(|| {
+        Trouble::failed(
+            format!("there is no sound in {}", silent.join(" and ")),
+            "it is offered and agreed on, but the audio of midcall is G.711",
+            "list pcma or pcmu before it, if there is to be something to hear",
+        )
     })
 }
 

@@ -248,11 +248,9 @@ impl Outcome {
     fn failure(&self) -> Option<String> {
         match self {
             Self::Pending | Self::Done => None,
-            Self::Refused(status) => Some(
-                format!("refused with {status} {}", midcall_wire::reason_phrase(*status))
-                    .trim_end()
-                    .to_owned(),
-            ),
+            Self::Refused(status) => {
+                Some(format!("refused with {}", crate::events::status_text(*status)).trim_end().to_owned())
+            }
             Self::Failed(why) => Some(why.clone()),
         }
     }

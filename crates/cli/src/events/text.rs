@@ -122,7 +122,7 @@ fn say(told: &Told) -> String {
         }
         Told::Step { text, .. } => format!("> {text}"),
         Told::Met { text, .. } => format!("{text}: yes"),
-        Told::Failed { what } => format!("failed: {what}"),
+        Told::Failed { what } => what.clone(),
         Told::Unknown { text } => text.clone(),
     }
 }
@@ -138,8 +138,11 @@ impl Quoted for String {
     }
 }
 
-fn status_text(status: u16) -> String {
-    format!("{status} {}", reason_phrase(status)).trim_end().to_owned()
+/// A status code as people say it.
+pub(crate) fn status_text(status: u16) -> String {
+    let (phrase, class) = (reason_phrase(status), reason_phrase(status / 100 * 100));
+    // RFC 3261 §8.1.3.2: a code that nobody knows counts as the first of its class, but does not mean that.
+    if phrase == class && status % 100 != 0 { status.to_string() } else { format!("{status} {phrase}") }
 }
 
 fn method_text(method: &str) -> &str {

@@ -4,6 +4,7 @@
 //! waits and asserts, `wait` only waits.
 
 mod error;
+pub(crate) mod help;
 mod parse;
 mod words;
 
@@ -14,7 +15,7 @@ use midcall_proto::endpoint::Prefer;
 use midcall_proto::session::Codec;
 
 pub(crate) use error::ScriptError;
-pub(crate) use words::{EXPECTATIONS, VERBS, codecs, codecs_known};
+pub(crate) use words::{codecs, codecs_known};
 
 /// Steps to take, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

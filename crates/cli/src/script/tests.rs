@@ -1,3 +1,4 @@
+use super::words::VERBS;
 use super::*;
 
 fn verbs(text: &str) -> Vec<Verb> {
