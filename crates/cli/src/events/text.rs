@@ -142,7 +142,11 @@ impl Quoted for String {
 pub(crate) fn status_text(status: u16) -> String {
     let (phrase, class) = (reason_phrase(status), reason_phrase(status / 100 * 100));
     // RFC 3261 §8.1.3.2: a code that nobody knows counts as the first of its class, but does not mean that.
-    if phrase == class && status % 100 != 0 { status.to_string() } else { format!("{status} {phrase}") }
+    if phrase == class && !status.is_multiple_of(100) {
+        status.to_string()
+    } else {
+        format!("{status} {phrase}")
+    }
 }
 
 fn method_text(method: &str) -> &str {
