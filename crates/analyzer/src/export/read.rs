@@ -15,7 +15,7 @@ pub(super) struct Line<'c> {
     pub(super) by: Party,
     /// The line that this is a copy of.
     pub(super) again: Option<usize>,
-    /// The line that this belongs to: of a response its request, of an ACK or PRACK the response, of a CANCEL the INVITE.
+    /// The line that this belongs to: of a response its request, of an ACK or PRACK the response, of a CANCEL what it ends.
     pub(super) of: Option<usize>,
 }
 
@@ -137,7 +137,12 @@ fn belongs(lines: &[Line<'_>], line: &Line<'_>) -> Option<usize> {
             })
             .or_else(|| last(&|earlier| reliable(earlier)))
         }
-        Method::Cancel => last(&|earlier| earlier.is(Method::Invite) && earlier.by == line.by),
+        Method::Cancel => {
+            let own = |earlier: &Line<'_>| earlier.sip.is_request() && earlier.by == line.by;
+            let same = |earlier: &Line<'_>| earlier.cseq() == cseq && earlier.branch() == line.branch();
+            last(&|earlier| own(earlier) && same(earlier))
+                .or_else(|| last(&|earlier| own(earlier) && earlier.is(Method::Invite)))
+        }
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! answered was sent before the line above arrived. A call that begins before the trace gets the usual beginning.
 
 mod headers;
+mod odd;
 mod outcome;
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ impl<'w> Writer<'w> {
             (Some(of), _) => format!("again {}", of + 1),
             (None, Some(status)) => {
                 self.response(at, line, status, &mut words)?;
-                format!("{status} {}", line.sip.method_name())
+                format!("{status} {}", line.sip.method_name()).trim_end().to_owned()
             }
             (None, None) => {
                 self.request(at, line, &mut words)?;
@@ -128,6 +129,7 @@ impl<'w> Writer<'w> {
         };
         if line.again.is_none() {
             self.dressed(line, &mut words)?;
+            self.odd(at, line, &mut words);
         }
         if let Some(first) = crosses.filter(|first| first + 1 != at) {
             words.push(format!("crosses={}", first + 1));
@@ -206,6 +208,7 @@ impl<'w> Writer<'w> {
             .map(|expected| i64::from(expected) - i64::from(!matches!(method, Method::Ack | Method::Cancel)));
         if let (Some(expected), Some(base)) = (expected, base)
             && expected != line.cseq()
+            && line.sip.cseq().is_ok()
         {
             words.push(format!("cseq={:+}", i64::from(line.cseq()) - base));
         }
@@ -347,6 +350,9 @@ impl<'w> Writer<'w> {
             && request.cseq() != cseq.number
         {
             words.push(format!("cseq={}", cseq.number));
+        }
+        if request.is_some_and(|request| request.branch() != line.branch()) {
+            words.push(format!("branch=z9hG4bKstray{at}"));
         }
         if status > 100 {
             let asked = request.map(Line::receivers_tag).unwrap_or_default();

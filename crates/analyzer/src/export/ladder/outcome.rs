@@ -46,8 +46,20 @@ impl Writer<'_> {
         for line in self.told.iter().skip(gone) {
             let _ = writeln!(out, "{}", moved(line, gone));
         }
+        self.never_acknowledged(&mut out, &rules, gone);
         self.expectations(&mut out, &rules, finding.is_some(), gone);
         out
+    }
+
+    /// The ACK that never came: a scripted party sends it by itself, unless it has a line.
+    fn never_acknowledged(&self, out: &mut String, rules: &[&Finding], gone: usize) {
+        for finding in rules.iter().filter(|finding| finding.code == "TX-13") {
+            let Some(position) = self.position(finding.at) else { continue };
+            let Some(line) = self.lines.get(position) else { continue };
+            let (from, to) = (letter(line.by.other()), letter(line.by));
+            let number = (position + 1).saturating_sub(gone);
+            let _ = writeln!(out, "wait 40s\n{from} ~> {to}   ACK of={number} unseen");
+        }
     }
 
     /// Whether the first lines are the usual beginning of a call.
@@ -111,13 +123,24 @@ impl Writer<'_> {
 
 /// The numbers of lines that a line names.
 fn numbers(line: &str) -> impl Iterator<Item = usize> {
-    let words = line.split(' ');
-    let named = |word: &str| {
-        let value = ["of=", "crosses=", "branch=of:"].iter().find_map(|key| word.strip_prefix(key))?;
-        value.parse().ok()
-    };
-    let again = line.split_once(" again ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    words.filter_map(named).collect::<Vec<_>>().into_iter().chain(again)
+    named(line).filter_map(|(word, at)| number(word, at)).collect::<Vec<_>>().into_iter()
+}
+
+/// The words of a line, and where in them the number of a line stands.
+fn named(line: &str) -> impl Iterator<Item = (&str, Option<usize>)> {
+    let mut last = "";
+    line.split(' ').map(move |word| {
+        let behind = last == "again" || ["{cseq", "{branch"].iter().any(|name| last.ends_with(name));
+        last = word;
+        let key = ["of=", "crosses=", "branch=of:"].into_iter().find(|key| word.starts_with(key));
+        (word, key.map(str::len).or(behind.then_some(0)))
+    })
+}
+
+fn number(word: &str, at: Option<usize>) -> Option<usize> {
+    let rest = word.get(at?..)?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    rest.get(..digits)?.parse().ok()
 }
 
 /// A line of which the numbers are so much smaller.
@@ -125,20 +148,13 @@ fn moved(line: &str, gone: usize) -> String {
     if gone == 0 {
         return line.to_owned();
     }
-    let mut words: Vec<String> = Vec::new();
-    let mut again = false;
-    for word in line.split(' ') {
-        let less = |text: &str| text.parse::<usize>().ok().and_then(|number| number.checked_sub(gone));
-        let key = ["of=", "crosses=", "branch=of:"].into_iter().find(|key| word.starts_with(key));
-        let fresh = match key {
-            Some(key) => word.strip_prefix(key).and_then(less).map(|number| format!("{key}{number}")),
-            None if again => less(word).map(|number| number.to_string()),
-            None => None,
-        };
-        again = word == "again";
-        words.push(fresh.unwrap_or_else(|| word.to_owned()));
-    }
-    words.join(" ")
+    let words = named(line).map(|(word, at)| {
+        let (Some(at), Some(old)) = (at, number(word, at)) else { return word.to_owned() };
+        let fresh = old.saturating_sub(gone).to_string();
+        let end = at + old.to_string().len();
+        [word.get(..at).unwrap_or_default(), &fresh, word.get(end..).unwrap_or_default()].concat()
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// How a call usually begins, and `start call` says.
