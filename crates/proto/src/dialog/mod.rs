@@ -32,7 +32,7 @@ pub use open::{Evidence, Open, Owed, Phase, Unacknowledged};
 pub use plan::{Plan, Wish};
 pub use seen::{At, HeaderFacts, RSeq, Seen, Way, sipfrag_status};
 pub use subscription::{Subscription, SubscriptionEvent, SubscriptionState};
-pub use timer::{Running, SessionTimer};
+pub use timer::{MinSeTold, Running, SessionTimer};
 pub use usage::{InviteEvent, InviteState};
 
 use std::sync::Arc;

@@ -42,19 +42,21 @@ impl Running {
     }
 }
 
+/// The largest Min-SE that each side was told, and by which message.
+pub type MinSeTold = Sided<Option<(u32, u32)>>;
+
 /// The session timer of one dialog.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct SessionTimer {
     /// The running timer, `None` if it is off.
     pub running: Option<Running>,
     /// The largest Min-SE seen in requests and 422 of this dialog (ST-08).
     pub min_se: Option<u32>,
     /// The largest Min-SE that each side was told in this dialog, by a request or a 422, and by which message.
-    pub told: Sided<Option<(u32, u32)>>,
+    /// `None` if there was none.
+    pub told: Option<Box<MinSeTold>>,
     /// The message that set the timer before the running one, if a request changed the roles between them.
     pub flipped: Option<u32>,
-    /// The message that switched a running timer off, if one did.
-    pub off_by: Option<u32>,
 }
 
 impl SessionTimer {
@@ -81,13 +83,8 @@ impl SessionTimer {
                     expires: seen.at.time + interval,
                     set_by: seen.at.n,
                 });
-                self.off_by = None;
             }
-            None => {
-                if self.running.take().is_some() {
-                    self.off_by = Some(seen.at.n);
-                }
-            }
+            None => self.running = None,
         }
     }
 
@@ -95,7 +92,7 @@ impl SessionTimer {
     pub fn saw_min_se(&mut self, seen: &Seen<'_>) {
         if let Some(min_se) = seen.min_se {
             self.min_se = Some(self.min_se.map_or(min_se, |seen| seen.max(min_se)));
-            let told = self.told.by_mut(seen.way.reversed());
+            let told = self.told.get_or_insert_default().by_mut(seen.way.reversed());
             if told.is_none_or(|(least, _)| min_se > least) {
                 *told = Some((min_se, seen.at.n));
             }

@@ -15,7 +15,7 @@ pub enum MediaKind {
     /// Moving pictures.
     Video,
     /// Anything else, by the name in the `m=` line, such as `image`.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl MediaKind {
@@ -24,7 +24,7 @@ impl MediaKind {
         match name.to_ascii_lowercase().as_str() {
             "audio" => Self::Audio,
             "video" => Self::Video,
-            other => Self::Other(other.to_owned()),
+            other => Self::Other(other.into()),
         }
     }
 

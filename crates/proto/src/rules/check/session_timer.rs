@@ -186,7 +186,7 @@ fn flips_again(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 /// RFC 4028 §7.4: the largest Min-SE of the 422 and the requests that this side got in the dialog. Without one it is 90.
 fn minimum_forgotten(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    let (least, told) = (*dialog.timer.told.by(seen.way))?;
+    let (least, told) = (*dialog.timer.told.as_ref()?.by(seen.way))?;
     let timed = seen.supported.has(OptionTag::Timer) && seen.session_expires.is_some();
     (seen.headers.real && timed && seen.min_se.unwrap_or(90) < least).then(|| on(told))
 }

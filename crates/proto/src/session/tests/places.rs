@@ -33,7 +33,7 @@ fn a_dead_place_takes_another_type() {
     exchange(&mut alice, &mut bob);
     let text = || Stream {
         codecs: vec![Codec::new("t140", 1000).numbered(98)],
-        ..Stream::new(MediaKind::Other("text".to_owned()), 4010, [])
+        ..Stream::new(MediaKind::Other("text".into()), 4010, [])
     };
     assert_eq!(alice.wanted.add_stream(text()), 1);
     bob.wanted.streams[1] = text();
@@ -58,7 +58,7 @@ fn a_place_turns_into_a_fax() {
     let fax = |port| Stream {
         protocol: "udptl".into(),
         attributes: vec!["T38FaxVersion:0".to_owned(), "T38FaxUdpEC:t38UDPRedundancy".to_owned()],
-        ..Stream::new(MediaKind::Other("image".to_owned()), port, [Codec::t38()])
+        ..Stream::new(MediaKind::Other("image".into()), port, [Codec::t38()])
     };
     // The called side turns the call into a fax.
     bob.wanted.streams[0] = fax(5000);

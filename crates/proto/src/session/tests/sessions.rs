@@ -34,7 +34,7 @@ fn refused_and_missing_streams_are_off() {
     let theirs = peer("m=audio 5000 RTP/AVP 8\nm=video 0 RTP/AVP 31\n");
     let session = agreed(&ours, &theirs);
     let on: Vec<_> = session.streams.iter().map(|stream| (stream.kind.clone(), stream.is_on())).collect();
-    let image = MediaKind::Other("image".to_owned());
+    let image = MediaKind::Other("image".into());
     assert_eq!(on, [(MediaKind::Audio, true), (MediaKind::Video, false), (image, false)]);
     assert!(session.streams[1].local.is_none() && session.streams[1].send.is_empty());
 }
@@ -60,7 +60,7 @@ fn a_fax_is_on_without_payload_types() {
 
 #[test]
 fn kinds_of_media_are_read_and_written() {
-    for kind in [MediaKind::Audio, MediaKind::Video, MediaKind::Other("text".to_owned())] {
+    for kind in [MediaKind::Audio, MediaKind::Video, MediaKind::Other("text".into())] {
         assert_eq!(MediaKind::parse(&kind.to_string().to_uppercase()), kind);
     }
 }
