@@ -85,8 +85,9 @@ impl Call {
     fn change_accepted(&mut self, core: &mut Core, now: Instant, usable: bool, index: usize) {
         self.suspect = false;
         let Some(flight) = self.wishes.flight.take() else { return };
-        self.wishes.glare = 0;
-        self.wishes.by_invite = false;
+        if let Some(setbacks) = &mut self.wishes.setbacks {
+            (setbacks.glare, setbacks.by_invite) = (0, false);
+        }
         let wanted = Box::new(flight.wanted);
         // While the call rings, only the branch that was changed has the new session.
         let ringing = self.setup.is_some();
@@ -157,8 +158,8 @@ impl Call {
         let timed = matches!(status, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603);
         if let Some(wait) = Self::retry_after(retry_after).filter(|_| timed) {
             // ER-03: whatever is asked next waits too.
-            self.wishes.not_before = Some(now + wait);
-            self.wishes.held_by = Some(RuleId::RetryAfterIgnored);
+            self.wishes.setbacks_mut().not_before = Some(now + wait);
+            self.wishes.setbacks_mut().held_by = Some(RuleId::RetryAfterIgnored);
         }
         let tries = self.wishes.queue.first().map_or(0, |asked| asked.attempts);
         let owner = self.legs.get(index).is_some_and(|leg| leg.dialog.owns_call_id());
@@ -197,25 +198,27 @@ impl Call {
             }
             491 => {
                 // The pause also binds whatever is wished next, should this be given up.
-                self.wishes.not_before = Some(now + glare_wait(core, owner));
-                self.wishes.held_by =
+                self.wishes.setbacks_mut().not_before = Some(now + glare_wait(core, owner));
+                self.wishes.setbacks_mut().held_by =
                     Some(if owner { RuleId::OwnerRetryTime } else { RuleId::OtherRetryTime });
                 for asked in self.wishes.queue.iter_mut().take(carries) {
                     asked.met = true;
                 }
-                if self.wishes.glare < core.config.glare_retries {
-                    self.wishes.glare += 1;
+                if self.wishes.setbacks().glare < core.config.glare_retries {
+                    self.wishes.setbacks_mut().glare += 1;
                 } else {
-                    self.wishes.glare = 0;
+                    self.wishes.setbacks_mut().glare = 0;
                     self.failed(core, carries, &Failure::Glare { attempts: tries });
                 }
             }
             500 | 503 if retry_after.is_some() && may_repeat => {
-                self.wishes.held_by = Some(RuleId::OverlapRetryAfter);
+                self.wishes.setbacks_mut().held_by = Some(RuleId::OverlapRetryAfter);
             }
             // The peer lacks UPDATE after all: the next plan knows, and a confirmed dialog falls back (UP-19).
             405 | 501 if flight.method == Method::Update => {}
-            504 if flight.method == Method::Update && !flight.offerless => self.wishes.by_invite = true,
+            504 if flight.method == Method::Update && !flight.offerless => {
+                self.wishes.setbacks_mut().by_invite = true;
+            }
             422 if may_repeat => {}
             420 if may_repeat && self.learn_unsupported(core, message) => {}
             421 if may_repeat && self.relearn_required(core, message) => {}
@@ -246,8 +249,8 @@ impl Call {
     fn learn_unsupported(&mut self, _core: &Core, message: Option<&Msg>) -> bool {
         let Some(message) = message else { return false };
         let refused = OptionSet::read(message, Name::Unsupported);
-        let news = refused.without(self.wishes.without).tags().next().is_some();
-        self.wishes.without.add(refused);
+        let news = refused.without(self.wishes.setbacks().without).tags().next().is_some();
+        self.wishes.setbacks_mut().without.add(refused);
         news
     }
 
@@ -256,8 +259,8 @@ impl Call {
         let Some(message) = message else { return false };
         let asked = OptionSet::read(message, Name::Require);
         let known = asked.without(core.supported()).is_empty();
-        let left_out = asked.tags().any(|tag| self.wishes.without.has(tag));
-        self.wishes.without = self.wishes.without.without(asked);
+        let left_out = asked.tags().any(|tag| self.wishes.setbacks().without.has(tag));
+        self.wishes.setbacks_mut().without = self.wishes.setbacks().without.without(asked);
         known && left_out
     }
 

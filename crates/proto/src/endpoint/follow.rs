@@ -37,7 +37,9 @@ impl Call {
     fn timer_moved(&mut self, core: &mut Core, index: usize, by: Way) {
         let Some(leg) = self.legs.get(index) else { return };
         let interval = leg.dialog.timer.running.map(|running| running.interval);
-        self.wishes.refresh_after = None;
+        if let Some(setbacks) = &mut self.wishes.setbacks {
+            setbacks.refresh_after = None;
+        }
         if self.established {
             let by = if by == Way::Sent { Side::Us } else { Side::Them };
             core.tell(self.id, CallEvent::Refreshed { by, interval });

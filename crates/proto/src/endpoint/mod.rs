@@ -21,6 +21,7 @@ mod person;
 mod refer;
 mod register;
 mod session_timer;
+mod setbacks;
 mod tickets;
 mod timers;
 mod uac;

@@ -11,8 +11,9 @@ use thin_vec::ThinVec;
 use super::call::{Call, Refused, Spec, local};
 use super::config::Prefer;
 use super::core::{Core, Purpose};
+use super::setbacks::Setbacks;
 use crate::Msg;
-use crate::dialog::{OptionSet, OptionTag, Plan, Way, Wish};
+use crate::dialog::{OptionTag, Plan, Way, Wish};
 use crate::event::{CallEvent, Failure, Ticket, What};
 use crate::rules::RuleId;
 use crate::session::{Codec, Stream, Wanted};
@@ -179,24 +180,14 @@ pub(super) struct Wishes {
     pub(super) queue: ThinVec<Wanting>,
     pub(super) flight: Option<Box<InFlight>>,
     pub(super) next_ticket: u32,
-    /// Nothing is tried before: after a 491, a 500 or 503 with Retry-After.
-    pub(super) not_before: Option<Instant>,
-    /// What `not_before` comes from.
-    pub(super) held_by: Option<RuleId>,
-    /// 491s in a row.
-    pub(super) glare: u8,
-    /// A refresh was refused for good: the next one is tried then (ST-17).
-    pub(super) refresh_after: Option<Instant>,
-    /// The next try must be a re-INVITE: the peer said 504 to UPDATE (UP-11).
-    pub(super) by_invite: bool,
-    /// Option tags that a 420 took away.
-    pub(super) without: OptionSet,
+    /// `None` while nothing was refused.
+    pub(super) setbacks: Option<Box<Setbacks>>,
 }
 
 impl Wishes {
     /// When waiting wishes may be tried again.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.not_before.filter(|_| !self.queue.is_empty() && self.flight.is_none())
+        self.setbacks().not_before.filter(|_| !self.queue.is_empty() && self.flight.is_none())
     }
 
     /// Whether a refresh is already among them or any request is out that refreshes too.
@@ -366,13 +357,17 @@ impl Call {
                 self.fulfilled(core, None, count, "the session is already as wanted");
                 continue;
             }
-            if self.wishes.not_before.is_some_and(|gate| gate > now) {
-                let (rule, until) =
-                    (self.wishes.held_by.unwrap_or(RuleId::OverlapRetryAfter), self.wishes.not_before);
+            if self.wishes.setbacks().not_before.is_some_and(|gate| gate > now) {
+                let (rule, until) = (
+                    self.wishes.setbacks().held_by.unwrap_or(RuleId::OverlapRetryAfter),
+                    self.wishes.setbacks().not_before,
+                );
                 self.tell_waiting(core, count, rule, until);
                 return;
             }
-            self.wishes.not_before = None;
+            if let Some(setbacks) = &mut self.wishes.setbacks {
+                (setbacks.not_before, setbacks.held_by) = (None, None);
+            }
             let first = self.move_comes_first(core, index, count);
             let (count, wanted) =
                 if first { (1, self.target(index, 1).unwrap_or(wanted)) } else { (count, wanted) };
@@ -393,7 +388,7 @@ impl Call {
         let wish = match (offerless, bare) {
             (true, _) => Wish::Offerless,
             (_, true) => Wish::Refresh,
-            _ => Wish::Session { person: person || self.wishes.by_invite },
+            _ => Wish::Session { person: person || self.wishes.setbacks().by_invite },
         };
         let carries = if offerless {
             1
@@ -402,10 +397,13 @@ impl Call {
         };
         let wanted = if carries == count { wanted } else { self.target(index, carries).unwrap_or(wanted) };
         let prefer = queue().find_map(|asked| asked.prefer);
-        let prefer =
-            if self.wishes.by_invite { Prefer::ReInvite } else { prefer.unwrap_or(core.config.prefer) };
+        let prefer = if self.wishes.setbacks().by_invite {
+            Prefer::ReInvite
+        } else {
+            prefer.unwrap_or(core.config.prefer)
+        };
         let explicit = queue().any(|asked| asked.prefer == Some(Prefer::ReInvite));
-        if self.wishes.by_invite && leg.dialog.usage.early() {
+        if self.wishes.setbacks().by_invite && leg.dialog.usage.early() {
             // UP-11: the peer said that it takes a person, and a re-INVITE can ask one only when the call is up.
             self.tell_waiting(core, count, RuleId::UpdateAnsweredLate, None);
             return false;
@@ -502,8 +500,8 @@ impl Call {
                 _ => None,
             });
         self.add_timer_headers(core, index, &mut spec);
-        if !self.wishes.without.is_empty() {
-            let kept = core.supported().without(self.wishes.without);
+        if !self.wishes.setbacks().without.is_empty() {
+            let kept = core.supported().without(self.wishes.setbacks().without);
             spec = spec.header(Name::Supported, kept);
         }
         match self.send(core, now, index, spec, Purpose::Change) {

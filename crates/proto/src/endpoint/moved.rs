@@ -88,9 +88,9 @@ impl Call {
         if let Some(leg) = self.legs.get_mut(index) {
             leg.dialog.timed_out(Way::Sent, Method::Invite, flight.cseq);
         }
-        self.wishes.by_invite = true;
-        self.wishes.not_before = Some(now + core.config.t1);
-        self.wishes.held_by = Some(RuleId::TargetMovedInsideReInvite);
+        self.wishes.setbacks_mut().by_invite = true;
+        self.wishes.setbacks_mut().not_before = Some(now + core.config.t1);
+        self.wishes.setbacks_mut().held_by = Some(RuleId::TargetMovedInsideReInvite);
         self.want_quietly(core, now, Modification::Repeat);
     }
 }

@@ -66,8 +66,11 @@ impl Call {
     /// (RFC 5407 §3.3.1; GL-05): the application hears of both, and may ask anew.
     pub(super) fn lost_to_hold(&mut self, core: &mut Core) {
         let flying = self.wishes.flight.as_ref().map_or(0, |flight| flight.carries);
-        let pauses = self.wishes.not_before.is_some()
-            && matches!(self.wishes.held_by, Some(RuleId::OwnerRetryTime | RuleId::OtherRetryTime));
+        let pauses = self.wishes.setbacks().not_before.is_some()
+            && matches!(
+                self.wishes.setbacks().held_by,
+                Some(RuleId::OwnerRetryTime | RuleId::OtherRetryTime)
+            );
         if !pauses && !self.wishes.queue.iter().skip(flying).any(|asked| asked.met) {
             return;
         }

@@ -189,13 +189,13 @@ impl Call {
         }
         let mut spec = Spec::new(Method::Update);
         self.add_timer_headers(core, index, &mut spec);
-        self.wishes.refresh_after = Some(now + REFRESH_PAUSE);
+        self.wishes.setbacks_mut().refresh_after = Some(now + REFRESH_PAUSE);
         // Refused where a rule forbids it now; it is tried again after the pause.
         let _ = self.send(core, now, index, spec, Purpose::Other);
     }
 
     fn refresh_at(&self, running: &Running) -> Instant {
-        let refused = self.wishes.refresh_after.unwrap_or(Instant::ZERO);
+        let refused = self.wishes.setbacks().refresh_after.unwrap_or(Instant::ZERO);
         running.refresh_at().max(refused)
     }
 
@@ -206,7 +206,7 @@ impl Call {
         let Some(running) = running.filter(|running| running.refresher == Way::Sent) else { return };
         let wait = running.expires.since(now) / 2;
         let next = if wait >= REFRESH_PAUSE { now + wait } else { running.expires };
-        self.wishes.refresh_after = Some(next);
+        self.wishes.setbacks_mut().refresh_after = Some(next);
     }
 
     fn expire(&mut self, core: &mut Core, now: Instant, index: usize) {
