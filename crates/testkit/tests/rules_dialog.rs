@@ -401,7 +401,8 @@ fn an_ack_repeats_the_credentials() {
 }
 
 /// RFC 3515 §5.2: whom the policy does not let transfer gets 603, and nobody is called. A stranger is never let, and
-/// naming the dialog in Target-Dialog alone proves nothing (RFC 4538 §8).
+/// naming the dialog in Target-Dialog proves nothing where the tags went over the wire in the open (RFC 4538 §8): a person
+/// may decide.
 #[test]
 fn a_refer_needs_leave() {
     covers!("SEC-08", "SEC-09");
@@ -428,6 +429,15 @@ fn a_refer_needs_leave() {
     seat.settle();
     assert_eq!(sent(&seat, "INVITE"), 1);
     assert!(seat.ua.is_up(call));
+    seat.ua.config().refer = Policy::Ask;
+    let (ours, theirs) = (&dialog.party.ours.tag, &dialog.party.theirs.tag);
+    let value = format!("{};local-tag={ours};remote-tag={theirs}", dialog.call_id);
+    seat.other.outside("REFER", &to).header("Refer-To", &carol).header("Target-Dialog", value).send();
+    seat.settle_briefly();
+    let asked = |event: &&CallEvent| matches!(event, CallEvent::Referred { decide: true, .. });
+    assert_eq!(seat.ua.told(call).filter(asked).count(), 1);
+    assert_eq!(sent(&seat, "INVITE"), 1);
+    assert_eq!(seat.expect_other(Pick::any().of("REFER")).status(), Some(200), "the outcome comes by NOTIFY");
 }
 
 /// RFC 5630 §5.1.1: a sips call that is refused for being sips is not placed again as sip.

@@ -69,26 +69,7 @@ fn subscribe_renews_or_ends_what_refer_made() {
     assert_eq!(seat.other.inbox().iter().filter(|got| got.method() == "BYE").count(), 0);
 }
 
-/// A REFER outside the dialog authorises nothing, with the tags of Target-Dialog as they should be or swapped.
-#[test]
-fn a_refer_outside_the_dialog_is_declined() {
-    covers!("RF-13");
-    let mut seat = Seat::new(Seed(2)).latency(ms(20));
-    let call = seat.placed_call();
-    let leg = seat.peer.leg().unwrap().clone();
-    let (ours, theirs) = (leg.remote_tag.clone().unwrap(), leg.local_tag.clone());
-    let (to, carol) = (seat.ua.uri(), seat.other.uri());
-    for (local, remote) in [(&ours, &theirs), (&theirs, &ours)] {
-        let target = format!("{};local-tag={local};remote-tag={remote}", leg.call_id);
-        let draft = seat.peer.outside("REFER", &to).header("Refer-To", format_args!("<{carol}>"));
-        draft.header("Target-Dialog", target).send();
-        seat.expect(Pick::status(603).of("REFER"));
-    }
-    seat.settle();
-    assert!(seat.other.inbox().is_empty() && seat.ua.is_up(call));
-}
-
-/// Requests outside a dialog make no subscription either: a NOTIFY that no REFER of ours asked for gets 481, and one for
+/// Requests outside a dialog make no subscription: a NOTIFY that no REFER of ours asked for gets 481, and one for
 /// a package that we never subscribe to gets 489.
 #[test]
 fn a_notify_that_nobody_asked_for_is_refused() {

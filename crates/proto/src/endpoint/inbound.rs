@@ -29,6 +29,7 @@ impl Call {
         message: Msg,
     ) {
         let at = core.at(now);
+        self.formed_beside(index, &message);
         let seen = Seen::read(Way::Received, at, &message);
         let Some(leg) = self.legs.get(index) else { return };
         let asked = Asked::new(server, leg.id, message.clone(), seen.method, seen.cseq);

@@ -4,6 +4,7 @@
 //! [`Endpoint::poll_output`] until it says [`Output::Timeout`]. It reads no clock, opens no socket and rolls no dice: the
 //! same inputs and seed give the same outputs.
 
+mod beside;
 mod call;
 mod change;
 mod config;
@@ -236,7 +237,7 @@ impl Endpoint {
     fn put_back(&mut self, now: Instant, mut call: Box<Call>) {
         call.trim();
         for leg in call.legs.iter().filter(|_| call.is_done(now)) {
-            self.halves.remove(&call.call_id, &leg.dialog.party.ours.tag, call.id);
+            self.halves.remove(&leg.dialog.call_id, &leg.dialog.party.ours.tag, call.id);
         }
         if call.is_done(now) {
             return;
@@ -421,17 +422,22 @@ impl Endpoint {
         let (ours, theirs) = if request { (to.tag()?, from.tag()) } else { (from.tag()?, to.tag()) };
         let call = self.named(message.call_id().ok()?, ours)?;
         let theirs = theirs.unwrap_or_default();
-        let leg = call
-            .legs
-            .iter()
-            .position(|leg| *leg.dialog.party.theirs.tag == *theirs && *leg.dialog.party.ours.tag == *ours)?;
-        Some((call.id, leg))
+        let named = |leg: &call::Leg| {
+            let party = &leg.dialog.party;
+            // A REFER beside the call makes its dialog with whoever answers it first.
+            let answers = *party.theirs.tag == *theirs || party.theirs.tag.is_empty() && leg.beside();
+            *party.ours.tag == *ours && answers
+        };
+        Some((call.id, call.legs.iter().position(named)?))
     }
 
     /// The call with dialogs of this Call-ID and tag of ours.
     fn named(&self, call_id: &str, tag: &str) -> Option<&Call> {
         let has = |call: &Call| {
-            *call.call_id == *call_id && call.legs.iter().any(|leg| *leg.dialog.party.ours.tag == *tag)
+            let own = |dialog: &crate::dialog::Dialog| {
+                *dialog.call_id == *call_id && *dialog.party.ours.tag == *tag
+            };
+            call.legs.iter().any(|leg| own(&leg.dialog))
         };
         let id = self.halves.find(call_id, tag, |id| self.calls.get(&id).is_some_and(|call| has(call)))?;
         self.calls.get(&id).map(|call| &**call)
@@ -489,8 +495,7 @@ impl Endpoint {
                     &[(Name::Accept, "application/sdp".to_owned())],
                 );
             }
-            // A REFER outside a dialog is nobody's wish that we could check (SEC-08).
-            Method::Refer => inbound::reply(&mut self.core, now, server, &message, 603, &[]),
+            Method::Refer => self.refer_outside(now, server, message, flow),
             Method::Notify | Method::Bye | Method::Prack | Method::Update | Method::Info => {
                 inbound::reply(&mut self.core, now, server, &message, 481, &[]);
             }

@@ -48,6 +48,9 @@ impl Call {
             }
             return;
         }
+        if (200..300).contains(&status) {
+            self.formed_beside(index, message);
+        }
         let at = core.at(now);
         self.apply_received(core, now, index, at, message);
         if status < 200 {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midcall_wire::{Method, Name, NameAddr, Uri, escape_header};
 
+use super::beside::is_gruu;
 use super::call::{Asked, Call, Leg, Refused, Spec};
 use super::config::Policy;
 use super::core::{Core, Purpose, address};
@@ -74,7 +75,12 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    const fn new(cseq: Option<u32>) -> Self {
+    /// Whether its REFER has this number.
+    pub(super) fn is(&self, number: Option<u32>) -> bool {
+        self.cseq == number
+    }
+
+    pub(super) const fn new(cseq: Option<u32>) -> Self {
         Self { cseq, status: 0, until: None }
     }
 }
@@ -134,6 +140,9 @@ impl Call {
         };
         let by = core.identity_value(None);
         let by = uri_of(&by).unwrap_or(by);
+        if self.legs.get(index).is_some_and(|leg| is_gruu(&leg.dialog.party.theirs.target)) {
+            return self.refer_gruu(core, now, index, &refer_to, &format!("<{by}>"));
+        }
         let spec = Spec::new(Method::Refer)
             .header(Name::ReferTo, refer_to)
             .header(Name::ReferredBy, format_args!("<{by}>"));
@@ -171,7 +180,7 @@ impl Call {
                 (self.answer_challenge(core, message, request), request)
         {
             let mut spec = Spec::new(Method::Refer);
-            for name in [Name::ReferTo, Name::ReferredBy] {
+            for name in [Name::ReferTo, Name::ReferredBy, Name::TargetDialog, Name::Require] {
                 spec.headers.extend(request.header(name).map(|value| (name, value.to_owned())));
             }
             spec.credentials = credentials;
@@ -194,7 +203,9 @@ impl Call {
         }
         self.transfers.remove(position);
         core.tell(self.id, CallEvent::Transfer { status, done: true });
-        if matches!(status, 408 | 481) && !self.ended && self.is_up() {
+        let beside = self.legs.get(index).is_some_and(Leg::beside);
+        self.forget_beside(core, now);
+        if matches!(status, 408 | 481) && !self.ended && self.is_up() && !beside {
             self.hang_up(core, now, if status == 408 { Ended::Timeout } else { Ended::Lost { status } });
             return;
         }
@@ -215,6 +226,7 @@ impl Call {
             let status = self.transfers.remove(position).status;
             let status = if status == 0 { 408 } else { status };
             core.tell(self.id, CallEvent::Transfer { status, done: true });
+            self.forget_beside(core, now);
             self.resume_after_failure(core, now);
         }
     }
@@ -264,6 +276,7 @@ impl Call {
             return;
         }
         self.transfers.remove(position);
+        self.forget_beside(core, now);
         if (200..300).contains(&status) {
             // RF-24: the transferor hangs up once the transfer is known to have worked.
             self.hang_up(core, now, Ended::HungUp);
@@ -488,6 +501,17 @@ impl Call {
             }
         }
         self.forget_referrals();
+        self.forget_beside(core, now);
+    }
+
+    /// Whether a REFER of the peer with this number is known.
+    pub(super) fn refers(&self, number: u32) -> bool {
+        self.referrals.iter().any(|referral| referral.refer == number)
+    }
+
+    /// Whether a REFER of the peer in this leg still has news to come.
+    pub(super) fn refers_in(&self, leg: u32) -> bool {
+        self.referrals.iter().any(|referral| referral.leg == leg && referral.open())
     }
 
     fn forget_referrals(&mut self) {

@@ -139,13 +139,14 @@ impl Call {
             .legs
             .iter()
             .filter(|leg| due(leg.drop_at))
-            .map(|leg| leg.dialog.party.ours.tag.clone())
+            .map(|leg| (leg.dialog.call_id.clone(), leg.dialog.party.ours.tag.clone()))
             .collect();
         self.legs.retain(|leg| !due(leg.drop_at));
-        for tag in gone {
+        for (call_id, tag) in gone {
             // Forks share our tag: the name goes with the last of them.
-            if !self.legs.iter().any(|leg| leg.dialog.party.ours.tag == tag) && self.setup.is_none() {
-                core.later.push(Later::Forget { call_id: self.call_id.clone(), tag, call: self.id });
+            let forked = self.setup.is_some() && call_id == self.call_id;
+            if !forked && !self.legs.iter().any(|leg| leg.dialog.party.ours.tag == tag) {
+                core.later.push(Later::Forget { call_id, tag, call: self.id });
             }
         }
     }

@@ -452,7 +452,7 @@ impl Call {
         let now_gone = std::mem::take(&mut self.legs);
         for leg in now_gone {
             core.later.push(super::core::Later::Forget {
-                call_id: self.call_id.clone(),
+                call_id: leg.dialog.call_id,
                 tag: leg.dialog.party.ours.tag,
                 call: self.id,
             });

@@ -108,7 +108,8 @@ pub(super) fn response_in(
     if status > 100 {
         message = message.to_tag(&dialog.party.ours.tag);
     }
-    let forms = request.to().is_ok_and(|to| to.tag().is_none()) && method == Method::Invite;
+    let forms =
+        request.to().is_ok_and(|to| to.tag().is_none()) && matches!(method, Method::Invite | Method::Refer);
     if forms && status > 100 && status < 300 {
         message = message.lines_of(request, Name::RecordRoute);
     }

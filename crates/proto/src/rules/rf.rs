@@ -184,7 +184,7 @@ pub(super) const TABLE: &[Rule] = &[
             target is a GRUU.",
         reply: None,
         loss: true,
-        held: Held::Policy("a REFER outside a dialog is declined, whatever Target-Dialog says"),
+        held: Held::Machine("endpoint::beside"),
     },
     Rule {
         id: RuleId::ReferSubViolated,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use midcall_wire::Method;
 
 use super::{Check, Kinds, MethodSet, View, on};
-use crate::dialog::{Dialog, Evidence, OptionTag, Seen, Subscription};
+use crate::dialog::{Dialog, Evidence, InviteState, OptionTag, Seen, Subscription};
 use crate::rules::RuleId;
 
 const REFER: MethodSet = MethodSet::of(&[Method::Refer]);
@@ -192,7 +192,9 @@ fn gruu_target(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let target = &*dialog.party.by(seen.way.reversed()).target;
     let gruu = target.split(';').skip(1).any(|param| param == "gr" || param.starts_with("gr="));
     let silent = seen.require.has(OptionTag::NoSub) || seen.require.has(OptionTag::ExplicitSub);
-    (gruu && !silent).then(Evidence::new)
+    // One that makes its own dialog is just what is wanted.
+    let outside = dialog.usage == InviteState::Preparative;
+    (gruu && !silent && !outside).then(Evidence::new)
 }
 
 fn notified_though_granted(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
