@@ -7,6 +7,7 @@ mod analysis;
 mod anonymize;
 pub mod diagnosis;
 pub mod export;
+mod glance;
 mod legs;
 mod media;
 pub mod model;
@@ -15,6 +16,7 @@ mod replay;
 pub mod report;
 #[cfg(test)]
 mod sample;
+mod sheet;
 pub mod source;
 mod story;
 mod summary;

@@ -9,6 +9,7 @@ use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
 use crate::source::Place;
+use crate::story::{Log, Numbers};
 
 /// One call of a trace, ready to be reported.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Call {
     pub ended: Option<Instant>,
     /// How much of it was not remembered because it was too much.
     pub dropped: u64,
+    /// What its story is told from, if that was noted while it was observed.
+    pub(crate) log: Option<Box<(Log, Numbers)>>,
 }
 
 impl Call {

@@ -7,11 +7,14 @@ mod build;
 mod crew;
 mod desk;
 mod keep;
+mod pack;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+use std::convert::Infallible;
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use midcall_proto::observer::ObserverConfig;
@@ -19,10 +22,10 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use self::crew::Crew;
-use self::desk::Desk;
+use self::desk::{Desk, Rest};
 use self::worker::Worker;
 use crate::diagnosis;
-use crate::model::{Call, Message};
+use crate::model::Call;
 use crate::report::stats::Stats;
 use crate::source::{Item, ReadError, Source};
 use crate::story;
@@ -70,6 +73,20 @@ impl Details {
             Self::All => true,
             Self::From(least) => worst >= least,
             Self::None => false,
+        }
+    }
+
+    /// Works them out for a call in which nothing more will be found.
+    fn work_out(self, call: &mut Call) {
+        match self {
+            Self::All => {
+                call.work_out_alone();
+                if call.has_bytes() {
+                    diagnosis::tell(call);
+                }
+            }
+            _ if self.of(call.worst()) => call.put_in_words(),
+            Self::From(_) | Self::None => {}
         }
     }
 }
@@ -196,7 +213,26 @@ impl Analyzer {
     /// The trace ends here: the calls that were not taken yet, open ones last and in the order of their beginning, and the numbers
     /// of all.
     #[must_use]
-    pub fn finish(mut self) -> (Vec<Call>, Stats) {
+    pub fn finish(self) -> (Vec<Call>, Stats) {
+        let mut calls = Vec::new();
+        let stats = self.finish_with(|call| {
+            calls.push(call);
+            Ok::<(), Infallible>(())
+        });
+        let Ok(stats) = stats;
+        (calls, stats)
+    }
+
+    /// The same with each call as it is ready: what is worked out of them need not be there at once.
+    ///
+    /// # Errors
+    /// That of whoever takes a call; then the rest is not told.
+    pub fn finish_with<E>(mut self, mut take: impl FnMut(Call) -> Result<(), E>) -> Result<Stats, E> {
+        let details = self.desk.details();
+        let hands = match &self.hands {
+            Hands::Own(_) => 1,
+            Hands::Crew(crew) => crew.hands(),
+        };
         let last = match self.hands {
             Hands::Own(mut worker) => {
                 worker.finish();
@@ -211,7 +247,27 @@ impl Analyzer {
                 last
             }
         };
-        self.desk.close(last, self.last)
+        let Rest { told, open, mut stats } = self.desk.close(last, self.last);
+        told.into_iter().try_for_each(&mut take)?;
+        let mut open = open.into_iter();
+        loop {
+            let mut some: Vec<Call> = open.by_ref().take(SOME * hands).collect();
+            if some.is_empty() {
+                return Ok(stats);
+            }
+            thread::scope(|scope| {
+                let mut parts = some.chunks_mut(SOME);
+                let own = parts.next();
+                for part in parts {
+                    scope.spawn(move || part.iter_mut().for_each(|call| details.work_out(call)));
+                }
+                own.into_iter().flatten().for_each(|call| details.work_out(call));
+            });
+            for call in some {
+                stats.count(&call);
+                take(call)?;
+            }
+        }
     }
 
     /// When the trace begins; `None` before its first item.
@@ -253,23 +309,49 @@ impl Call {
     /// Works out its [details](Details), if that was not done before.
     pub fn work_out(&mut self) {
         self.put_in_words();
-        if self.story.is_empty() {
-            self.story = story::tell(self);
-        }
+        self.tell_story();
     }
 
     /// Works out its details but for the story, which costs as much as all the rest.
     pub fn put_in_words(&mut self) {
-        let kept = |message: &Message| message.summary.is_empty() && !message.raw.is_empty();
-        if self.messages.iter().any(kept) {
+        if self.is_bare() {
             build::detail(self);
             diagnosis::tell(self);
         }
+    }
+
+    /// Works out what no other call can change: all but the words of findings.
+    fn work_out_alone(&mut self) {
+        if self.is_bare() {
+            build::detail(self);
+        }
+        self.tell_story();
+    }
+
+    fn tell_story(&mut self) {
+        if self.story.is_empty() {
+            self.story = match self.log.take() {
+                Some(log) => story::word(self, log.0, &log.1),
+                None => story::tell(self),
+            };
+        }
+    }
+
+    /// Whether its messages have no summaries yet.
+    fn is_bare(&self) -> bool {
+        self.messages.iter().any(|message| message.summary.is_empty() && !message.raw.is_empty())
+    }
+
+    /// Whether there is anything to tell its details from.
+    fn has_bytes(&self) -> bool {
+        self.messages.iter().any(|message| !message.raw.is_empty())
     }
 }
 
 /// A piece of the trace that is told together: so many items at most, and so much of its time.
 const ROUND: (usize, Duration) = (4096, Duration::from_secs(5));
+/// So many calls that the trace leaves open are worked out at a time, by each thread.
+const SOME: usize = 64;
 /// So often a source is asked how finely its clock counts, once it is known well.
 const LOOK: u64 = 4_096;
 /// The most threads: beyond, reading is what takes the time.

@@ -1,71 +1,101 @@
 //! The session of a call as it was agreed, moment by moment.
 //!
-//! The messages of the call go through an observer of their own once more. After each its dialogs are looked at, and what
-//! has become another makes a moment: what is agreed, held, due or transferred is the dialogs' word, not worked out here.
+//! After each message the dialogs of the call are looked at, and what has become another makes a moment: what is agreed,
+//! held, due or transferred is the dialogs' word, not worked out here. It is noted in a [`Log`] while the call is observed,
+//! or, where nobody thought of that, while its messages go through an observer of their own once more.
 
-mod look;
+mod log;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::time::Duration;
 
 use midcall_proto::observer::{ChangeOutcome, Kind, Observer, ObserverConfig, Party};
 use midcall_wire::{Message as Sip, Method};
 
-use self::look::Look;
+pub(crate) use self::log::Log;
+use self::turns::Sessions;
 use crate::model::{Call, Change, Message, Moment};
 
 /// The moments of a call.
 pub(crate) fn tell(call: &Call) -> Vec<Moment> {
-    let mut told = Told { call, numbers: Vec::new(), moments: Vec::new() };
     let mut config = ObserverConfig::default();
     // The messages stand in the order of their causes already.
     config.hold_back = Duration::ZERO;
     let mut observer = Observer::new(config);
-    let mut looks: Vec<Look> = Vec::new();
-    let mut last = None;
-    for message in call.messages.iter().filter(|message| !matches!(message.kind, Kind::Again { .. })) {
-        let Some(_) = observer.observe(message.at, message.from, message.to, &message.raw) else { continue };
-        told.numbers.push(message.n);
-        told.outside_dialogs(message);
-        told.look(&observer, &mut looks, message);
-        told.refused(message);
-        last = Some(message);
+    let (mut log, mut numbers, mut last) = (Log::default(), Vec::new(), None);
+    for message in originals(call) {
+        let Some(n) = observer.observe(message.at, message.from, message.to, &message.raw) else { continue };
+        numbers.push((n, message.n));
+        if let Some(observed) = observer.call(&call.call_id) {
+            log.look(observed, n);
+        }
+        last = Some((n, message.at));
     }
-    if let Some(message) = last {
-        observer.finish(message.at);
-        told.look(&observer, &mut looks, message);
+    if let Some((n, at)) = last {
+        observer.finish(at);
+        if let Some(observed) = observer.call(&call.call_id) {
+            log.look(observed, n);
+        }
+    }
+    word(call, log, &Numbers::new(numbers))
+}
+
+/// The moments of a call of which there is a log.
+pub(crate) fn word(call: &Call, log: Log, numbers: &Numbers) -> Vec<Moment> {
+    let mut told = Told { call, numbers, moments: Vec::new() };
+    let mut sessions = Sessions::default();
+    let mut turns = log.turns.into_iter().peekable();
+    for message in originals(call) {
+        told.outside_dialogs(message);
+        while let Some(turn) = turns.next_if(|turn| numbers.of(turn.n).is_none_or(|n| n <= message.n)) {
+            told.turn(&mut sessions, turn, message);
+        }
+        told.refused(message);
     }
     told.moments
+}
+
+fn originals(call: &Call) -> impl Iterator<Item = &Message> {
+    call.messages.iter().filter(|message| !matches!(message.kind, Kind::Again { .. }))
+}
+
+/// The numbers of messages in a call, by the observer's.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers(Vec<(u32, u32)>);
+
+impl Numbers {
+    /// From pairs of both.
+    pub(crate) fn new(mut numbers: Vec<(u32, u32)>) -> Self {
+        numbers.sort_unstable();
+        Self(numbers)
+    }
+
+    /// The number in the call.
+    pub(crate) fn of(&self, n: u32) -> Option<u32> {
+        let index = self.0.binary_search_by_key(&n, |(observed, _)| *observed).ok()?;
+        self.0.get(index).map(|(_, own)| *own)
+    }
 }
 
 /// What was told so far.
 struct Told<'c> {
     call: &'c Call,
-    /// The numbers of the messages in the call, by the observer's from 1.
-    numbers: Vec<u32>,
+    numbers: &'c Numbers,
     moments: Vec<Moment>,
 }
 
 impl Told<'_> {
-    /// What became another in the dialogs.
-    fn look(&mut self, observer: &Observer, looks: &mut Vec<Look>, message: &Message) {
-        let Some(observed) = observer.call(&self.call.call_id) else { return };
-        for (index, dialog) in observed.dialogs().iter().enumerate() {
-            if looks.len() <= index {
-                looks.push(Look::default());
-            }
-            if let Some(look) = looks.get_mut(index) {
-                let view = dialog.of_caller();
-                look.compare(&view, message, self);
-            }
-        }
-    }
-
     /// An INVITE failed before there was a dialog, or was taken back.
     fn outside_dialogs(&mut self, message: &Message) {
-        let Ok(sip) = Sip::parse(message.raw.as_slice()) else { return };
+        // Of most messages the start says that it is neither.
+        let other: [&[u8]; 4] = [b"SIP/2.0 1", b"SIP/2.0 2", b"ACK ", b"BYE "];
+        if other.iter().any(|start| message.raw.starts_with(start)) {
+            return;
+        }
+        let Some(sip) = read(message) else { return };
         let initial = sip.to().is_ok_and(|to| to.tag().is_none());
         let (caller, callee) = (&self.call.caller.name, &self.call.callee.name);
         let what = match (sip.method(), sip.status()) {
@@ -86,7 +116,7 @@ impl Told<'_> {
             failed && message.by != change.by && change.messages.contains(&message.n)
         };
         let Some(change) = self.call.changes.iter().find(final_one) else { return };
-        let Ok(sip) = Sip::parse(message.raw.as_slice()) else { return };
+        let Some(sip) = read(message) else { return };
         if sip.status().is_none_or(|status| status < 300) {
             return;
         }
@@ -116,14 +146,13 @@ impl Told<'_> {
         self.moments.iter_mut().rev().find(|moment| moment.n == message.n)
     }
 
-    /// The message with this number of the observer's.
-    fn message(&self, n: u32) -> Option<&Message> {
-        self.call.message(*self.numbers.get(usize::try_from(n).ok()?.checked_sub(1)?)?)
-    }
-
     fn who(&self, party: Party) -> String {
         self.call.person(party).map_or_else(|| "the network".to_owned(), |person| person.name.clone())
     }
+}
+
+fn read(message: &Message) -> Option<Sip<&[u8]>> {
+    Sip::parse(message.raw.as_slice()).ok()
 }
 
 /// Status and phrase of a response.

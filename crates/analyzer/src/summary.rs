@@ -1,15 +1,18 @@
 //! What a ladder shows of a message: method or status, CSeq number, and what its body says.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use midcall_wire::sdp::{Direction, Sdp};
 use midcall_wire::{Message, Method, Uri};
+
+use crate::sheet::{Format, Sheet};
 
 /// Words messages of one trace, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Summaries {
     /// Whether the request of a transaction carried a description: then its response carries the answer.
-    offered: HashMap<(String, u32, Method), bool>,
+    offered: HashMap<Box<str>, HashMap<(u32, Method), bool>>,
 }
 
 impl Summaries {
@@ -26,58 +29,74 @@ impl Summaries {
         let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
         let method = message.method();
         let mut words = match message.status() {
-            Some(status) => vec![format!("{status} {} {cseq}", message.method_name())],
-            None => vec![format!("{} {cseq}", message.method_name())],
+            Some(status) => format!("{status} {} {cseq}", message.method_name()),
+            None => format!("{} {cseq}", message.method_name()),
         };
         let sdp = message.sdp().and_then(|sdp| Sdp::parse(sdp).ok());
         let role = self.role(message, cseq, sdp.is_some());
-        words.extend(sdp.map(|sdp| format!("{role} {}", described(&sdp))));
-        let reliable = message.rseq().is_some();
-        words.extend(reliable.then(|| "rel".to_owned()));
-        if message.status().is_none() {
-            match method {
-                Method::Refer => words.extend(referred(message).map(|user| format!("to {user}"))),
-                Method::Notify => words.extend(fragment(message)),
-                Method::Update if message.sdp().is_none() => words.extend(timer(message)),
-                _ => {}
-            }
+        if let Some(sdp) = &sdp {
+            let _ = write!(words, " {role} ");
+            describe(sdp, &mut words);
         }
-        words.join(" ")
+        if message.rseq().is_some() {
+            words.push_str(" rel");
+        }
+        let more = match method {
+            _ if message.status().is_some() => None,
+            Method::Refer => referred(message).map(|user| format!("to {user}")),
+            Method::Notify => fragment(message),
+            Method::Update if sdp.is_none() && message.sdp().is_none() => timer(message),
+            _ => None,
+        };
+        if let Some(more) = more {
+            let _ = write!(words, " {more}");
+        }
+        words
     }
 
     fn role<B: AsRef<[u8]>>(&mut self, message: &Message<B>, cseq: u32, described: bool) -> &'static str {
-        let call = message.call_id().unwrap_or_default().to_owned();
+        let call = message.call_id().unwrap_or_default();
         match message.status() {
             // The answer to an offer in the 2xx.
             None if message.method() == Method::Ack => "answer",
             None => {
-                self.offered.insert((call, cseq, message.method()), described);
+                let offered = match self.offered.get_mut(call) {
+                    Some(offered) => offered,
+                    None => self.offered.entry(call.into()).or_default(),
+                };
+                offered.insert((cseq, message.method()), described);
                 "offer"
             }
-            Some(_) => match self.offered.get(&(call, cseq, message.method())) {
-                Some(true) => "answer",
-                _ => "offer",
-            },
+            Some(_) => {
+                match self.offered.get(call).and_then(|offered| offered.get(&(cseq, message.method()))) {
+                    Some(true) => "answer",
+                    _ => "offer",
+                }
+            }
         }
     }
 }
 
 /// Codecs of the first stream; where it is not both ways, its direction and the best codec.
-fn described(sdp: &Sdp) -> String {
-    let Some(media) = sdp.media_at(0) else { return "without streams".to_owned() };
-    if media.rejected() {
-        return "refused".to_owned();
+fn describe(sdp: &Sdp, words: &mut String) {
+    let sheet = Sheet::read(sdp);
+    let Some(stream) = sheet.streams.first() else { return words.push_str("without streams") };
+    if stream.rejected {
+        return words.push_str("refused");
     }
-    let codecs: Vec<String> = media
-        .formats()
-        .filter_map(|format| {
-            let map = media.rtpmap(format)?;
-            (!map.name.eq_ignore_ascii_case("telephone-event")).then(|| map.name.to_owned())
-        })
-        .collect();
-    match media.direction() {
-        Direction::SendRecv => codecs.join("/"),
-        other => format!("{} {}", other.as_str(), codecs.first().map_or("", String::as_str)),
+    let codecs = stream.formats.iter().filter_map(Format::map).map(|map| map.name);
+    let mut codecs = codecs.filter(|name| !name.eq_ignore_ascii_case("telephone-event"));
+    match stream.direction {
+        Direction::SendRecv => {
+            let start = words.len();
+            for codec in codecs {
+                let gap = if words.len() > start { "/" } else { "" };
+                let _ = write!(words, "{gap}{codec}");
+            }
+        }
+        other => {
+            let _ = write!(words, "{} {}", other.as_str(), codecs.next().unwrap_or_default());
+        }
     }
 }
 

@@ -66,6 +66,7 @@ impl Anonymizer {
                 *text = self.sdp_line(text);
             }
         }
+        call.log = None;
         for leg in &mut call.legs {
             leg.call_id = self.value(&leg.call_id);
         }

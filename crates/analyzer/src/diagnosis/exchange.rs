@@ -33,13 +33,12 @@ pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
     let mut found: Vec<Exchange> = Vec::new();
     // Requests whose transaction may still bring an offer or an answer: their message and the exchange.
     let mut open: Vec<Open> = Vec::new();
-    for (own, message) in reading.originals() {
-        let has_sdp = message.sdp().is_some();
-        let Ok(cseq) = message.cseq() else { continue };
-        match message.status() {
-            None if matches!(cseq.method, Method::Invite | Method::Update | Method::Prack) => {
-                let waits = cseq.method == Method::Prack
-                    && answers(&mut found, &mut open, reading, own.n, own.by, message);
+    for (own, glance) in reading.glances_of_originals() {
+        let has_sdp = glance.description().is_some();
+        let Some((number, method)) = glance.cseq else { continue };
+        match glance.status {
+            None if matches!(method, Method::Invite | Method::Update | Method::Prack) => {
+                let waits = method == Method::Prack && answers(&mut found, &mut open, reading, own.n, own.by);
                 if waits {
                     continue;
                 }
@@ -47,25 +46,20 @@ pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
                 if open.len() >= MOST_OPEN {
                     open.remove(0);
                 }
-                open.push(Open {
-                    by: own.by,
-                    method: cseq.method,
-                    cseq: cseq.number,
-                    index,
-                    answered: false,
-                });
+                open.push(Open { by: own.by, method, cseq: number, index, answered: false });
             }
-            None if cseq.method == Method::Ack => {
-                answers(&mut found, &mut open, reading, own.n, own.by, message);
+            None if method == Method::Ack => {
+                answers(&mut found, &mut open, reading, own.n, own.by);
             }
             Some(status) if status > 100 => {
-                let Some(at) = open.iter().rposition(|one| {
-                    one.by == own.by.other() && one.method == cseq.method && one.cseq == cseq.number
-                }) else {
+                let Some(at) = open
+                    .iter()
+                    .rposition(|one| one.by == own.by.other() && one.method == method && one.cseq == number)
+                else {
                     continue;
                 };
                 let Some(one) = open.get_mut(at) else { continue };
-                let reliable = (200..300).contains(&status) || message.rseq().is_some();
+                let reliable = (200..300).contains(&status) || glance.is_reliable();
                 match one.index {
                     Some(index) if status >= 300 => {
                         if let Some(exchange) =
@@ -113,16 +107,9 @@ fn offer(found: &mut Vec<Exchange>, reading: &Reading<'_>, n: u32, by: Party) ->
 }
 
 /// An ACK or PRACK that answers an offer that came in a response; whether it does.
-fn answers(
-    found: &mut [Exchange],
-    open: &mut [Open],
-    reading: &Reading<'_>,
-    n: u32,
-    by: Party,
-    message: &Message<&[u8]>,
-) -> bool {
-    let Some(sdp) = message.sdp().and_then(|_| reading.sdp(n)) else { return false };
-    let invite = match message.rack() {
+fn answers(found: &mut [Exchange], open: &mut [Open], reading: &Reading<'_>, n: u32, by: Party) -> bool {
+    let Some(sdp) = reading.sdp(n) else { return false };
+    let invite = match reading.get(n).and_then(Message::rack) {
         Some(rack) => rack.map_or(0, |rack| rack.cseq),
         None => reading.cseq(n),
     };

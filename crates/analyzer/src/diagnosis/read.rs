@@ -1,28 +1,57 @@
 //! A call as a reader sees it: its messages taken apart once, and the words for them.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 
 use midcall_proto::observer::{Kind, Party};
 use midcall_wire::sdp::{Media, Sdp};
 use midcall_wire::{Message, Method, Name};
 
+use crate::glance::Glance;
 use crate::model::{self, Call};
 
-/// The messages of a call, taken apart, with the words that findings use for them.
+/// The messages of a call, with the words that findings use for them: at a glance, and taken apart when that is asked for.
 pub(crate) struct Reading<'c> {
     pub(crate) call: &'c Call,
-    parsed: Vec<Option<Message<&'c [u8]>>>,
+    glances: Cow<'c, [Option<Glance>]>,
+    parsed: Vec<OnceCell<Option<Message<&'c [u8]>>>>,
 }
 
 impl<'c> Reading<'c> {
     pub(crate) fn new(call: &'c Call) -> Self {
-        let parsed = call.messages.iter().map(|message| read(&message.raw)).collect();
-        Self { call, parsed }
+        let parsed: Vec<_> = call.messages.iter().map(|message| read(&message.raw)).collect();
+        let glances = parsed.iter().map(|parsed| parsed.as_ref().map(Glance::of)).collect();
+        Self { call, glances, parsed: parsed.into_iter().map(OnceCell::from).collect() }
+    }
+
+    /// The same where each message was glanced at before.
+    pub(crate) fn with(call: &'c Call, glances: Cow<'c, [Option<Glance>]>) -> Self {
+        Self { call, glances, parsed: call.messages.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    /// The messages in order, at a glance; those that say nothing readable are left out.
+    pub(crate) fn glances(&self) -> impl Iterator<Item = (&'c model::Message, &Glance)> {
+        self.call
+            .messages
+            .iter()
+            .zip(&*self.glances)
+            .filter_map(|(own, glance)| Some((own, glance.as_ref()?)))
+    }
+
+    /// The same without copies.
+    pub(crate) fn glances_of_originals(&self) -> impl Iterator<Item = (&'c model::Message, &Glance)> {
+        self.glances().filter(|(own, _)| !matches!(own.kind, Kind::Again { .. }))
+    }
+
+    /// A message at a glance.
+    pub(crate) fn glance(&self, n: u32) -> Option<&Glance> {
+        self.glances.get(usize::try_from(n).ok()?.checked_sub(1)?)?.as_ref()
     }
 
     /// The messages in order, each with what it says; those that say nothing readable are left out.
     pub(crate) fn messages(&self) -> impl Iterator<Item = (&'c model::Message, &Message<&'c [u8]>)> {
-        self.call.messages.iter().zip(&self.parsed).filter_map(|(own, parsed)| Some((own, parsed.as_ref()?)))
+        self.call.messages.iter().filter_map(|own| Some((own, self.get(own.n)?)))
     }
 
     /// The same without copies.
@@ -32,12 +61,15 @@ impl<'c> Reading<'c> {
 
     /// A message taken apart.
     pub(crate) fn get(&self, n: u32) -> Option<&Message<&'c [u8]>> {
-        self.parsed.get(usize::try_from(n).ok()?.checked_sub(1)?)?.as_ref()
+        let index = usize::try_from(n).ok()?.checked_sub(1)?;
+        let raw = &self.call.messages.get(index)?.raw;
+        self.parsed.get(index)?.get_or_init(|| read(raw)).as_ref()
     }
 
     /// The session description of a message.
     pub(crate) fn sdp(&self, n: u32) -> Option<Sdp> {
-        Sdp::parse(self.get(n)?.sdp()?).ok()
+        let place = self.glance(n)?.description()?;
+        Sdp::parse(self.call.message(n)?.raw.get(place)?).ok()
     }
 
     /// Who sent a message.

@@ -164,6 +164,10 @@ impl Known {
             }
         }
         known.place();
+        // There are many of them.
+        known.traits.shrink_to_fit();
+        known.events.shrink_to_fit();
+        known.described.shrink_to_fit();
         let at = |n: u32| call.message(n).map_or(known.began, |message| message.at);
         known.faults = call
             .findings
@@ -496,7 +500,13 @@ fn correlates(name: &str) -> bool {
 
 /// Method, status (0 for a request) and CSeq number, without reading the rest.
 fn glance(raw: &[u8]) -> Option<(Method, u16, u32)> {
-    let mut lines = raw.split(|byte| *byte == b'\n');
+    let mut rest = raw;
+    let mut lines = std::iter::from_fn(|| {
+        let (line, after) =
+            rest.split_at_checked(memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1))?;
+        rest = after;
+        (!line.is_empty()).then(|| line.strip_suffix(b"\n").unwrap_or(line))
+    });
     let status = match lines.next()?.strip_prefix(b"SIP/2.0 ") {
         Some(rest) => std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?,
         None => 0,

@@ -7,28 +7,49 @@ use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, Observe
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
 use super::keep::{Kept, Stored};
+use crate::glance::Glance;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
+use crate::story::Numbers;
 use crate::summary::Summaries;
 
+/// A call, and its messages at a glance.
+pub(super) struct Built {
+    pub(super) call: Call,
+    /// `None` where the bytes of a message are lost.
+    pub(super) glances: Vec<Option<Glance>>,
+}
+
 /// Everything but the details.
-pub(super) fn call(observed: &ObservedCall, kept: Kept) -> Call {
+pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
     let (number, dropped) = (kept.number, kept.dropped + u64::from(observed.dropped()));
-    let known: HashMap<u32, &ObservedMessage> =
-        observed.messages().iter().map(|message| (message.n, message)).collect();
-    let stored = in_order(kept.messages, observed.messages(), &known);
-    let numbers: HashMap<u32, u32> = stored.iter().map(|message| message.n).zip(1..).collect();
-    let new = |n: u32| numbers.get(&n).copied().unwrap_or_default();
+    let mut known = observed.messages().to_vec();
+    let sorted = known.is_sorted_by_key(|message| message.n);
+    known.sort_by_key(|message| message.n);
+    let known = |n: u32| {
+        let index = known.binary_search_by_key(&n, |message| message.n).ok()?;
+        known.get(index)
+    };
+    let mut stored = std::mem::take(&mut kept.messages);
+    if !sorted {
+        sort(&mut stored, observed.messages(), known);
+    }
+    let numbers = Numbers::new(stored.iter().map(|message| message.n).zip(1..).collect());
+    let new = |n: u32| numbers.of(n).unwrap_or_default();
     let all = |list: &[u32]| list.iter().map(|n| new(*n)).filter(|n| *n > 0).collect::<Vec<u32>>();
     let kind = |kind: Kind| match kind {
         Kind::Again { of, how } => Kind::Again { of: new(of), how },
         other => other,
     };
+    let mut glances = Vec::with_capacity(stored.len());
     let messages: Vec<Message> = stored
         .into_iter()
         .zip(1..)
         .map(|(message, n)| {
-            let known = known.get(&message.n);
-            let Stored { at, from, to, transport, place, cut, raw, .. } = message;
+            let known = known(message.n);
+            let (from, to) = kept.ends(&message);
+            let raw = kept.raw(&message);
+            glances.push((!raw.is_empty()).then_some(message.glance));
+            let Stored { at, transport, place, cut, .. } = message;
             Message {
                 n,
                 at,
@@ -44,6 +65,8 @@ pub(super) fn call(observed: &ObservedCall, kept: Kept) -> Call {
             }
         })
         .collect();
+    // What was noticed in another order than that of the messages is no log of them.
+    let log = kept.log.take().filter(|log| sorted && log.is_of(observed));
     let findings = observed.findings().iter().map(|finding| judged(finding, &new, &all)).collect();
     let changes = observed.changes().iter().map(|change| Change {
         messages: all(&change.messages),
@@ -69,7 +92,7 @@ pub(super) fn call(observed: &ObservedCall, kept: Kept) -> Call {
             _ => (Party::Caller.as_str().to_owned(), Party::Callee.as_str().to_owned()),
         };
     }
-    Call {
+    let call = Call {
         number,
         call_id: observed.call_id().to_owned(),
         caller,
@@ -82,7 +105,9 @@ pub(super) fn call(observed: &ObservedCall, kept: Kept) -> Call {
         legs: Vec::new(),
         ended: observed.ended(),
         dropped,
-    }
+        log: log.map(|log| Box::new((*log, numbers))),
+    };
+    Built { call, glances }
 }
 
 /// Summaries of its messages, and who its parties say they are.
@@ -108,15 +133,12 @@ pub(super) fn detail(call: &mut Call) {
     }
 }
 
-/// The messages in the order of the trace, but behind what caused them.
-fn in_order(
-    stored: Vec<Stored>,
+/// Puts messages in the order of the trace, but behind what caused them.
+fn sort<'k>(
+    stored: &mut [Stored],
     taken: &[ObservedMessage],
-    known: &HashMap<u32, &ObservedMessage>,
-) -> Vec<Stored> {
-    if taken.is_sorted_by_key(|message| message.n) {
-        return stored;
-    }
+    known: impl Fn(u32) -> Option<&'k ObservedMessage>,
+) {
     // A message that waited for its cause stands where it was taken; one that waited in vain stands where it came.
     let mut places: HashMap<u32, u32> = HashMap::with_capacity(taken.len());
     let mut highest = 0;
@@ -124,13 +146,11 @@ fn in_order(
         highest = highest.max(message.n);
         places.insert(message.n, highest);
     }
-    let mut stored = stored;
     stored.sort_by_key(|message| {
         let late = places.get(&message.n).copied();
-        let orphan = known.get(&message.n).is_some_and(|known| known.kind == Kind::Orphan);
+        let orphan = known(message.n).is_some_and(|known| known.kind == Kind::Orphan);
         (late.filter(|_| !orphan).unwrap_or(message.n), late.is_some_and(|late| late > message.n))
     });
-    stored
 }
 
 fn judged(

@@ -73,6 +73,11 @@ impl Crew {
         Self { hands, dealt, rounds: VecDeque::new(), resolution: settings.observer.resolution }
     }
 
+    /// How many workers there are.
+    pub(super) fn hands(&self) -> usize {
+        self.hands.len()
+    }
+
     /// The clock of the trace has steps as long as this, from the round on that is dealt next.
     pub(super) const fn set_resolution(&mut self, resolution: Duration) {
         self.resolution = resolution;

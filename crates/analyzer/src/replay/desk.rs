@@ -11,6 +11,17 @@ use crate::legs::Legs;
 use crate::model::Call;
 use crate::report::stats::Stats;
 
+/// What is left when the trace is over.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// The calls that were not handed out yet.
+    pub(super) told: Vec<Call>,
+    /// Those that the trace leaves open, in the order of their beginning: neither worked out nor counted.
+    pub(super) open: Vec<Call>,
+    /// The numbers of all but those.
+    pub(super) stats: Stats,
+}
+
 /// Takes what workers tell and hands out calls that nothing more will be found in.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -25,6 +36,8 @@ pub(super) struct Desk {
     /// The calls that each worker began.
     known: Vec<u32>,
     counted: Vec<Counted>,
+    /// Whether the trace is over.
+    over: bool,
 }
 
 impl Desk {
@@ -39,6 +52,7 @@ impl Desk {
             numbers: HashMap::new(),
             known: vec![0; workers],
             counted: vec![Counted::default(); workers],
+            over: false,
         }
     }
 
@@ -94,6 +108,11 @@ impl Desk {
         }
     }
 
+    /// Of which calls the details are worked out.
+    pub(super) const fn details(&self) -> Details {
+        self.details
+    }
+
     /// The calls that are ready, in the order of their end.
     pub(super) fn finished(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.finished)
@@ -109,14 +128,14 @@ impl Desk {
         self.counted.iter().fold((0, 0), |(kept, live), one| (kept + one.load.0, live + one.load.1))
     }
 
-    /// Takes what the workers have to tell in the end. Gives the calls that were not handed out yet, those that the trace
-    /// leaves open in the order of their beginning, and the numbers of all.
-    pub(super) fn close(mut self, shares: Vec<Share>, now: Instant) -> (Vec<Call>, Stats) {
-        let over = self.finished.len();
+    /// Takes what the workers have to tell in the end.
+    pub(super) fn close(mut self, shares: Vec<Share>, now: Instant) -> Rest {
+        let told = self.finished();
+        self.over = true;
         self.take(shares, now);
-        for call in self.legs.all() {
-            self.tell(call);
-        }
+        let mut open = self.finished();
+        open.extend(self.legs.all());
+        open.sort_by_key(|call| call.number);
         for one in &self.counted {
             self.stats.messages += one.seen.messages;
             self.stats.not_sip += one.seen.not_sip;
@@ -126,21 +145,15 @@ impl Desk {
             // Each of them counts all packets.
             self.stats.media_dropped = self.stats.media_dropped.max(one.media_dropped);
         }
-        if let Some(open) = self.finished.get_mut(over..) {
-            open.sort_by_key(|call| call.number);
-        }
-        (self.finished, self.stats)
+        Rest { told, open, stats: self.stats }
     }
 
     /// Nothing more will be found in this call.
     fn tell(&mut self, mut call: Call) {
-        if self.details.of(call.worst()) {
-            match self.details {
-                Details::All => call.work_out(),
-                Details::From(_) | Details::None => call.put_in_words(),
-            }
+        if !self.over {
+            self.details.work_out(&mut call);
+            self.stats.count(&call);
         }
-        self.stats.count(&call);
         self.finished.push(call);
     }
 }

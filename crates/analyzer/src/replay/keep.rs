@@ -1,32 +1,32 @@
 //! The messages of live calls, kept until their call is told.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use midcall_proto::flow::Transport;
+use midcall_proto::observer::ObservedCall;
 use midcall_proto::time::Instant;
 
+use super::pack::{Pack, Packed};
+
+use crate::glance::Glance;
 use crate::source::{Packet, Place};
+use crate::story::Log;
 
 /// A message as it was captured.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Stored {
     /// The observer's number of it.
     pub(super) n: u32,
     pub(super) at: Instant,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
+    /// Who sent it and whom it was sent to, among the addresses of its call.
+    from: u16,
+    to: u16,
     pub(super) transport: Transport,
     pub(super) place: Place,
     pub(super) cut: bool,
-    pub(super) raw: Vec<u8>,
-}
-
-impl Stored {
-    pub(super) fn new(n: u32, packet: Packet) -> Self {
-        let Packet { at, from, to, transport, payload, place, cut } = packet;
-        Self { n, at, from, to, transport, place, cut, raw: payload }
-    }
+    raw: Packed,
+    pub(super) glance: Glance,
 }
 
 /// The messages of one call.
@@ -35,11 +35,51 @@ pub(super) struct Kept {
     /// The number of the call, in the order of beginning, from 1.
     pub(super) number: u32,
     pub(super) messages: Vec<Stored>,
+    /// What its dialogs went through, where that is kept.
+    pub(super) log: Option<Box<Log>>,
+    addresses: Vec<SocketAddr>,
+    pack: Pack,
     /// Messages that were not kept, or lost their bytes.
     pub(super) dropped: u64,
     bytes: usize,
     /// Whether a message came since the hand last passed.
     touched: bool,
+}
+
+impl Kept {
+    /// Who sent a message of it, and whom it was sent to.
+    pub(super) fn ends(&self, message: &Stored) -> (SocketAddr, SocketAddr) {
+        let address = |index: u16| self.addresses.get(usize::from(index)).copied().unwrap_or(NOWHERE);
+        (address(message.from), address(message.to))
+    }
+
+    /// The bytes of a message of it.
+    pub(super) fn raw(&self, message: &Stored) -> Vec<u8> {
+        self.pack.get(message.raw)
+    }
+
+    /// The place of an address among those of the call; it has few of them.
+    fn place(&mut self, address: SocketAddr) -> u16 {
+        let index = self.addresses.iter().position(|known| *known == address).unwrap_or_else(|| {
+            self.addresses.push(address);
+            self.addresses.len() - 1
+        });
+        u16::try_from(index).unwrap_or(u16::MAX)
+    }
+
+    fn push(&mut self, n: u32, packet: Packet, glance: Glance) {
+        let Packet { at, from, to, transport, payload, place, cut } = packet;
+        let (from, to) = (self.place(from), self.place(to));
+        let raw = self.pack.put(&payload).unwrap_or_else(|| {
+            self.dropped += 1;
+            Packed::default()
+        });
+        if self.messages.len() == self.messages.capacity() {
+            // There are many calls with few messages: twice the room would be mostly empty.
+            self.messages.reserve_exact(4 + self.messages.len() / 4);
+        }
+        self.messages.push(Stored { n, at, from, to, transport, place, cut, raw, glance });
+    }
 }
 
 /// The messages of all live calls, bounded in number and bytes.
@@ -55,12 +95,14 @@ pub(super) struct Keep {
     most: usize,
     most_of_call: usize,
     most_messages: usize,
+    /// Whether logs are kept of what dialogs go through.
+    logs: bool,
     /// Where the search for a quiet call goes on.
     hand: usize,
 }
 
 impl Keep {
-    pub(super) fn new(most: usize, most_of_call: usize, most_messages: usize) -> Self {
+    pub(super) fn new(most: usize, most_of_call: usize, most_messages: usize, logs: bool) -> Self {
         Self {
             index: HashMap::new(),
             slots: Vec::new(),
@@ -71,6 +113,7 @@ impl Keep {
             most,
             most_of_call,
             most_messages,
+            logs,
             hand: 0,
         }
     }
@@ -89,7 +132,15 @@ impl Keep {
     }
 
     /// Keeps a message of a call; `index` is its place in the trace.
-    pub(super) fn store(&mut self, index: u64, call_id: &str, mut message: Stored) {
+    pub(super) fn store(
+        &mut self,
+        index: u64,
+        call: &ObservedCall,
+        n: u32,
+        mut packet: Packet,
+        glance: Glance,
+    ) {
+        let call_id = call.call_id();
         let slot = match self.index.get(call_id) {
             Some(slot) => *slot,
             None => {
@@ -103,13 +154,17 @@ impl Keep {
             kept.dropped += 1;
             return;
         }
-        if kept.bytes + message.raw.len() > self.most_of_call {
-            kept.dropped += 1;
-            message.raw = Vec::new();
+        if let Some(log) = &mut kept.log {
+            log.notice(call, n);
         }
-        kept.bytes += message.raw.len();
-        self.bytes += message.raw.len();
-        kept.messages.push(message);
+        if kept.bytes + packet.payload.len() > self.most_of_call {
+            kept.dropped += 1;
+            kept.log = None;
+            packet.payload = Vec::new();
+        }
+        kept.bytes += packet.payload.len();
+        self.bytes += packet.payload.len();
+        kept.push(n, packet, glance);
         while self.bytes > self.most && self.shed() {}
     }
 
@@ -124,7 +179,16 @@ impl Keep {
 
     fn begin(&mut self, call_id: &str) -> usize {
         self.begun = self.begun.saturating_add(1);
-        let kept = Kept { number: self.begun, messages: Vec::new(), dropped: 0, bytes: 0, touched: true };
+        let kept = Kept {
+            number: self.begun,
+            messages: Vec::new(),
+            log: self.logs.then(Box::default),
+            addresses: Vec::new(),
+            pack: Pack::default(),
+            dropped: 0,
+            bytes: 0,
+            touched: true,
+        };
         let slot = self.free.pop().unwrap_or(self.slots.len());
         match self.slots.get_mut(slot) {
             Some(place) => *place = Some(kept),
@@ -144,8 +208,10 @@ impl Keep {
             }
             self.bytes -= kept.bytes;
             kept.bytes = 0;
+            kept.pack = Pack::default();
+            kept.log = None;
             for message in kept.messages.iter_mut().filter(|message| !message.raw.is_empty()) {
-                message.raw = Vec::new();
+                message.raw = Packed::default();
                 kept.dropped += 1;
             }
             return true;
@@ -153,3 +219,6 @@ impl Keep {
         false
     }
 }
+
+/// An address that nobody has.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

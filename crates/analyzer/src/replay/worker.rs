@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use midcall_proto::observer::{ObservedCall, Observer, ObserverStats};
 use midcall_proto::time::Instant;
+use midcall_wire::Message;
 
-use super::build;
-use super::keep::{Keep, Stored};
+use super::build::{self, Built};
+use super::keep::Keep;
 use super::{Details, Settings};
 use crate::diagnosis;
+use crate::glance::Glance;
 use crate::media::Media;
 use crate::model::Call;
 use crate::source::Item;
@@ -22,6 +24,8 @@ pub(super) struct Worker {
     media: Media,
     ended: Vec<Ended>,
     last: Instant,
+    /// Whether the trace is over: then many calls are at once, and their details would be too much.
+    finished: bool,
 }
 
 /// A call that is over, judged by itself. Its number counts the calls of its worker.
@@ -59,11 +63,17 @@ impl Worker {
         observer.max_calls = (observer.max_calls / parts).max(1);
         Self {
             details: settings.details,
-            keep: Keep::new(settings.max_bytes / parts, settings.max_bytes_of_call, observer.max_messages),
+            keep: Keep::new(
+                settings.max_bytes / parts,
+                settings.max_bytes_of_call,
+                observer.max_messages,
+                settings.details == Details::All,
+            ),
             observer: Observer::new(observer),
             media: Media::default(),
             ended: Vec::new(),
             last: Instant::ZERO,
+            finished: false,
         }
     }
 
@@ -74,11 +84,13 @@ impl Worker {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
         };
-        let n = self.observer.observe(packet.at, packet.from, packet.to, &packet.payload);
+        let message = Message::parse(packet.payload.as_slice()).ok();
+        let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, message.as_ref());
+        let glance = message.as_ref().filter(|_| n.is_some()).map(Glance::of);
         // First what ended before this message: it may begin a call with the same Call-ID.
         self.gather();
-        if let (Some(n), Some(call)) = (n, self.observer.latest()) {
-            self.keep.store(index, call.call_id(), Stored::new(n, packet));
+        if let (Some(n), Some(glance), Some(call)) = (n, glance, self.observer.latest()) {
+            self.keep.store(index, call, n, packet, glance);
         }
     }
 
@@ -96,11 +108,11 @@ impl Worker {
 
     /// The trace ends here.
     pub(super) fn finish(&mut self) {
+        self.finished = true;
         self.observer.finish(self.last + AFTERWARDS);
         self.gather();
-        let open: Vec<ObservedCall> = self.observer.calls().cloned().collect();
-        for call in &open {
-            self.over(call);
+        for call in self.observer.take_open() {
+            self.over(&call);
         }
     }
 
@@ -130,10 +142,13 @@ impl Worker {
 
     fn over(&mut self, observed: &ObservedCall) {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
-        let mut call = build::call(observed, kept);
+        let Built { mut call, glances } = build::call(observed, kept);
         if self.details != Details::None {
             call.findings.extend(self.media.of(&call));
-            diagnosis::find(&mut call);
+            diagnosis::find(&mut call, &glances);
+        }
+        if self.details == Details::All && !self.finished {
+            call.work_out_alone();
         }
         let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
         self.ended.push(Ended { last, call });

@@ -1,13 +1,15 @@
 //! JSON for programs, call by call: `docs/analyze.schema.json` describes it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use midcall_proto::observer::{Kind, Repeat};
 use midcall_proto::rules::Cite;
 use midcall_proto::time::Instant;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::stats::{BySeverity, Stats, Tally};
 use crate::model::{self, DiffLine};
@@ -18,6 +20,8 @@ use crate::source::Summary;
 pub struct Writer<W> {
     out: W,
     calls: u64,
+    /// The call that is written, as a whole.
+    text: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
@@ -27,7 +31,7 @@ impl<W: Write> Writer<W> {
     /// What the writer says.
     pub fn new(mut out: W) -> io::Result<Self> {
         write!(out, "{{\"midcall\":\"{}\",\n\"calls\":[", env!("CARGO_PKG_VERSION"))?;
-        Ok(Self { out, calls: 0 })
+        Ok(Self { out, calls: 0, text: Vec::new() })
     }
 
     /// Writes a call.
@@ -35,10 +39,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the writer says.
     pub fn call(&mut self, call: &model::Call) -> io::Result<()> {
-        self.out.write_all(if self.calls == 0 { b"\n" } else { b",\n" })?;
+        self.text.clear();
+        self.text.extend_from_slice(if self.calls == 0 { b"\n" } else { b",\n" });
         self.calls += 1;
-        serde_json::to_writer(&mut self.out, &Call::from(call))?;
-        Ok(())
+        serde_json::to_writer(&mut self.text, &Call::from(call))?;
+        self.out.write_all(&self.text)
     }
 
     /// Ends the report.
@@ -83,7 +88,7 @@ struct Person<'c> {
     uri: &'c str,
     name: &'c str,
     tag: &'c str,
-    address: String,
+    address: Address,
     user_agent: Option<&'c str>,
 }
 
@@ -91,17 +96,26 @@ struct Person<'c> {
 struct Message<'c> {
     n: u32,
     at: f64,
-    from: String,
-    to: String,
+    from: Address,
+    to: Address,
     transport: &'static str,
     by: &'static str,
     copy: Option<Copy>,
     orphan: bool,
     summary: &'c str,
-    raw: String,
+    raw: Cow<'c, str>,
     source: u16,
     place: u64,
     cut: bool,
+}
+
+/// An address and its port as text.
+struct Address(SocketAddr);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 #[derive(Serialize)]
@@ -248,7 +262,7 @@ impl<'c> From<&'c model::Person> for Person<'c> {
             uri: &person.uri,
             name: &person.name,
             tag: &person.tag,
-            address: person.address.to_string(),
+            address: Address(person.address),
             user_agent: person.user_agent.as_deref(),
         }
     }
@@ -271,14 +285,14 @@ impl<'c> From<&'c model::Message> for Message<'c> {
         Self {
             n: message.n,
             at: seconds(message.at),
-            from: message.from.to_string(),
-            to: message.to.to_string(),
+            from: Address(message.from),
+            to: Address(message.to),
             transport: message.transport.as_str(),
             by: message.by.as_str(),
             copy,
             orphan: message.kind == Kind::Orphan,
             summary: &message.summary,
-            raw: String::from_utf8_lossy(&message.raw).into_owned(),
+            raw: text(&message.raw),
             source: message.place.source,
             place: message.place.number,
             cut: message.cut,
@@ -370,6 +384,11 @@ impl From<&Stats> for Numbers {
 
 fn counts<K: Hash + Ord + Clone + ToString>(tally: &Tally<K>) -> BTreeMap<String, u64> {
     tally.ranked().into_iter().map(|(key, count)| (key.to_string(), count)).collect()
+}
+
+/// The bytes of a message as text: hardly any has another.
+fn text(raw: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
 }
 
 /// Seconds since 1970, exact to the microsecond.

@@ -154,13 +154,16 @@ pub(super) fn diff(old: &Sdp, new: &Sdp) -> Vec<DiffLine> {
     if old.same_but_version(new) {
         return Vec::new();
     }
-    let lines = |sdp: &Sdp| -> Vec<String> {
-        String::from_utf8_lossy(sdp.as_bytes()).lines().map(str::to_owned).take(MOST_LINES).collect()
-    };
-    let (old, new) = (lines(old), lines(new));
+    let (old, new) = (String::from_utf8_lossy(old.as_bytes()), String::from_utf8_lossy(new.as_bytes()));
     let (old, new): (Vec<&str>, Vec<&str>) =
-        (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
-    let diff = TextDiff::from_slices(&old, &new);
+        (old.lines().take(MOST_LINES).collect(), new.lines().take(MOST_LINES).collect());
+    // Most differ in a line or two: what they begin and end with is the same.
+    let begin = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
+    let (old, new) = (old.split_at(begin), new.split_at(begin));
+    let end = old.1.iter().rev().zip(new.1.iter().rev()).take_while(|(one, other)| one == other).count();
+    let (before, (old, behind)) = (old.0, old.1.split_at(old.1.len() - end));
+    let (new, _) = new.1.split_at(new.1.len() - end);
+    let diff = TextDiff::from_slices(old, new);
     let line = |change: similar::Change<&str>| {
         let line = change.value().to_owned();
         match change.tag() {
@@ -169,7 +172,8 @@ pub(super) fn diff(old: &Sdp, new: &Sdp) -> Vec<DiffLine> {
             ChangeTag::Insert => DiffLine::Added(line),
         }
     };
-    diff.iter_all_changes().map(line).collect()
+    let same = |line: &&str| DiffLine::Same((*line).to_owned());
+    before.iter().map(same).chain(diff.iter_all_changes().map(line)).chain(behind.iter().map(same)).collect()
 }
 
 /// The most lines of a description that are compared.

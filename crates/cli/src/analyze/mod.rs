@@ -93,10 +93,7 @@ impl Work {
         }
         drop(progress);
         let began = analyzer.began();
-        let (calls, mut stats) = analyzer.finish();
-        for call in calls {
-            self.call(call, began)?;
-        }
+        let mut stats = analyzer.finish_with(|call| self.call(call, began))?;
         let mut sources = source.summaries();
         if let Some(anonymizer) = &mut self.anonymizer {
             anonymizer.stats(&mut stats);

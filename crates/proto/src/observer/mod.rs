@@ -157,15 +157,27 @@ impl Observer {
     /// Takes one message that passed the tap, as a datagram or framed from a stream. Gives its number, counted from 1, or
     /// `None` if it is no SIP.
     pub fn observe(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<u32> {
+        let message = Message::parse(bytes).ok();
+        self.observe_parsed(at, from, to, message.as_ref())
+    }
+
+    /// The same for a message that was read before, `None` if it is no SIP.
+    pub fn observe_parsed(
+        &mut self,
+        at: Instant,
+        from: SocketAddr,
+        to: SocketAddr,
+        message: Option<&Message<&[u8]>>,
+    ) -> Option<u32> {
         self.tick(at);
         self.latest = None;
-        let Ok(message) = Message::parse(bytes) else {
+        let Some(message) = message else {
             self.stats.not_sip += 1;
             return None;
         };
         self.last = self.last.saturating_add(1);
         self.stats.messages += 1;
-        self.sort(Facts::read(self.last, at, from, to, &message), &message);
+        self.sort(Facts::read(self.last, at, from, to, message), message);
         Some(self.last)
     }
 
@@ -224,6 +236,12 @@ impl Observer {
     /// trace takes them now and then; their findings stay in [`findings`](Self::findings).
     pub fn take_finished(&mut self) -> Vec<ObservedCall> {
         self.table.take_finished()
+    }
+
+    /// Hands over the calls that are still followed, in the order of their beginning, and forgets them.
+    pub fn take_open(&mut self) -> Vec<ObservedCall> {
+        self.latest = None;
+        self.table.take_open()
     }
 
     /// What it saw and what it had to leave out.

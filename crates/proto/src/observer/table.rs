@@ -164,6 +164,16 @@ impl Table {
         self.finished.iter().rev()
     }
 
+    /// Takes every call that is followed, in the order of their beginning.
+    pub(super) fn take_open(&mut self) -> Vec<ObservedCall> {
+        self.index.clear();
+        self.wakes.clear();
+        self.free.clear();
+        let mut calls: Vec<_> = self.slots.drain(..).flatten().map(|entry| entry.call).collect();
+        calls.sort_by_key(ObservedCall::first);
+        calls
+    }
+
     pub(super) fn take_finished(&mut self) -> Vec<ObservedCall> {
         std::mem::take(&mut self.finished).into()
     }

@@ -8,6 +8,9 @@ use crate::diagnosis::read::shorten;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
+    if !scene.says(&[405, 420, 501]) && !lists_change(scene) {
+        return;
+    }
     let mut seen = [Lists::default(), Lists::default()];
     for (own, message) in scene.reading.originals() {
         let Some(side) = side(own.by) else { continue };
@@ -31,6 +34,16 @@ fn side(party: Party) -> Option<usize> {
         Party::Callee => Some(1),
         Party::Network => None,
     }
+}
+
+/// Whether a party's Allow is not always the same.
+fn lists_change(scene: &Scene<'_, '_>) -> bool {
+    let mut last = [0, 0];
+    scene.reading.glances_of_originals().filter(|(_, glance)| glance.allow != 0).any(|(own, glance)| {
+        let Some(last) = side(own.by).and_then(|side| last.get_mut(side)) else { return false };
+        let before = std::mem::replace(last, glance.allow);
+        before != 0 && before != glance.allow
+    })
 }
 
 /// The last lists of a party.

@@ -3,33 +3,30 @@
 use std::time::Duration;
 
 use midcall_proto::observer::{Kind, Party, Repeat};
-use midcall_wire::{Message, Method, Uri};
+use midcall_wire::{Message as Sip, Method, Uri};
 
 use super::Scene;
 use super::description::is_private;
 use crate::diagnosis::read::seconds;
-use crate::model::Finding;
+use crate::model::{Finding, Message};
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     // Most calls have none of these, and what follows looks at every pair of messages.
-    let said = |codes: &[u16]| {
-        scene
-            .reading
-            .messages()
-            .any(|(_, message)| message.status().is_some_and(|status| codes.contains(&status)))
-    };
-    if said(&[491]) {
+    if scene.says(&[491]) {
         let changes = changes(scene);
         found.extend(glare_resolved(scene, &changes));
         found.extend(stuck(scene, &changes));
     }
-    if said(&[481, 487]) {
+    if scene.says(&[481, 487]) {
         found.extend(hangup_crossed(scene, &changes(scene)));
     }
-    if said(&[401, 407]) {
+    if scene.says(&[401, 407]) {
         found.extend(unchallenged(scene));
     }
-    found.extend(unreachable_contact(scene));
+    let resent = |message: &Message| matches!(message.kind, Kind::Again { how: Repeat::Resent, .. });
+    if scene.reading.call.messages.iter().any(resent) {
+        found.extend(unreachable_contact(scene));
+    }
     found.extend(gaps(scene));
     found.extend(timed_end(scene));
     found.extend(limits(scene));
@@ -38,7 +35,7 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 /// A change: who asked, the request, its final response.
 type Asked = (Party, u32, Option<u32>);
 
-fn is_change(message: &Message<&[u8]>) -> bool {
+fn is_change(message: &Sip<&[u8]>) -> bool {
     message.is_request()
         && match message.method() {
             Method::Invite => message.to().is_ok_and(|to| to.tag().is_some()),
@@ -198,27 +195,27 @@ fn gaps(scene: &Scene<'_, '_>) -> Vec<Finding> {
     let r = scene.reading;
     let mut last: [Option<(u32, u32)>; 2] = [None, None];
     let mut found: Vec<Finding> = Vec::new();
-    for (own, message) in r.originals().filter(|(_, message)| message.is_request()) {
-        if matches!(message.method(), Method::Ack | Method::Cancel) || own.by == Party::Network {
+    for (own, glance) in r.glances_of_originals().filter(|(_, glance)| glance.is_request()) {
+        if matches!(glance.method, Method::Ack | Method::Cancel) || own.by == Party::Network {
             continue;
         }
-        let Ok(cseq) = message.cseq() else { continue };
+        let Some((cseq, _)) = glance.cseq else { continue };
         let slot = usize::from(own.by == Party::Callee);
         let Some(last) = last.get_mut(slot) else { continue };
         if let Some((number, n)) = *last
-            && cseq.number > number.saturating_add(1)
+            && cseq > number.saturating_add(1)
             && !found.iter().any(|finding| finding.by == own.by)
         {
             let means = format!(
                 "{}'s requests go from CSeq {number} (message {n}) to {} in {}; what lies between is not in the trace.",
                 r.name(own.by),
-                cseq.number,
+                cseq,
                 r.the(own.n)
             );
             found.push(scene.found("F-DLG12", own.by, own.n, &[n], means));
         }
-        if last.is_none_or(|(number, _)| cseq.number > number) {
-            *last = Some((cseq.number, own.n));
+        if last.is_none_or(|(number, _)| cseq > number) {
+            *last = Some((cseq, own.n));
         }
     }
     found
@@ -236,14 +233,14 @@ fn timed_end(scene: &Scene<'_, '_>) -> Option<Finding> {
     if explained {
         return None;
     }
-    let answered = r.originals().find(|(_, message)| {
-        message.status().is_some_and(|status| (200..300).contains(&status))
-            && message.method() == Method::Invite
+    let answered = r.glances_of_originals().find(|(_, glance)| {
+        glance.status.is_some_and(|status| (200..300).contains(&status)) && glance.method == Method::Invite
     })?;
     let spent = r.between(answered.0.n, bye);
     let near = |seconds: u64| spent.abs_diff(Duration::from_secs(seconds)) < Duration::from_millis(700);
-    let interval = r.messages().filter(|(own, _)| own.n < bye).find_map(|(own, message)| {
-        let expires = message.session_expires()?.ok()?;
+    let timed = r.glances().filter(|(own, glance)| own.n < bye && glance.is_timed());
+    let interval = timed.into_iter().find_map(|(own, _)| {
+        let expires = r.get(own.n)?.session_expires()?.ok()?;
         Some((own.n, u64::from(expires.seconds)))
     });
     let (what, because) = match interval {
@@ -273,11 +270,7 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
     let call = r.call;
     let first = call.messages.first()?;
     let mut limits = Vec::new();
-    let begins = r.get(first.n).is_some_and(|message| {
-        message.is_request()
-            && message.method() == Method::Invite
-            && message.to().is_ok_and(|to| to.tag().is_none())
-    });
+    let begins = r.glance(first.n).is_some_and(|one| one.asks(Method::Invite) && !one.is_tagged());
     if !begins {
         limits.push("it begins in the middle of the call".to_owned());
     }
@@ -299,9 +292,9 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
     }
     let sides = |party| call.messages.iter().any(|message| message.by == party);
     // Who names the other's tag has heard of the other.
-    let heard = r.originals().any(|(own, message)| {
-        own.by != Party::Network && message.is_request() && message.to().is_ok_and(|to| to.tag().is_some())
-    });
+    let heard = r
+        .glances_of_originals()
+        .any(|(own, glance)| own.by != Party::Network && glance.is_request() && glance.is_tagged());
     if heard && sides(Party::Caller) != sides(Party::Callee) {
         limits.push("only one direction is there".to_owned());
     }
@@ -316,9 +309,7 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
 }
 
 fn first_bye(scene: &Scene<'_, '_>) -> Option<(u32, Party)> {
-    let mut originals = scene.reading.originals();
-    let bye = originals.find(|(_, message)| message.is_request() && message.method() == Method::Bye);
-    bye.map(|(own, _)| (own.n, own.by)).filter(|(_, by)| *by != Party::Network)
+    scene.bye().filter(|(_, by)| *by != Party::Network)
 }
 
 /// How long somebody may look for credentials.

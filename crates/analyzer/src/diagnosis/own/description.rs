@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use midcall_proto::rules::Severity;
 
 use super::Scene;
-use super::sheet::{Format, Sheet, before};
+use super::deal::before;
 use crate::diagnosis::read::{carries_no_voice, shorten};
 use crate::model::Finding;
+use crate::sheet::{Format, Sheet};
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     for (index, exchange) in scene.deals.iter().enumerate() {
@@ -165,14 +166,11 @@ fn running_refused(
 /// F-SDP15: once for each party.
 fn no_line_end(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     let mut told = Vec::new();
-    for (own, message) in scene.reading.originals() {
-        let Some(sdp) = message.sdp().filter(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n")) else {
-            continue;
-        };
-        let whole = sdp.len() == message.body().len() && !own.cut;
-        if !whole || told.contains(&own.by) {
+    for (own, glance) in scene.reading.glances_of_originals() {
+        if !glance.is_unended() || own.cut || told.contains(&own.by) {
             continue;
         }
+        let Some(sdp) = scene.reading.get(own.n).and_then(|message| message.sdp()) else { continue };
         told.push(own.by);
         let last = sdp.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         let r = scene.reading;

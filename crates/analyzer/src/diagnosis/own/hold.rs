@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use midcall_proto::observer::Party;
+use midcall_wire::Name;
 use midcall_wire::sdp::Direction;
-use midcall_wire::{Method, Name};
 
 use super::Scene;
-use super::sheet::{Sheet, before};
+use super::deal::before;
 use crate::diagnosis::read::seconds;
 use crate::model::Finding;
+use crate::sheet::Sheet;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     // Who holds, since which message.
@@ -112,10 +113,8 @@ fn by_zero_address(scene: &Scene<'_, '_>, by: Party, n: u32) -> Finding {
 /// F-HLD7.
 fn wrong_form(scene: &Scene<'_, '_>, by: Party, n: u32, offered: &Sheet<'_>) -> Option<Finding> {
     let r = scene.reading;
-    let named = r.last_before(n, |own, message| {
-        let hub = |name| message.header(name).is_some_and(|agent| agent.starts_with("Microsoft.PSTNHub"));
-        own.by == by.other() && (hub(Name::UserAgent) || hub(Name::Server))
-    })?;
+    let others = r.glances().filter(|(own, glance)| own.n < n && own.by == by.other() && glance.is_of_hub());
+    let named = others.last()?.0.n;
     let agent = r.header(named, Name::UserAgent).or_else(|| r.header(named, Name::Server))?;
     let inactive = offered.audio().is_some_and(|stream| stream.direction == Direction::Inactive);
     if inactive && !zero_address(offered) {
@@ -189,10 +188,7 @@ fn one_way(scene: &Scene<'_, '_>, by: Party, offer: u32, answer: u32, answered: 
 /// F-HLD8: the held side hangs up a round time after the hold began.
 fn ended_on_hold(scene: &Scene<'_, '_>, holds: [Option<u32>; 2]) -> Option<Finding> {
     let r = scene.reading;
-    let (bye, by) = r
-        .originals()
-        .find(|(_, message)| message.is_request() && message.method() == Method::Bye)
-        .map(|(own, _)| (own.n, own.by))?;
+    let (bye, by) = scene.bye()?;
     let held = holds.get(slot(by.other())).copied().flatten()?;
     let spent = r.between(held, bye);
     let round = ROUND

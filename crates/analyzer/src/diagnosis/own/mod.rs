@@ -5,18 +5,19 @@
 
 mod ability;
 mod course;
+mod deal;
 mod description;
 mod hold;
 mod outcome;
 mod secure;
-mod sheet;
 #[cfg(test)]
 mod tests;
 
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::Severity;
+use midcall_wire::Method;
 
-use self::sheet::Deal;
+use self::deal::Deal;
 use super::exchange;
 use super::read::Reading;
 use super::table;
@@ -65,6 +66,17 @@ impl Scene<'_, '_> {
             }),
             consequences: Vec::new(),
         }
+    }
+
+    /// Whether any response has one of these statuses.
+    fn says(&self, statuses: &[u16]) -> bool {
+        self.reading.glances().any(|(_, glance)| glance.says(statuses))
+    }
+
+    /// The first BYE and who sent it.
+    fn bye(&self) -> Option<(u32, Party)> {
+        let mut originals = self.reading.glances_of_originals();
+        originals.find(|(_, glance)| glance.asks(Method::Bye)).map(|(own, _)| (own.n, own.by))
     }
 
     /// Whether the call has a finding of this code at this message already.

@@ -9,16 +9,10 @@ use crate::diagnosis::read::seconds;
 use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
-    let said = |codes: &[u16]| {
-        scene
-            .reading
-            .messages()
-            .any(|(_, message)| message.status().is_some_and(|status| codes.contains(&status)))
-    };
-    if said(&[491]) {
+    if scene.says(&[491]) {
         found.extend(given_up(scene));
     }
-    if said(&[405, 481, 489]) {
+    if scene.says(&[405, 481, 489]) {
         found.extend(report_refused(scene));
     }
     found.extend(precondition(scene));

@@ -1,9 +1,10 @@
 //! ICE, DTLS, SRTP, bundles and fax: what a later description must not lose.
 
 use super::Scene;
-use super::sheet::{Deal, Sheet, Stream, before};
+use super::deal::{Deal, before};
 use crate::diagnosis::read::capital;
 use crate::model::Finding;
+use crate::sheet::{Sheet, Stream};
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     for (index, exchange) in scene.deals.iter().enumerate() {

@@ -1,100 +1,59 @@
-//! Descriptions as the checks look at them: each one read once, line by line.
+//! A description as reports and checks look at it: read once, line by line.
 //!
-//! Every call is looked at for everything, and most calls have nothing: so what the checks compare is gathered in one go, and
-//! what only few descriptions have is looked up when it is there.
+//! Every call is looked at for everything, and most calls have nothing: so what is asked of each description is gathered in
+//! one go, and what only few of them have is looked up when it is there.
 
-use midcall_proto::observer::Party;
 use midcall_wire::sdp::{Connection, Direction, Group, Media, RtpMap, Sdp};
 
-use crate::diagnosis::exchange::Exchange;
-
-/// An exchange of offer and answer with both descriptions read.
-pub(super) struct Deal<'e> {
-    /// Who offered.
-    pub(super) by: Party,
-    /// The message with the offer.
-    pub(super) offer: u32,
-    pub(super) offered: Sheet<'e>,
-    /// The message with the answer, and what it says.
-    pub(super) answer: Option<(u32, Sheet<'e>)>,
-    /// The final response that refused it.
-    pub(super) refusal: Option<u32>,
-}
-
-impl<'e> Deal<'e> {
-    pub(super) fn read(exchange: &'e Exchange) -> Self {
-        Self {
-            by: exchange.by,
-            offer: exchange.offer,
-            offered: Sheet::read(&exchange.offered),
-            answer: exchange.answer.as_ref().map(|(n, answered)| (*n, Sheet::read(answered))),
-            refusal: exchange.refusal,
-        }
-    }
-
-    /// The offer and its answer.
-    pub(super) fn done(&self) -> Option<(&Sheet<'e>, u32, &Sheet<'e>)> {
-        self.answer.as_ref().map(|(n, answered)| (&self.offered, *n, answered))
-    }
-}
-
-/// A party's last description that was agreed on before this exchange: its message and what it says.
-pub(super) fn before<'d, 'e>(deals: &'d [Deal<'e>], index: usize, by: Party) -> Option<(u32, &'d Sheet<'e>)> {
-    deals.get(..index)?.iter().rev().find_map(|deal| {
-        let (offered, answer, answered) = deal.done()?;
-        Some(if deal.by == by { (deal.offer, offered) } else { (answer, answered) })
-    })
-}
-
 /// A description.
-pub(super) struct Sheet<'s> {
-    pub(super) sdp: &'s Sdp,
-    pub(super) streams: Vec<Stream<'s>>,
+pub(crate) struct Sheet<'s> {
+    pub(crate) sdp: &'s Sdp,
+    pub(crate) streams: Vec<Stream<'s>>,
     /// Whether streams share a port (RFC 9143).
-    pub(super) bundled: bool,
+    pub(crate) bundled: bool,
 }
 
 /// A stream of a description; what it does not say itself is taken from the session.
-pub(super) struct Stream<'s> {
+pub(crate) struct Stream<'s> {
     sdp: &'s Sdp,
     index: usize,
-    pub(super) kind: &'s str,
-    pub(super) port: u16,
+    pub(crate) kind: &'s str,
+    pub(crate) port: u16,
     /// Whether it is refused or switched off.
-    pub(super) rejected: bool,
-    pub(super) connection: Option<Connection<'s>>,
-    pub(super) direction: Direction,
-    pub(super) formats: Vec<Format<'s>>,
+    pub(crate) rejected: bool,
+    pub(crate) connection: Option<Connection<'s>>,
+    pub(crate) direction: Direction,
+    pub(crate) formats: Vec<Format<'s>>,
     /// What must not get lost from one description to the next.
-    pub(super) bond: Bond<'s>,
-    pub(super) rtcp_mux: bool,
+    pub(crate) bond: Bond<'s>,
+    pub(crate) rtcp_mux: bool,
     /// Whether it has a key of its own for SRTP.
-    pub(super) crypto: bool,
+    pub(crate) crypto: bool,
     /// Whether it asks for preconditions (RFC 3312).
-    pub(super) preconditions: bool,
+    pub(crate) preconditions: bool,
 }
 
 /// The identity of a transport: that of ICE and that of DTLS.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Bond<'s> {
-    pub(super) fragment: Option<&'s str>,
-    pub(super) password: Option<&'s str>,
-    pub(super) fingerprint: Option<&'s str>,
-    pub(super) tls_id: Option<&'s str>,
+pub(crate) struct Bond<'s> {
+    pub(crate) fragment: Option<&'s str>,
+    pub(crate) password: Option<&'s str>,
+    pub(crate) fingerprint: Option<&'s str>,
+    pub(crate) tls_id: Option<&'s str>,
 }
 
 /// A format of a stream.
 #[derive(Clone, Copy)]
-pub(super) struct Format<'s> {
-    pub(super) number: &'s str,
+pub(crate) struct Format<'s> {
+    pub(crate) number: &'s str,
     /// What its own `a=rtpmap` line says.
-    pub(super) mapped: Option<&'s str>,
+    pub(crate) mapped: Option<&'s str>,
     /// Its parameters.
-    pub(super) fmtp: Option<&'s str>,
+    pub(crate) fmtp: Option<&'s str>,
 }
 
 impl<'s> Sheet<'s> {
-    pub(super) fn read(sdp: &'s Sdp) -> Self {
+    pub(crate) fn read(sdp: &'s Sdp) -> Self {
         let mut sheet = Self { sdp, streams: Vec::new(), bundled: false };
         let mut session = Stream::begin(sdp, 0, "");
         let (mut direction, mut own_direction, mut own_connection) = (None, None, false);
@@ -152,17 +111,17 @@ impl<'s> Sheet<'s> {
     }
 
     /// The first stream with voice.
-    pub(super) fn audio(&self) -> Option<&Stream<'s>> {
+    pub(crate) fn audio(&self) -> Option<&Stream<'s>> {
         self.streams.iter().find(|stream| stream.kind == "audio")
     }
 
     /// Whether any stream is in use.
-    pub(super) fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         self.streams.iter().any(|stream| !stream.rejected)
     }
 
     /// The streams of two descriptions, by their place.
-    pub(super) fn with<'o>(
+    pub(crate) fn with<'o>(
         &'o self,
         other: &'o Self,
     ) -> impl Iterator<Item = (&'o Stream<'s>, &'o Stream<'s>)> {
@@ -226,31 +185,31 @@ impl<'s> Stream<'s> {
     }
 
     /// All that the description says of it.
-    pub(super) fn media(&self) -> Option<Media<'s>> {
+    pub(crate) fn media(&self) -> Option<Media<'s>> {
         self.sdp.media_at(self.index)
     }
 
     /// A format by its number.
-    pub(super) fn numbered(&self, number: &str) -> Option<&Format<'s>> {
+    pub(crate) fn numbered(&self, number: &str) -> Option<&Format<'s>> {
         self.formats.iter().find(|format| format.number == number)
     }
 
     /// The transport as written.
-    pub(super) fn protocol(&self) -> &'s str {
+    pub(crate) fn protocol(&self) -> &'s str {
         self.media().map_or("", |media| media.protocol())
     }
 
     /// Whether somebody can be sure of whom it encrypts for.
-    pub(super) fn keyed(&self) -> bool {
+    pub(crate) fn keyed(&self) -> bool {
         self.crypto || self.bond.fingerprint.is_some()
     }
 
     /// The address for its media.
-    pub(super) fn address(&self) -> Option<&'s str> {
+    pub(crate) fn address(&self) -> Option<&'s str> {
         self.connection.map(|connection| connection.address)
     }
 
-    pub(super) fn is_black_hole(&self) -> bool {
+    pub(crate) fn is_black_hole(&self) -> bool {
         self.connection.is_some_and(|connection| connection.is_black_hole())
     }
 }
@@ -269,7 +228,7 @@ impl Bond<'_> {
 
 impl<'s> Format<'s> {
     /// What it means: its own line, else the static table of RFC 3551 §6.
-    pub(super) fn map(&self) -> Option<RtpMap<'s>> {
+    pub(crate) fn map(&self) -> Option<RtpMap<'s>> {
         match self.mapped {
             Some(mapped) => RtpMap::parse(mapped),
             None => RtpMap::fixed(self.number.parse().ok()?),

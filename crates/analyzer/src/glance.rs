@@ -1,0 +1,118 @@
+//! A message at a glance: what most questions about a call ask of each of its messages.
+//!
+//! It is noted when the message is read for the observer, so that a finished call is looked through without reading its
+//! messages again; only where something turns up are they.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+use midcall_wire::{Message, Method, Name};
+
+/// What a message says in short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Glance {
+    /// Its method; that of its request for a response.
+    pub(crate) method: Method,
+    /// Its status; `None` for a request.
+    pub(crate) status: Option<u16>,
+    /// Number and method in its CSeq, if that can be read.
+    pub(crate) cseq: Option<(u32, Method)>,
+    /// Where in its bytes the session description stands.
+    described: (u32, u32),
+    /// A print of its Allow; 0 without one.
+    pub(crate) allow: u32,
+    signs: u8,
+}
+
+impl Glance {
+    pub(crate) fn of(message: &Message<&[u8]>) -> Self {
+        let sdp = message.sdp();
+        let agents = [Name::UserAgent, Name::Server];
+        let hub = agents.iter().filter_map(|name| message.header(*name)).any(|agent| agent.starts_with(HUB));
+        let unended = sdp
+            .is_some_and(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n") && sdp.len() == message.body().len());
+        let signs = [
+            (TAGGED, message.to().is_ok_and(|to| to.tag().is_some())),
+            (RELIABLE, message.rseq().is_some()),
+            (TIMED, message.header(Name::SessionExpires).is_some()),
+            (UNENDED, unended),
+            (OF_HUB, hub),
+        ];
+        Self {
+            method: message.method(),
+            status: message.status(),
+            cseq: message.cseq().ok().map(|cseq| (cseq.number, cseq.method)),
+            described: sdp.and_then(|sdp| place(sdp, message.bytes())).unwrap_or_default(),
+            allow: message.header(Name::Allow).map_or(0, print),
+            signs: signs.iter().filter(|(_, is)| *is).fold(0, |all, (sign, _)| all | sign),
+        }
+    }
+
+    /// Whether it is a request with this method.
+    pub(crate) fn asks(&self, method: Method) -> bool {
+        self.is_request() && self.method == method
+    }
+
+    pub(crate) const fn is_request(&self) -> bool {
+        self.status.is_none()
+    }
+
+    /// Whether it is a response with one of these.
+    pub(crate) fn says(&self, statuses: &[u16]) -> bool {
+        self.status.is_some_and(|status| statuses.contains(&status))
+    }
+
+    /// Where in its bytes the session description stands.
+    pub(crate) fn description(&self) -> Option<Range<usize>> {
+        let (start, end) = (self.described.0 as usize, self.described.1 as usize);
+        (end > 0).then_some(start..end)
+    }
+
+    /// Whether its To names a tag.
+    pub(crate) const fn is_tagged(&self) -> bool {
+        self.signs & TAGGED != 0
+    }
+
+    /// Whether it has a number of its own for PRACK (RFC 3262 §7.1).
+    pub(crate) const fn is_reliable(&self) -> bool {
+        self.signs & RELIABLE != 0
+    }
+
+    /// Whether it has a Session-Expires.
+    pub(crate) const fn is_timed(&self) -> bool {
+        self.signs & TIMED != 0
+    }
+
+    /// Whether its description, all of its body, lacks the last line end.
+    pub(crate) const fn is_unended(&self) -> bool {
+        self.signs & UNENDED != 0
+    }
+
+    /// Whether its sender says it is Microsoft's PSTN hub.
+    pub(crate) const fn is_of_hub(&self) -> bool {
+        self.signs & OF_HUB != 0
+    }
+}
+
+/// Where a part of a message begins and ends in it.
+fn place(part: &[u8], whole: &[u8]) -> Option<(u32, u32)> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
+    Some((start.try_into().ok()?, end.try_into().ok()?))
+}
+
+/// A print of a text, never 0.
+fn print(text: &str) -> u32 {
+    let [a, b, c, d, ..] = FixedState::default().hash_one(text).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]).max(1)
+}
+
+/// How the hub names itself.
+pub(crate) const HUB: &str = "Microsoft.PSTNHub";
+
+const TAGGED: u8 = 1;
+const RELIABLE: u8 = 2;
+const TIMED: u8 = 4;
+const UNENDED: u8 = 8;
+const OF_HUB: u8 = 16;

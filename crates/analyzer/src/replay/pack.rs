@@ -1,0 +1,136 @@
+//! The bytes of a call's messages, in little room.
+//!
+//! The messages of a call say the same again and again: who speaks with whom, what each side can do, most of a description.
+//! So a line that stood in an earlier message is kept as the place where it stands, and what follows there as well.
+
+/// The lines of messages, each kept once.
+#[derive(Debug, Default)]
+pub(super) struct Pack {
+    /// Lines as they came, with their ends.
+    text: Vec<u8>,
+    /// The pieces of the text that messages are made of, one message after the other: where each begins and ends.
+    pieces: Vec<(u32, u32)>,
+    /// Where in the text a line with this print began last, from 1.
+    places: Option<Box<[u16; PLACES]>>,
+}
+
+/// Which pieces make a message.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Packed {
+    first: u32,
+    last: u32,
+    length: u32,
+}
+
+impl Packed {
+    /// Whether there are no bytes.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+impl Pack {
+    /// Takes the bytes of a message. `None` if the call has said too much for this.
+    pub(super) fn put(&mut self, raw: &[u8]) -> Option<Packed> {
+        let whole = self.text.len().checked_add(raw.len()).and_then(|length| u32::try_from(length).ok());
+        let (Some(_), Ok(first), Ok(length)) =
+            (whole, u32::try_from(self.pieces.len()), u32::try_from(raw.len()))
+        else {
+            return None;
+        };
+        let mut rest = raw;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            let (line, after) = rest.split_at_checked(end)?;
+            rest = after;
+            let (begin, end) = self.line(line);
+            match self.pieces.get_mut(first as usize..).and_then(<[_]>::last_mut) {
+                Some(last) if last.1 == begin => last.1 = end,
+                _ => {
+                    room(&mut self.pieces, 1);
+                    self.pieces.push((begin, end));
+                }
+            }
+        }
+        Some(Packed { first, last: u32::try_from(self.pieces.len()).ok()?, length })
+    }
+
+    /// The bytes of a message as they were put.
+    pub(super) fn get(&self, packed: Packed) -> Vec<u8> {
+        let mut raw = Vec::with_capacity(packed.length as usize);
+        let pieces = self.pieces.get(packed.first as usize..packed.last as usize).unwrap_or_default();
+        for (begin, end) in pieces {
+            raw.extend_from_slice(self.text.get(*begin as usize..*end as usize).unwrap_or_default());
+        }
+        raw
+    }
+
+    /// Where in the text a line stands; it is put there if it is new.
+    fn line(&mut self, line: &[u8]) -> (u32, u32) {
+        let places = self.places.get_or_insert_with(|| Box::new([0; PLACES]));
+        let mut place = places.get_mut(print(line));
+        let known = place.as_ref().and_then(|place| usize::from(**place).checked_sub(1));
+        let known = known.filter(|begin| self.text.get(*begin..*begin + line.len()) == Some(line));
+        let begin = known.unwrap_or_else(|| {
+            let begin = self.text.len();
+            if let (Some(place), Ok(begin)) = (&mut place, u16::try_from(begin + 1)) {
+                **place = begin;
+            }
+            room(&mut self.text, line.len());
+            self.text.extend_from_slice(line);
+            begin
+        });
+        // Its end fits: that was looked at when its message came.
+        (u32::try_from(begin).unwrap_or(u32::MAX), u32::try_from(begin + line.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Makes room for so many more. There are many calls with few messages: twice as much would be mostly empty.
+fn room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more + list.len() / 4 + 16);
+    }
+}
+
+/// A print of a line: of its length, its beginning and its end.
+fn print(line: &[u8]) -> usize {
+    let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let (begin, end) = (word(line.first_chunk()), word(line.last_chunk()));
+    let mixed = (begin ^ end.rotate_left(29) ^ line.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (64 - PLACES.ilog2())).unwrap_or_default()
+}
+
+/// So many lines are found again.
+const PLACES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_takes_no_room() {
+        let message = "INVITE sip:bob@192.0.2.2 SIP/2.0\r\nFrom: <sip:alice@192.0.2.1>;tag=a\r\n\r\nv=0\r\n";
+        let mut pack = Pack::default();
+        let (one, other) = (pack.put(message.as_bytes()), pack.put(message.as_bytes()));
+        assert_eq!((pack.text.len(), pack.pieces.len()), (message.len(), 2));
+        for packed in [one, other] {
+            assert_eq!(pack.get(packed.unwrap()), message.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_comes_out_as_it_went_in(
+            messages in proptest::collection::vec("((a|bb|c?)[\r ]?\n){0,9}[ab]{0,3}", 0..20)
+        ) {
+            let mut pack = Pack::default();
+            let packed: Vec<_> = messages.iter().map(|text| pack.put(text.as_bytes()).unwrap()).collect();
+            for (text, packed) in messages.iter().zip(packed) {
+                prop_assert_eq!(&pack.get(packed), text.as_bytes());
+                prop_assert_eq!(packed.is_empty(), text.is_empty());
+            }
+        }
+    }
+}

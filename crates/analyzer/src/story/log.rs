@@ -1,0 +1,194 @@
+//! What the dialogs of a call go through, noted while it is observed: enough to put it into words later.
+
+use std::time::Duration;
+
+use midcall_proto::dialog::{Dialog, InviteState, Sided, Way};
+use midcall_proto::observer::{Kind, ObservedCall};
+use midcall_wire::sdp::Sdp;
+
+/// The turns that the dialogs of a call took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    looks: Vec<Look>,
+    pub(super) turns: Vec<Turn>,
+    /// How many messages of the call were noticed.
+    noticed: usize,
+    /// Whether messages reached the dialogs in another order than they came: then it says nothing.
+    broken: bool,
+}
+
+/// Something that became another in a dialog.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    /// The observer's number of the message with which it was noticed.
+    pub(super) n: u32,
+    /// Which of the dialogs.
+    pub(super) dialog: usize,
+    pub(super) what: What,
+}
+
+/// What became another, with the observer's numbers of messages.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// The usage: before and now.
+    Usage(InviteState, InviteState),
+    /// An offer, the last description of its side and the one in force.
+    Offer { by: Way, on: u32, new: Sdp, last: Sdp, agreed: Option<Sdp> },
+    /// An exchange was completed: what is in force, and the last two descriptions of the side that answered.
+    Agreed { offerer: Way, on: u32, agreed: Sided<Sdp>, last: Option<Sdp>, new: Option<Sdp> },
+    /// A side is reached elsewhere.
+    Target(Way, Box<str>),
+    /// A side is somebody else.
+    Identity(Way, Box<str>),
+    /// The session timer, and the message that set it.
+    Timer { running: Option<(Duration, Way)>, set_by: Option<u32> },
+    /// A REFER of this side.
+    Refer { by: Way, on: u32 },
+    /// What is reported of a REFER, in which message.
+    Report { by: Way, on: u32, status: u16, notified_on: Option<u32> },
+}
+
+impl Log {
+    /// Looks at a call behind the message that was observed last, which has this number.
+    pub(crate) fn notice(&mut self, call: &ObservedCall, n: u32) {
+        let messages = call.messages();
+        if self.broken || messages.len() == self.noticed {
+            return; // nothing, or a message that waits: its call is noticed to go on without it
+        }
+        let last = messages.last().filter(|last| messages.len() == self.noticed + 1 && last.n == n);
+        let Some(last) = last else {
+            *self = Self { broken: true, ..Self::default() };
+            return;
+        };
+        self.noticed += 1;
+        // Copies reach no dialog.
+        if !matches!(last.kind, Kind::Again { .. }) {
+            self.look(call, n);
+        }
+    }
+
+    /// Whether it is all that went on in this call.
+    pub(crate) fn is_of(&self, call: &ObservedCall) -> bool {
+        !self.broken && self.noticed == call.messages().len()
+    }
+
+    /// Notes what became another in the dialogs with a message.
+    pub(super) fn look(&mut self, call: &ObservedCall, n: u32) {
+        for (dialog, observed) in call.dialogs().iter().enumerate() {
+            if self.looks.len() <= dialog {
+                self.looks.push(Look::default());
+            }
+            if let Some(look) = self.looks.get_mut(dialog) {
+                let turns = &mut self.turns;
+                look.compare(&observed.of_caller(), |what| turns.push(Turn { n, dialog, what }));
+            }
+        }
+    }
+}
+
+/// A dialog as it was last looked at, from the caller's side.
+#[derive(Clone, Debug, Default)]
+struct Look {
+    usage: InviteState,
+    exchanges: u32,
+    /// The messages with offers that were noted.
+    offers: Sided<u32>,
+    /// The last description that each side gave.
+    last: Sided<Option<Sdp>>,
+    timer: Option<(Duration, Way)>,
+    targets: Sided<Box<str>>,
+    uris: Sided<Box<str>>,
+    /// REFERs and the last status that was reported of each.
+    transfers: Vec<(u32, Option<u16>)>,
+}
+
+impl Look {
+    /// Gives what has become another.
+    fn compare(&mut self, dialog: &Dialog, mut note: impl FnMut(What)) {
+        let before = std::mem::replace(&mut self.usage, dialog.usage);
+        if before != dialog.usage {
+            note(What::Usage(before, dialog.usage));
+        }
+        for way in BOTH {
+            self.offer(dialog, way, &mut note);
+        }
+        self.agreed(dialog, &mut note);
+        for way in BOTH {
+            self.last.by_mut(way).clone_from(dialog.offers.last.by(way));
+            self.party(dialog, way, &mut note);
+        }
+        let running = dialog.timer.running.as_ref();
+        let now = running.map(|running| (running.interval, running.refresher));
+        if std::mem::replace(&mut self.timer, now) != now {
+            note(What::Timer { running: now, set_by: running.map(|running| running.set_by) });
+        }
+        self.transfers(dialog, &mut note);
+    }
+
+    fn offer(&mut self, dialog: &Dialog, way: Way, note: &mut impl FnMut(What)) {
+        let Some(offer) = dialog.offers.pending.by(way) else { return };
+        if std::mem::replace(self.offers.by_mut(way), offer.on) == offer.on {
+            return;
+        }
+        if let (Some(new), Some(last)) = (&offer.sdp, self.last.by(way)) {
+            let agreed = dialog.offers.agreed.as_ref().map(|agreed| agreed.by(way).clone());
+            note(What::Offer { by: way, on: offer.on, new: new.clone(), last: last.clone(), agreed });
+        }
+    }
+
+    fn agreed(&mut self, dialog: &Dialog, note: &mut impl FnMut(What)) {
+        let offers = &dialog.offers;
+        if std::mem::replace(&mut self.exchanges, offers.exchanges) == offers.exchanges {
+            return;
+        }
+        let (Some(agreed), Some(offerer)) = (&offers.agreed, offers.offerer) else { return };
+        let answerer = offerer.reversed();
+        note(What::Agreed {
+            offerer,
+            on: *offers.last_on.by(answerer),
+            agreed: agreed.clone(),
+            last: self.last.by(answerer).clone(),
+            new: offers.last.by(answerer).clone(),
+        });
+    }
+
+    /// Target and identity of a side.
+    fn party(&mut self, dialog: &Dialog, way: Way, note: &mut impl FnMut(What)) {
+        let party = dialog.party.by(way);
+        let target = self.targets.by_mut(way);
+        if *target != party.target {
+            let before = std::mem::replace(target, party.target.clone());
+            if !before.is_empty() && dialog.usage.confirmed() {
+                note(What::Target(way, party.target.clone()));
+            }
+        }
+        let uri = self.uris.by_mut(way);
+        if *uri != party.uri {
+            let before = std::mem::replace(uri, party.uri.clone());
+            if !before.is_empty() {
+                note(What::Identity(way, party.uri.clone()));
+            }
+        }
+    }
+
+    fn transfers(&mut self, dialog: &Dialog, note: &mut impl FnMut(What)) {
+        for one in &dialog.subscriptions {
+            let (by, on) = (one.refer, one.on);
+            match self.transfers.iter_mut().find(|(known, _)| *known == on) {
+                None => {
+                    self.transfers.push((on, one.status));
+                    note(What::Refer { by, on });
+                }
+                Some((_, status)) if *status != one.status => {
+                    *status = one.status;
+                    if let Some(status) = one.status {
+                        note(What::Report { by, on, status, notified_on: one.notified_on });
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+const BOTH: [Way; 2] = [Way::Sent, Way::Received];
