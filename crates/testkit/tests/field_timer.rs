@@ -407,3 +407,20 @@ fn a_refresh_revives_a_dropped_stream() {
     seat.settle();
     assert!(seat.ua.is_up(call));
 }
+
+/// Both sides asked for a session timer at once, each became the refresher in its own eyes, and their refreshes met for ever.
+#[test]
+fn both_sides_refresh_and_collide_for_ever() {
+    covers!("ST-25");
+    let mut pair =
+        Pair::with(Seed(25), |a, b| (a.session_expires, b.session_expires) = (None, None)).latency(ms(20));
+    let call = pair.call();
+    for agent in [&mut pair.a, &mut pair.b] {
+        agent.config().session_expires = Some(90);
+        agent.call(call).refresh();
+    }
+    pair.run_for(secs(300));
+    let refreshes = |agent: &Agent| count(&pair.wire, Pick::request("UPDATE").sent_by(agent.address()));
+    assert_eq!((refreshes(&pair.a), refreshes(&pair.b)), (7, 1));
+    assert!(pair.a.is_up(call) && pair.b.is_up(call));
+}

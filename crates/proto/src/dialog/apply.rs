@@ -29,6 +29,8 @@ pub enum Noted {
         running: bool,
         /// The way of the request that refreshed.
         by: Way,
+        /// Whether the other side became the refresher while that request was on its way: then each may think that it is.
+        crossed: bool,
     },
     /// A reliable provisional response was acknowledged.
     Acknowledged,
@@ -366,7 +368,8 @@ impl Dialog {
         let (forms, target, identity) = (open.forms, open.target.take(), open.identity.take());
         let rack = open.rack;
         let exchanged = open.exchanged;
-        let chosen = open.session_expires.and_then(|(_, refresher)| refresher).map(|_| open.on);
+        let asked = open.on;
+        let chosen = open.session_expires.and_then(|(_, refresher)| refresher).map(|_| asked);
         let subscribes_elsewhere =
             open.require.has(OptionTag::NoSub) || open.require.has(OptionTag::ExplicitSub);
         self.unpracked = unpracked.or(self.unpracked);
@@ -408,7 +411,10 @@ impl Dialog {
                 let before = self.timer.running;
                 self.timer.success(seen, request, chosen);
                 if before.is_some() || self.timer.running.is_some() {
-                    noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request });
+                    let crossed = before.zip(self.timer.running).is_some_and(|(before, now)| {
+                        before.refresher != now.refresher && asked < before.set_by
+                    });
+                    noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request, crossed });
                 }
                 if invite && forms {
                     self.step(InviteEvent::success, noted);

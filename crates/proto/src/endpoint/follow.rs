@@ -27,17 +27,25 @@ impl Call {
                     let uri = self.legs.get(index).map(|leg| leg.dialog.party.theirs.uri.to_string());
                     core.tell(self.id, CallEvent::PeerIdentity { uri: uri.unwrap_or_default() });
                 }
-                Noted::Timer { by, .. } => self.timer_moved(core, index, by),
+                Noted::Timer { by, crossed, .. } => self.timer_moved(core, index, by, crossed),
                 Noted::Notified { refer, status, done } => self.transfer_news(core, now, refer, status, done),
                 _ => {}
             }
         }
     }
 
-    fn timer_moved(&mut self, core: &mut Core, index: usize, by: Way) {
+    fn timer_moved(&mut self, core: &mut Core, index: usize, by: Way, crossed: bool) {
         let Some(leg) = self.legs.get(index) else { return };
         let interval = leg.dialog.timer.running.map(|running| running.interval);
-        if let Some(setbacks) = &mut self.wishes.setbacks {
+        // Where both sides chose themselves at once the owner of the Call-ID refreshes first, and that settles it (ST-25).
+        let yields = leg
+            .dialog
+            .timer
+            .running
+            .filter(|running| crossed && running.refresher == Way::Sent && !leg.dialog.owns_call_id());
+        if let Some(running) = yields {
+            self.wishes.setbacks_mut().refresh_after = Some(running.refresh_at() + YIELD);
+        } else if let Some(setbacks) = &mut self.wishes.setbacks {
             setbacks.refresh_after = None;
         }
         if self.established {
@@ -132,3 +140,6 @@ impl Call {
         seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))
     }
 }
+
+/// How much later the side refreshes that yields to the other one.
+const YIELD: Duration = Duration::from_secs(2);
