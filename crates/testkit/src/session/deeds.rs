@@ -60,7 +60,7 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
                 || undone(stage, 1 - side, at, patience) && undone(stage, side, first, patience)
         }),
         // It asked for the stream when it knew of the hold.
-        "GL-05" => because(1).and_then(Packet::delivered).is_some_and(|held| {
+        "GL-05" => because(1).and_then(|hold| heard(stage, hold)).is_some_and(|held| {
             let mut adds = open(stage, side, at.sent).filter(|wish| wish.what == What::AddStream).peekable();
             adds.peek().is_some() && adds.all(|wish| wish.asked >= held)
         }),
@@ -84,6 +84,12 @@ fn numbered(stage: &Stage, number: usize) -> Option<&Packet> {
     let packet = stage.trio.packets().iter().find(|packet| packet.number == number)?;
     let own = stage.trio.packets().first()?.raw().call_id().to_owned();
     (packet.raw().call_id() == own).then_some(packet)
+}
+
+/// When the first copy of a message arrived.
+fn heard(stage: &Stage, message: &Packet) -> Option<Instant> {
+    let copies = stage.trio.packets().iter().filter(|packet| packet.bytes == message.bytes);
+    copies.filter_map(Packet::delivered).min()
 }
 
 /// Whether everything that the request of this side had carried which got this refusal was over by then, and the application

@@ -41,6 +41,8 @@ struct Refused {
     status: u16,
     /// The response.
     on: u32,
+    /// The CSeq number that it has.
+    cseq: u32,
     /// The request.
     request: u32,
     time: Instant,
@@ -50,6 +52,8 @@ struct Refused {
     cancelled: bool,
     /// Whether the other side held all streams by then.
     held: bool,
+    /// Whether it would have added a stream.
+    adds: bool,
     /// Whether its sender has to bring both sides together again (RFC 6141 §3.4).
     resync: bool,
     /// Whether anybody asked for anything since.
@@ -142,11 +146,15 @@ fn retried(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Cla
 /// RFC 5407 §3.3.1: what lost adds media again although the other side has put the call on hold since; gives the hold.
 fn added_behind_hold(observed: &ObservedDialog, passing: &Passing<'_>, refused: &Refused) -> Option<u32> {
     let (hold, time) = observed.memory.change.of(passing.by).held.0?;
-    let agreed = observed.side(passing.by).base.offers.agreed.as_ref()?;
-    let adds = |offer: &Sdp| What::between(&agreed.ours, offer).contains(&What::AddStream);
-    let again = adds(passing.seen.sdp.as_ref()?) && adds(refused.offer.as_ref()?);
+    // Its answer to the hold has no such stream: it was refused, and is asked for again.
+    let last = observed.side(passing.by).base.offers.last.ours.as_ref()?;
+    let again = refused.adds && adds_stream(last, passing.seen.sdp.as_ref()?);
     let news = !refused.held && hold > refused.request && passing.seen.at.time.since(time) < HELD;
     (again && news).then_some(hold)
+}
+
+fn adds_stream(old: &Sdp, new: &Sdp) -> bool {
+    What::between(old, new).contains(&What::AddStream)
 }
 
 /// Notes whether the other side of a party holds all streams, as far as that party surely knows.
@@ -199,6 +207,12 @@ fn dropped(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
         }
         Some(claim)
     })
+}
+
+/// Whether this party was told that the dialog is gone, or not told anything: then it ends the call (RFC 3261 §12.2.1.2).
+pub(super) fn lost(observed: &ObservedDialog, by: Party) -> bool {
+    let refused = observed.memory.change.of(by).refused.as_deref();
+    refused.is_some_and(|refused| matches!(refused.status, 408 | 481))
 }
 
 /// Whether Reason names this status (RFC 3326 §2).
@@ -321,16 +335,22 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>, before:
             asker.refused.take_if(|refused| !refused.resync);
         }
         (Some(status @ 300..), Method::Invite | Method::Update) if before.on != 0 => {
+            let agreed = observed.side(by.other()).base.offers.agreed.as_ref();
+            let adds = agreed
+                .zip(before.offer.as_ref())
+                .is_some_and(|(agreed, offer)| adds_stream(&agreed.ours, offer));
             let asker = observed.memory.change.of_mut(by.other());
             asker.refused = Some(Box::new(Refused {
                 status,
                 on: seen.at.n,
+                cseq: seen.cseq,
                 request: before.on,
                 time: seen.at.time,
                 offer: before.offer.clone(),
                 exchanges: before.exchanges,
                 cancelled: before.cancelled,
                 held: asker.held.0.is_some(),
+                adds,
                 resync: before.executed && seen.method == Method::Invite,
                 disturbed: false,
             }));
@@ -376,8 +396,15 @@ fn note_request(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     };
 }
 
-/// A request of this party was sent again: its first copy may have been lost, and then it asked only now.
+/// A message of this party was sent again: its first copy may have been lost. Then a request asks only now, and a refusal is
+/// heard only now.
 pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>) {
+    let own = |refused: &Refused| (Some(refused.status), refused.cseq) == (facts.status, facts.cseq);
+    if let Some(refused) =
+        observed.memory.change.of_mut(by.other()).refused.as_deref_mut().filter(|one| own(one))
+    {
+        refused.time = facts.at;
+    }
     let asks = facts.is_request() && matches!(facts.method, Method::Invite | Method::Update);
     if asks && let Some(refused) = observed.memory.change.of_mut(by.other()).refused.as_deref_mut() {
         refused.disturbed = true;

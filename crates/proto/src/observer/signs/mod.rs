@@ -139,11 +139,17 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     race::look(observed, passing, found);
     bridge::look(observed, passing, found);
     security::look(observed, passing, found);
-    if passing.seen.method == Method::Bye && passing.seen.is_request() && refer::worked(observed, passing.by)
-    {
-        // RFC 5589 §6.1: it ends the call because its transfer has worked, whatever else was refused meanwhile.
+    let ends = passing.seen.method == Method::Bye && passing.seen.is_request();
+    if ends && ends_for_a_reason(observed, passing.by) {
         found.retain(|claim| !blames_a_refusal(claim.rule));
     }
+}
+
+/// Whether a party has a reason to end the call, whatever else was refused meanwhile: its transfer worked (RFC 5589 §6.1), its
+/// dialog is gone, or the other side has hung up before.
+fn ends_for_a_reason(observed: &ObservedDialog, by: Party) -> bool {
+    let hung_up = observed.side(by.other()).base.party.ours.bye.is_some();
+    hung_up || refer::worked(observed, by) || change::lost(observed, by)
 }
 
 /// Whether it says that a refusal made somebody hang up.
