@@ -118,6 +118,8 @@ struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     queue: mpsc::Sender<Bytes>,
+    /// We opened it, and nothing has come by it yet.
+    unheard: bool,
 }
 
 impl Transports {
@@ -294,7 +296,8 @@ impl Transports {
                 None
             }
             StreamEvent::Message { connection, bytes } => {
-                let from = self.connections.get(&connection)?;
+                let from = self.connections.get_mut(&connection)?;
+                from.unheard = false;
                 let flow = Flow {
                     transport: from.transport,
                     local: from.local,
@@ -309,7 +312,8 @@ impl Transports {
                 if self.by_remote.get(&there) == Some(&connection) {
                     self.by_remote.remove(&there);
                 }
-                if connected {
+                // Who takes a connection and closes it without a word does not want what came by it: as good as refused.
+                if connected && !gone.unheard {
                     return Some(Arrival::Closed { connection });
                 }
                 Counters::add(&self.counters.unreachable);
@@ -343,7 +347,8 @@ impl Transports {
         self.last_connection += 1;
         let connection = self.last_connection;
         let (sender, queue) = mpsc::channel(QUEUE);
-        self.connections.insert(connection, Connection { transport, local, remote, queue: sender });
+        let new = Connection { transport, local, remote, queue: sender, unheard: false };
+        self.connections.insert(connection, new);
         self.by_remote.insert((transport, remote), connection);
         let (counters, tap) = (Arc::clone(&self.counters), self.tap.clone());
         (connection, Link { connection, events: self.report.clone(), queue, counters, tap, transport, ping })
@@ -373,6 +378,9 @@ impl Transports {
             let from = Some(local).filter(|local| same_family && !local.ip().is_unspecified());
             let (connection, link) = self.connection(flow.transport, flow.local, flow.remote, self.ping);
             self.tasks.spawn(link.connect(from, flow.remote));
+            if let Some(new) = self.connections.get_mut(&connection) {
+                new.unheard = true;
+            }
             connection
         });
         let Some(link) = self.connections.get(&connection) else { return };

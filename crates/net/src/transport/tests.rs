@@ -124,6 +124,17 @@ async fn nobody_there_is_a_failure() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_on_a_connection_without_a_word_counts_as_nobody() {
+    let listener = TcpListener::bind(ANY).await.unwrap();
+    let there = listener.local_addr().unwrap();
+    let (mut a, _) = on(Transport::Tcp).await;
+    a.send(&stream_to(there, None), &message(0));
+    drop(soon(listener.accept()).await.unwrap());
+    let Arrival::Failed { transport, remote } = soon(a.next()).await else { panic!("a failure") };
+    assert_eq!((transport, remote), (Transport::Tcp, there));
+}
+
+#[tokio::test]
 async fn a_closed_connection_is_told_and_the_next_message_opens_another() {
     let ((mut a, _), (mut b, to)) = (on(Transport::Tcp).await, on(Transport::Tcp).await);
     a.send(&stream_to(to, None), &message(0));
