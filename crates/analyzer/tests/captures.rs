@@ -20,6 +20,11 @@ const ALSO: &[(&str, &str)] = &[
     ("c05_a_peer_without_reinvite_gets_no_more_of_them", "F-CAP2"),
     ("d10_a_405_or_501_falls_back_to_reinvite_and_is_remembered", "F-CAP2"),
     ("d10_in_an_early_dialog_a_405_leaves_the_wish_waiting", "F-CAP2"),
+    // Peers that demand what the endpoint lacks, and give up.
+    ("g07_required_100rel_is_refused_where_it_is_off", "F-CAP5"),
+    ("n02_what_the_endpoint_refuses", "F-CAP5"),
+    ("required_preconditions_are_refused", "F-CAP5"),
+    ("required_preconditions_get_420", "F-CAP5"),
     // Takeovers that only both calls together show: by strangers, of a ringing call, with swapped tags.
     ("a_held_call_is_replaced_twice", "RF-20"),
     ("a_refer_outside_the_dialog_is_declined", "RF-13"),

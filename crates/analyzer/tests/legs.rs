@@ -66,6 +66,29 @@ fn every_breach_between_calls_is_pinned_to_its_message_and_party() {
     assert!(faults.is_empty(), "\n{faults}");
 }
 
+/// A callee of whom nothing was wanted for half a minute was forgotten; a caller may stay for something else.
+#[test]
+fn a_leg_that_was_forgotten_is_an_error() {
+    let text = include_str!("legs/F-DLG17/breaks.ladder");
+    let severity = |text: &str| {
+        let (calls, _) = shown("F-DLG17", &parse(text).expect("a ladder"));
+        let found: Vec<Severity> = calls
+            .iter()
+            .flat_map(|call| &call.findings)
+            .filter(|finding| finding.code == "F-DLG17")
+            .map(|finding| finding.severity)
+            .collect();
+        assert_eq!(found.len(), 1, "{text}");
+        found[0]
+    };
+    assert_eq!(severity(text), Severity::Warning);
+    assert_eq!(severity(&text.replace("+20s", "+40s")), Severity::Error);
+    // The callee hangs up, and the box keeps the caller.
+    let end = text.find("A -> B   BYE").expect("the end");
+    let other = "C -> B   BYE +3s\nB -> C   200 BYE\nB -> A   BYE +40s\nA -> B   200 BYE\nexpect nothing\n";
+    assert_eq!(severity(&[&text[..end], other].concat()), Severity::Warning);
+}
+
 /// The ladders of this folder.
 fn ladders() -> Vec<(String, Ladder)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/legs");

@@ -10,7 +10,8 @@
 //! - Whether media flows: that a call is silent, or that RTP follows a change, shows only where the trace has RTP
 //!   (F-OA12, F-SDP16).
 //! - Which payload numbers are really sent: that offer and answer differ (F-SDP8) is legal, and only RTP tells who minds.
-//! - Whether someone on the way corrects an address, a Contact or a route: F-SDP12 and F-DLG6 are likely, not sure.
+//! - Whether someone on the way corrects an address, a Contact or a route: F-SDP12 and F-DLG6 are likely, and sure only where
+//!   requests or media are seen to go astray.
 //! - Why someone hung up. That a BYE follows a refusal (F-GLR8) or comes after a round time (F-STM10, F-HLD8) is a hint.
 //! - What a proxy saw: at one tap a message may be there that never arrived, and one may have gone past it. What is
 //!   missing is told only where resends or an end show that it was missed (F-DLG1, F-REL1, F-DLG13).

@@ -87,6 +87,12 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
         || "and no BYE came here at all".to_owned(),
         |own| format!("and here the BYE came {} s later", own.at.since(end.at).as_secs()),
     );
+    // A caller may stay for a voice that asks how it was; a callee of whom nothing is wanted for so long was forgotten.
+    let asked = |event: &Event| {
+        event.by == side.own && event.at > end.at && Some(event.n) != own_end.map(|own| own.n)
+    };
+    let alone = side.own == Party::Caller && !call.events.iter().any(asked);
+    let forgotten = alone && own_end.map_or(now, |own| own.at).since(end.at) > FORGOTTEN;
     let who = gone.name(beside.far());
     let means = format!(
         "The leg to {who} (call {}) ended {till}: {} still paid and waited.",
@@ -95,7 +101,7 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
     );
     Some(Finding {
         code: row.id,
-        severity: row.severity,
+        severity: if forgotten { Severity::Error } else { row.severity },
         certainty: Certainty::Certain,
         by: side.own,
         at: own_end.map_or(before.n, |own| own.n),
@@ -250,6 +256,8 @@ fn told(rule: RuleId, by: Party, at: u32, because: &[u32], means: String) -> Fin
 const SURE: u8 = 85;
 /// How soon one leg follows the end of the other.
 const FOLLOWS: Duration = Duration::from_secs(5);
+/// How long a bridge may look for somebody else.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 /// How soon a response of the other leg is handed on.
 const RELAYED: Duration = Duration::from_millis(500);
 /// How far apart requests cross.

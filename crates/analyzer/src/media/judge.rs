@@ -100,14 +100,19 @@ impl Scene<'_> {
                         passed.last.map_or_else(String::new, |last| seconds(last.since(span.begin))),
                         passed.packets
                     );
-                    found.push(self.finding(
+                    let mut finding = self.finding(
                         "OA-40",
                         party.other(),
                         mover,
                         &[span.offer, span.answer],
                         "RTP still goes to the old address",
                         means,
-                    ));
+                    );
+                    // What goes to both is a slow change; what goes to the old one alone is lost.
+                    if self.to(new, span.begin, span.end).packets == 0 {
+                        finding.severity = Severity::Error;
+                    }
+                    found.push(finding);
                 }
             }
         }

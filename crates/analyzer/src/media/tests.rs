@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use crate::model::{Call, Finding};
@@ -42,7 +43,7 @@ fn analyzed(ladder: &str, flows: &[Flow]) -> Call {
 }
 
 fn found(call: &Call) -> Vec<&Finding> {
-    call.findings.iter().filter(|finding| finding.severity > midcall_proto::rules::Severity::Info).collect()
+    call.findings.iter().filter(|finding| finding.severity > Severity::Info).collect()
 }
 
 /// The one finding above info, with who did it and where.
@@ -109,7 +110,11 @@ fn silence_of_one_side() {
 fn media_to_the_old_port_after_a_move() {
     midcall_proto::covers!("OA-40");
     let flows = [(ALICE, BOB, 8, 0.1, 12.0), (BOB, ALICE, 8, 0.1, 12.0)];
-    insta::assert_snapshot!(only(&analyzed(MOVED, &flows), "OA-40"));
+    let lost = analyzed(MOVED, &flows);
+    insta::assert_snapshot!(only(&lost, "OA-40"));
+    let late = analyzed(MOVED, &[flows[0], (BOB, ALICE, 8, 0.1, 9.0), (BOB, "10.0.0.1:43000", 8, 9.0, 12.0)]);
+    only(&late, "OA-40");
+    assert_eq!((found(&lost)[0].severity, found(&late)[0].severity), (Severity::Error, Severity::Warning));
     clean(MOVED, &[flows[0], (BOB, ALICE, 8, 0.1, 5.6), (BOB, "10.0.0.1:43000", 8, 5.1, 12.0)]);
 }
 

@@ -1,6 +1,7 @@
 //! What parties say they can do, and what they then do.
 
 use midcall_proto::observer::Party;
+use midcall_proto::rules::Severity;
 use midcall_wire::{Message, Name};
 
 use super::Scene;
@@ -128,7 +129,10 @@ fn refused_though_listed(
         r.the(request),
         r.the(*allow)
     );
-    Some(scene.found("F-CAP2", by, n, &[request, *allow], means))
+    // What refuses a method and lists it in the same breath contradicts itself, whoever wrote the lists before.
+    let itself = message.header(Name::Allow).is_some_and(|own| lists(own, method));
+    let severity = if itself { Severity::Error } else { Severity::Warning };
+    Some(scene.weighed(severity, "F-CAP2", by, n, &[request, *allow], means))
 }
 
 /// 420 to a request whose Require names what its receiver does not support.
@@ -146,5 +150,17 @@ fn extension_refused(scene: &Scene<'_, '_>, n: u32, by: Party, message: &Message
         r.the(request),
         r.name(by)
     );
-    Some(scene.found("F-CAP5", by.other(), request, &[n], means))
+    // A first try may find out; whoever was told before is not asked again.
+    let told = r.last_with(request, by, Name::Supported);
+    let lacked = told.and_then(|n| r.header(n, Name::Supported)).is_some_and(|supported| {
+        methods(&required).any(|option| !lists(&supported, option) && lists(&unsupported, option))
+    });
+    let again =
+        r.next_after(n, |own, message| own.by == by.other() && message.method_name() == r.label(request));
+    let severity = match (lacked, again) {
+        (true, _) => Severity::Error,
+        (false, None) if r.label(request) == "INVITE" => Severity::Warning,
+        (false, _) => Severity::Info,
+    };
+    Some(scene.weighed(severity, "F-CAP5", by.other(), request, &[n], means))
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use midcall_proto::observer::{Kind, Party, Repeat};
-use midcall_wire::{Message as Sip, Method, Uri};
+use midcall_proto::rules::Severity;
+use midcall_wire::{Message as Sip, Method, Name, Uri};
 
 use super::Scene;
 use super::description::is_private;
@@ -154,7 +155,15 @@ fn unchallenged(scene: &Scene<'_, '_>) -> Vec<Finding> {
             r.status(own.n),
             own.n
         );
-        found.push(scene.found("F-DLG14", by, own.n, &[request], means));
+        // A side that gave credentials before has them; and a BYE that is not tried again leaves the other side in the call.
+        let has_them = r.last_before(own.n, |other, message| {
+            other.by == by
+                && (message.header(Name::Authorization).is_some()
+                    || message.header(Name::ProxyAuthorization).is_some())
+        });
+        let proven = has_them.is_some() || method == Method::Bye;
+        let severity = if proven { Severity::Error } else { Severity::Warning };
+        found.push(scene.weighed(severity, "F-DLG14", by, own.n, &[request], means));
     }
     found
 }
@@ -186,7 +195,10 @@ fn unreachable_contact(scene: &Scene<'_, '_>) -> Option<Finding> {
             own.from.ip(),
             r.the(lost)
         );
-        Some(scene.found("F-DLG6", own.by, own.n, &[lost], means))
+        // Sent to the private address itself, it cannot arrive; sent through somebody, that one may be at fault.
+        let straight = r.call.message(lost).is_some_and(|lost| lost.to.ip() == host);
+        let severity = if straight { Severity::Error } else { Severity::Warning };
+        Some(scene.weighed(severity, "F-DLG6", own.by, own.n, &[lost], means))
     })
 }
 

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use midcall_proto::rules::Severity;
+use midcall_wire::Method;
 
 use super::Scene;
-use super::deal::before;
+use super::deal::{Deal, before};
 use crate::diagnosis::read::{carries_no_voice, shorten};
 use crate::model::Finding;
 use crate::sheet::{Format, Sheet};
@@ -160,7 +161,12 @@ fn running_refused(
         r.sender(answer.0),
         answer.0
     );
-    found.push(scene.found("F-SDP14", r.by(answer.0), answer.0, &[offer.0], means));
+    // A stream may be refused for a while; a call that is left with none for good has lost what it was for.
+    let later = scene.deals.iter().filter(|deal| deal.offer > answer.0);
+    let back = later.filter_map(Deal::done).any(|(_, _, answered)| answered.lives());
+    let on = r.next_after(answer.0, |_, message| message.is_request() && message.method() == Method::Bye);
+    let severity = if !back && on.is_some() { Severity::Error } else { Severity::Warning };
+    found.push(scene.weighed(severity, "F-SDP14", r.by(answer.0), answer.0, &[offer.0], means));
 }
 
 /// F-SDP15: once for each party.
@@ -212,8 +218,9 @@ fn private_address(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         );
         let mut finding = scene.found("F-SDP12", own.by, own.n, &[], means);
         // Border controllers often repair it; where RTP shows that nothing comes, they do not.
-        if r.call.findings.iter().any(|known| known.code == "F-MED7") {
-            finding.severity = Severity::Warning;
+        let unheard = |known: &&Finding| known.code == "F-MED7" && known.by == own.by.other();
+        if r.call.findings.iter().any(|known| unheard(&known)) {
+            finding.severity = Severity::Error;
         }
         found.push(finding);
     }

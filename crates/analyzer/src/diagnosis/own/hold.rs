@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use midcall_proto::observer::Party;
-use midcall_wire::Name;
+use midcall_proto::rules::Severity;
 use midcall_wire::sdp::Direction;
+use midcall_wire::{Method, Name};
 
 use super::Scene;
 use super::deal::before;
@@ -182,7 +183,18 @@ fn one_way(scene: &Scene<'_, '_>, by: Party, offer: u32, answer: u32, answered: 
         r.name(by),
         direction(answered)
     );
-    scene.found("F-MED1", by, answer, &[offer], means)
+    // Media servers talk and do not listen, and third parties open calls mute. A call that nobody could hear to its end was
+    // answered wrongly; one in which the callee never spoke, probably.
+    let last = r.call.messages.last().map_or(answer, |message| message.n);
+    let bye = r.next_after(answer, |_, message| message.is_request() && message.method() == Method::Bye);
+    let stays = scene.deals.iter().all(|deal| deal.offer <= offer)
+        && r.between(answer, bye.unwrap_or(last)) >= A_WHILE;
+    let severity = match answered.audio().map(|stream| stream.direction) {
+        Some(Direction::Inactive) if stays => Severity::Error,
+        Some(Direction::RecvOnly) if stays => Severity::Warning,
+        _ => Severity::Info,
+    };
+    scene.weighed(severity, "F-MED1", by, answer, &[offer], means)
 }
 
 /// F-HLD8: the held side hangs up a round time after the hold began.
@@ -207,5 +219,7 @@ fn ended_on_hold(scene: &Scene<'_, '_>, holds: [Option<u32>; 2]) -> Option<Findi
     Some(scene.found("F-HLD8", by, bye, &[held], means))
 }
 
+/// How long a call must last for its direction to matter.
+const A_WHILE: Duration = Duration::from_secs(5);
 /// Usual times after which missing media ends a call.
 const ROUND: [u64; 7] = [30, 60, 90, 120, 180, 300, 600];

@@ -9,6 +9,8 @@ mod deal;
 mod description;
 mod hold;
 mod outcome;
+#[cfg(test)]
+mod proof;
 mod secure;
 #[cfg(test)]
 mod tests;
@@ -48,10 +50,24 @@ struct Scene<'r, 'c> {
 impl Scene<'_, '_> {
     /// A finding with the row of the table, and its meaning in this call.
     fn found(&self, id: &'static str, by: Party, at: u32, because: &[u32], means: String) -> Finding {
+        let severity = table::by_id(id).map_or(Severity::Info, |row| row.severity);
+        self.weighed(severity, id, by, at, because, means)
+    }
+
+    /// The same where the trace shows more than the row alone would say.
+    fn weighed(
+        &self,
+        severity: Severity,
+        id: &'static str,
+        by: Party,
+        at: u32,
+        because: &[u32],
+        means: String,
+    ) -> Finding {
         let row = table::by_id(id);
         Finding {
             code: id,
-            severity: row.map_or(Severity::Info, |row| row.severity),
+            severity,
             certainty: Certainty::Certain,
             by,
             at,
@@ -59,7 +75,7 @@ impl Scene<'_, '_> {
             cites: row.map_or_else(Vec::new, |row| row.cites.to_vec()),
             title: row.map_or_else(String::new, |row| row.title.to_owned()),
             means,
-            fix: row.map_or_else(String::new, |row| match row.severity {
+            fix: row.map_or_else(String::new, |row| match severity {
                 // A fact worth a line blames nobody.
                 Severity::Info => row.fix.to_owned(),
                 _ => advise(self.reading, by, row.fix),

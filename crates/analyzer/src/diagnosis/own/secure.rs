@@ -1,5 +1,7 @@
 //! ICE, DTLS, SRTP, bundles and fax: what a later description must not lose.
 
+use midcall_proto::rules::Severity;
+
 use super::Scene;
 use super::deal::{Deal, before};
 use crate::diagnosis::read::capital;
@@ -87,7 +89,9 @@ fn identity(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>
         is.kind,
         r.the(old.0)
     );
-    Some(scene.found("F-MED3", r.by(new.0), new.0, &[old.0], means))
+    // Where tls-id tells associations apart, the same one is the old one; older peers go by the fingerprint.
+    let severity = if is.bond.tls_id.is_some() { Severity::Error } else { Severity::Warning };
+    Some(scene.weighed(severity, "F-MED3", r.by(new.0), new.0, &[old.0], means))
 }
 
 /// F-MED4.
@@ -180,5 +184,8 @@ fn fax(scene: &Scene<'_, '_>, index: usize, exchange: &Deal<'_>) -> Option<Findi
         r.the(exchange.offer),
         r.sender(answer)
     );
-    Some(scene.found("F-MED5", r.by(answer), answer, &[exchange.offer], means))
+    let later = scene.deals.iter().filter(|deal| deal.offer > answer).filter_map(Deal::done);
+    let back = later.into_iter().any(|(_, _, answered)| answered.lives());
+    let severity = if back { Severity::Warning } else { Severity::Error };
+    Some(scene.weighed(severity, "F-MED5", r.by(answer), answer, &[exchange.offer], means))
 }
