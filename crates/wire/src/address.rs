@@ -55,7 +55,7 @@ impl<'a> NameAddr<'a> {
         };
         scan.eat(b'<');
         let start = scan.at();
-        let mut uri = scan.run(|b| !ends_uri(b));
+        let mut uri = scan.run_of(&IN_URI);
         if scan.peek() == Some(b'>') {
             check_scheme(uri, start)?;
         } else {
@@ -159,23 +159,19 @@ fn display_tokens<'a>(scan: &mut Scan<'a>) -> Result<Option<&'a str>, ParseError
 
 /// A URI has a scheme, and no space or bracket.
 fn check_uri(uri: &str, start: usize) -> Result<(), ParseError> {
-    if let Some(at) = uri.bytes().position(ends_uri) {
+    if let Some(at) = uri.bytes().position(|b| !IN_URI[usize::from(b)]) {
         return Err(ParseError::new(start + at, What::Uri));
     }
     check_scheme(uri, start)
 }
 
-/// What cannot stand in a URI, or ends it.
-const fn ends_uri(byte: u8) -> bool {
-    ENDS_URI[byte as usize]
-}
-
-const ENDS_URI: [bool; 256] = {
+/// What may stand in a URI between brackets.
+static IN_URI: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        table[byte] = is_lws(b) || matches!(b, b'<' | b'>' | b'"');
+        table[byte] = !is_lws(b) && !matches!(b, b'<' | b'>' | b'"');
         byte += 1;
     }
     table

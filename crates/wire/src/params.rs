@@ -71,7 +71,7 @@ impl<'a> Params<'a> {
                 value = Some(if scan.peek() == Some(b'"') {
                     scan.quoted()?
                 } else {
-                    let value = scan.run(is_plain_value);
+                    let value = scan.run_of(&PLAIN_VALUE);
                     if value.is_empty() {
                         return scan.fail(What::Parameter);
                     }
@@ -191,12 +191,7 @@ impl<'a> Iterator for ParamsIter<'a> {
 }
 
 /// What a value may hold outside quotes: a token, a host, and what peers are seen to send without quotes.
-#[inline]
-const fn is_plain_value(byte: u8) -> bool {
-    PLAIN_VALUE[byte as usize]
-}
-
-const PLAIN_VALUE: [bool; 256] = {
+static PLAIN_VALUE: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {

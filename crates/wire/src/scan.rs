@@ -128,6 +128,20 @@ impl<'a> Scan<'a> {
         self.since(start)
     }
 
+    /// Steps over what the table accepts, which must be ASCII, or all bytes above it: for texts that are mostly longer than
+    /// eight bytes.
+    #[inline]
+    pub(crate) fn run_of(&mut self, table: &[bool; 256]) -> &'a str {
+        let start = self.at;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        let is_in = |byte: &u8| table[usize::from(*byte)];
+        let chunks = rest.as_chunks::<8>().0.iter();
+        let whole = 8 * chunks.take_while(|chunk| chunk.iter().all(is_in)).count();
+        let rest = rest.get(whole..).unwrap_or_default();
+        self.at += whole + rest.iter().position(|byte| !is_in(byte)).unwrap_or(rest.len());
+        self.since(start)
+    }
+
     #[inline]
     pub(crate) fn token(&mut self) -> Result<&'a str, ParseError> {
         let token = self.run(is_token);

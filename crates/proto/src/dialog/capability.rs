@@ -116,6 +116,31 @@ options! {
     NoEarly199 = "199",
 }
 
+impl OptionTag {
+    /// The bit of the tag of this text, 0 of another.
+    fn parse(text: &str) -> u32 {
+        let mut alike = BY_LENGTH.get(text.len()).copied().unwrap_or_default();
+        while let Some(tag) = Self::TEXTS.get(alike.trailing_zeros() as usize) {
+            if tag.eq_ignore_ascii_case(text) {
+                return alike & alike.wrapping_neg();
+            }
+            alike &= alike - 1;
+        }
+        0
+    }
+}
+
+/// The tags of each length, as bits: few have the same.
+static BY_LENGTH: [u32; 16] = {
+    let mut table = [0; 16];
+    let mut tag = 0;
+    while tag < OptionTag::TEXTS.len() {
+        table[OptionTag::TEXTS[tag].len()] |= 1 << tag;
+        tag += 1;
+    }
+    table
+};
+
 /// A set of option tags. Tags midcall does not know are remembered only as a fact.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct OptionSet {
@@ -181,10 +206,9 @@ impl OptionSet {
     pub fn parse(text: &str) -> Self {
         let mut set = Self::default();
         for value in listed(text) {
-            match OptionTag::TEXTS.iter().position(|tag| tag.eq_ignore_ascii_case(value)) {
-                Some(tag) => set.known |= 1 << tag,
-                None => set.other |= !value.is_empty(),
-            }
+            let known = OptionTag::parse(value);
+            set.known |= known;
+            set.other |= known == 0 && !value.is_empty();
         }
         set
     }

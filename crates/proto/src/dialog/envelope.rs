@@ -29,9 +29,8 @@ pub(crate) struct Vias<'a> {
     /// The text of the first, the newest, and what can be read of it.
     pub(crate) top: &'a str,
     pub(crate) hop: Option<Via<'a>>,
-    /// The same of the last, which the sender itself wrote.
+    /// The text of the last, which the sender itself wrote.
     pub(crate) last: &'a str,
-    pub(crate) own: Option<Via<'a>>,
     pub(crate) count: u8,
     /// Whether a value that says nothing stands before them.
     behind_nothing: bool,
@@ -59,7 +58,6 @@ impl<'a> Envelope<'a> {
             line.get_or_insert_with(|| field.text());
         }
         vias.hop = Via::parse(vias.top).ok();
-        vias.own = if vias.count > 1 { Via::parse(vias.last).ok() } else { vias.hop };
         let address = |line: Line<'a>| line.flatten().and_then(|text| NameAddr::parse(text).ok());
         let (from, to) = (address(from), address(to));
         let cseq_text = cseq.flatten();

@@ -282,7 +282,7 @@ impl ObservedCall {
         bounds: &Bounds,
         claims: &mut Vec<Claim>,
     ) -> Option<Party> {
-        let seen = Seen::of(Way::Sent, At { n: facts.n, time: facts.at }, message, &facts.envelope);
+        let seen = Seen::of(Way::Sent, At { n: facts.n, time: facts.at }, message, facts.envelope);
         if facts.is_request() && facts.method == Method::Invite && facts.to_tag.is_empty() {
             self.attempt(facts, &seen, message, patience, claims);
             return Some(Party::Caller);
@@ -615,6 +615,7 @@ impl ObservedCall {
         if !self.trace.is_empty() {
             self.trace.prune(past);
         }
+        self.dialogs.iter_mut().for_each(ObservedDialog::rest);
     }
 }
 

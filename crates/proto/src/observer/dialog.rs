@@ -352,6 +352,12 @@ impl ObservedDialog {
         self.callee.catch_up(now, patience);
     }
 
+    /// Gives back the room that a busy time took.
+    pub(super) fn rest(&mut self) {
+        self.caller.rest();
+        self.callee.rest();
+    }
+
     /// A provisional response to the INVITE passed in some dialog of it.
     pub(super) fn provisional_passed(&mut self, n: u32) {
         for side in [&mut self.caller, &mut self.callee] {

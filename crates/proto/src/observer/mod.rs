@@ -61,6 +61,7 @@ use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
 use self::trace::Facts;
+use crate::dialog::Envelope;
 use crate::time::Instant;
 
 /// Settings of an [`Observer`].
@@ -177,7 +178,8 @@ impl Observer {
         };
         self.last = self.last.saturating_add(1);
         self.stats.messages += 1;
-        self.sort(Facts::read(self.last, at, from, to, message), message);
+        let envelope = Envelope::read(message);
+        self.sort(Facts::read(self.last, at, from, to, message, &envelope), message);
         Some(self.last)
     }
 
@@ -319,7 +321,8 @@ impl Observer {
             let Some(entry) = self.table.get_mut(slot).filter(|entry| !entry.held.is_empty()) else { return };
             let Some(held) = entry.held.pop(&entry.call.trace, release) else { return };
             let Ok(message) = Message::parse(held.bytes.as_ref()) else { continue };
-            if let Some(facts) = Facts::read(held.n, held.at, held.from, held.to, &message) {
+            let envelope = Envelope::read(&message);
+            if let Some(facts) = Facts::read(held.n, held.at, held.from, held.to, &message, &envelope) {
                 self.take(slot, &facts, &message);
             }
         }

@@ -339,7 +339,6 @@ impl Side {
         if !self.flight.is_empty() {
             return;
         }
-        self.flight = Vec::new();
         if let Some(dialog) = self.in_order.take() {
             let known = std::mem::replace(&mut self.base, *dialog);
             for open in &mut self.base.open {
@@ -370,6 +369,13 @@ impl Side {
         }
         self.flight.retain(|flying| flying.last + patience.transaction() > now);
         self.settle();
+    }
+
+    /// Gives back the room that a busy time took.
+    pub(super) fn rest(&mut self) {
+        if self.flight.is_empty() {
+            self.flight = Vec::new();
+        }
     }
 
     /// When [`catch_up`](Self::catch_up) has something to do.

@@ -61,7 +61,7 @@ pub(super) struct Facts<'m> {
     /// How long it is.
     pub(super) size: u32,
     /// What they were read from.
-    pub(super) envelope: Envelope<'m>,
+    pub(super) envelope: &'m Envelope<'m>,
 }
 
 /// A transport, as a Via names it.
@@ -102,17 +102,20 @@ impl<'m> Facts<'m> {
         from: SocketAddr,
         to: SocketAddr,
         message: &'m Message<B>,
+        envelope: &'m Envelope<'m>,
     ) -> Option<Self> {
-        let envelope = Envelope::read(message);
         envelope.from.and(envelope.to)?;
         let cseq =
             envelope.cseq.map_or_else(|| beyond(envelope.cseq_text), |cseq| Some((cseq.number, false)));
         let (cseq, out_of_range) = cseq?;
         let vias = &envelope.vias;
-        let branch = |via: Option<Via<'m>>, text: &'m str| via.and_then(|via| via.branch()).unwrap_or(text);
-        let (hop, own) = (vias.hop, vias.own);
-        let top = branch(hop, vias.top);
-        let key = if vias.count > 1 { branch(own, vias.last) } else { top };
+        let name = |via: &Option<Via<'m>>, text: &'m str| via.and_then(|via| via.branch()).unwrap_or(text);
+        let (top, by) = (name(&vias.hop, vias.top), Transport::of(vias.hop.as_ref()));
+        let (mut key, mut own_transport) = (top, by);
+        if vias.count > 1 {
+            let own = Via::parse(vias.last).ok();
+            (key, own_transport) = (name(&own, vias.last), Transport::of(own.as_ref()));
+        }
         let from_tag = envelope.from_tag.unwrap_or_default();
         let to_tag = envelope.to_tag.unwrap_or_default();
         let content = if message.is_request() {
@@ -121,6 +124,7 @@ impl<'m> Facts<'m> {
             let rseq = envelope.rseq_text.unwrap_or_default();
             hash(&[to_tag.as_bytes(), rseq.as_bytes(), message.body()])
         };
+        let top_print = hash(&[top.as_bytes()]);
         Some(Self {
             n,
             at,
@@ -134,14 +138,14 @@ impl<'m> Facts<'m> {
             status: message.status(),
             cseq,
             out_of_range,
-            key: hash(&[key.as_bytes()]),
-            top: hash(&[top.as_bytes()]),
+            key: if vias.count > 1 { hash(&[key.as_bytes()]) } else { top_print },
+            top: top_print,
             vias: vias.count.max(1),
             content,
-            reliable: Transport::of(own.as_ref()) != Transport::Udp,
+            reliable: own_transport != Transport::Udp,
             cookie: key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("z9hG4bK")),
-            by: Transport::of(hop.as_ref()),
-            rport: hop.is_some_and(|via| via.rport().is_some() && via.maddr().is_none()),
+            by,
+            rport: vias.hop.is_some_and(|via| via.rport().is_some() && via.maddr().is_none()),
             size: u32::try_from(message.bytes().len()).unwrap_or(u32::MAX),
             envelope,
         })
@@ -544,7 +548,9 @@ impl Transactions {
                 one.method == Method::Invite && !one.responses.is_empty() && one.last_word().is_none();
             last > before || rings
         });
-        self.list.shrink_to_fit();
+        if self.list.capacity() > 2 * self.list.len() + 2 {
+            self.list.shrink_to_fit();
+        }
     }
 
     /// Whether nothing is remembered.

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use midcall_wire::sdp::{Crypto, Direction, Media, Sdp};
-use smallvec::SmallVec;
 
 use crate::rules::RuleId;
 
-use super::formats::{Facts, Format, explained};
+use super::formats::{Facts, explained};
 use super::going_on::check_origin_numbers;
 
 /// Something wrong with an answer, or with the next description of one side.
@@ -315,9 +314,9 @@ fn check_stream(offer: (&Sdp, &Media<'_>), answer: (&Sdp, &Media<'_>), faults: &
     }
     let ways = (offered.direction(), answered.direction());
     fault(!ways.0.may_be_answered(ways.1), Fault::Direction { stream, offered: ways.0, answered: ways.1 });
-    let positions = positions((offered, &offer), (answered, &answer));
-    fault(positions.iter().all(Option::is_none), Fault::NoCommonFormat { stream });
-    fault(!positions.iter().flatten().is_sorted(), Fault::FormatOrder { stream });
+    let (shared, in_order) = common((offered, &offer), (answered, &answer));
+    fault(!shared, Fault::NoCommonFormat { stream });
+    fault(!in_order, Fault::FormatOrder { stream });
     let addresses =
         offer.connection.or_else(|| from.connection()).zip(answer.connection.or_else(|| to.connection()));
     if let Some((one, other)) = addresses {
@@ -335,40 +334,41 @@ fn check_stream(offer: (&Sdp, &Media<'_>), answer: (&Sdp, &Media<'_>), faults: &
     fault(answer.has_keys && !answered.crypto().all(offers), Fault::CryptoNotOffered { stream });
 }
 
-/// For each format answered, where the same one stands in the offer.
-fn positions(offer: (&Media<'_>, &Facts<'_>), answer: (&Media<'_>, &Facts<'_>)) -> Positions<usize> {
+/// Whether a format answered is one of the offer, and whether all such stand in the order of the offer.
+fn common(offer: (&Media<'_>, &Facts<'_>), answer: (&Media<'_>, &Facts<'_>)) -> (bool, bool) {
     let ((offered, offer), (answered, answer)) = (offer, answer);
-    if offered.is_rtp() != answered.is_rtp() {
-        return Positions::new();
-    }
-    if !offered.is_rtp() {
-        let place = |format: &str| offered.formats().position(|other| other.eq_ignore_ascii_case(format));
-        return answered.formats().map(place).collect();
-    }
-    let (known, meant) = (&offer.formats, &answer.formats);
-    let number = |format: &str| format.parse::<u8>().ok();
-    let places: Positions<u8> = offered.formats().map(number).collect();
-    let meaning = |formats: &[Format<'_>], number| formats.iter().position(|format| format.number == number);
-    let place = |format: &str| {
-        let wanted = number(format)?;
-        let codec = meaning(meant, Some(wanted)).and_then(|at| meant.get(at));
-        let same = |other: &Option<u8>| {
-            let other_codec = meaning(known, *other).and_then(|at| known.get(at));
-            match (codec, other_codec) {
-                (Some(codec), Some(other)) => codec.alike(other),
-                // A number nothing explains can only be compared as such.
-                _ => *other == Some(wanted),
-            }
-        };
-        // The same number, else the first with the same meaning.
-        let by_number = places.iter().position(|other| *other == Some(wanted) && same(other));
-        by_number.or_else(|| places.iter().position(same))
+    let (mut last, mut in_order) = (None, true);
+    let mut stands_at = |place: Option<usize>| {
+        in_order &= place.is_none() || last <= place;
+        last = place.or(last);
     };
-    answered.formats().map(place).collect()
+    match (offered.is_rtp(), answered.is_rtp()) {
+        (true, true) => answer.numbers.iter().for_each(|number| stands_at(place(offer, answer, *number))),
+        (false, false) => answered.formats().for_each(|format| {
+            stands_at(offered.formats().position(|other| other.eq_ignore_ascii_case(format)));
+        }),
+        _ => {}
+    }
+    (last.is_some(), in_order)
 }
 
-/// One entry for each format, perhaps empty.
-type Positions<T> = SmallVec<[Option<T>; 8]>;
+/// Where the format of this number in an answer stands in the offer: under the same number, else the first with the same
+/// meaning.
+fn place(offer: &Facts<'_>, answer: &Facts<'_>, number: Option<u8>) -> Option<usize> {
+    let wanted = number?;
+    let meaning = |facts: &Facts<'_>, number| facts.formats.iter().position(|format| format.number == number);
+    let codec = meaning(answer, Some(wanted)).and_then(|at| answer.formats.get(at));
+    let same = |other: &Option<u8>| {
+        let other_codec = meaning(offer, *other).and_then(|at| offer.formats.get(at));
+        match (codec, other_codec) {
+            (Some(codec), Some(other)) => codec.alike(other),
+            // A number nothing explains can only be compared as such.
+            _ => *other == Some(wanted),
+        }
+    };
+    let by_number = offer.numbers.iter().position(|other| *other == Some(wanted) && same(other));
+    by_number.or_else(|| offer.numbers.iter().position(same))
+}
 
 /// Says what is wrong with a description after the previous one of the same side. RFC 3264 §8.
 ///

@@ -150,6 +150,8 @@ impl Seen {
 /// What a stream of a description says itself, gathered in one go.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
+    /// The payload types of its `m=` line in order, `None` for what is none; empty for other transports than RTP.
+    pub(super) numbers: SmallVec<[Option<u8>; 8]>,
     /// The formats something explains, each number once; none for other transports than RTP.
     pub(super) formats: Formats<'a>,
     /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
@@ -197,7 +199,10 @@ impl<'a> Facts<'a> {
 
     fn explain(&mut self, media: &Media<'a>, rtpmaps: &Column<'a>, fmtps: &Column<'a>) {
         let mut seen = Seen::default();
-        for number in media.formats().filter_map(|format| format.parse().ok()) {
+        for format in media.formats() {
+            let number = format.parse().ok();
+            self.numbers.push(number);
+            let Some(number) = number else { continue };
             if !seen.first(number) {
                 continue;
             }

@@ -214,6 +214,7 @@ fn status_line(line: &[u8]) -> Result<Start, ParseError> {
     Ok(Start::Response { status, reason: short(reason), reason_end: short(line.len()) })
 }
 
+#[inline]
 fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize), ParseError> {
     let rest = bytes.get(at..).unwrap_or_default();
     let Some(colon) = find_byte(rest, b':') else { return Err(no_header(rest, at)) };

@@ -114,10 +114,12 @@ impl<'a> Line<'a> {
     /// The direction if this is the line that states one.
     pub(super) fn direction(&self) -> Option<Direction> {
         let bytes = self.content.strip_prefix(b"a=")?;
-        let (first, behind) = (bytes.first()?, bytes.get(LETTERS));
-        // A longer name, as nearly all have, is none of the four.
-        if !first.is_ascii_whitespace() && behind.is_some_and(|b| *b != b':' && !b.is_ascii_whitespace()) {
-            return None;
+        // Nearly all names are others, and written without white space.
+        if !bytes.first()?.is_ascii_whitespace() {
+            let direction = Direction::of_name(bytes.get(..LETTERS)?)?;
+            if matches!(bytes.get(LETTERS), None | Some(b':')) {
+                return Some(direction);
+            }
         }
         let (name, _) = self.attribute_bytes()?;
         Direction::of_name(name)

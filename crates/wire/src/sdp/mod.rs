@@ -33,7 +33,7 @@ pub use edit::{Format, MediaMut};
 pub use error::{SdpError, SdpLimits, SdpProblem};
 pub use lines::{Line, Lines};
 pub use media::{Media, MediaIter};
-use outline::{LONGEST, Outline, Span};
+use outline::{LONGEST, Outline, Span, Stream};
 pub use types::{Connection, Crypto, Direction, Group, Origin, RtpMap, Version};
 
 /// A session description, kept as it was written.
@@ -87,8 +87,10 @@ impl Sdp {
     /// Whether a look at the parts shows that nothing is wrong; most descriptions need no closer one.
     fn is_plainly_sound(&self, limits: &SdpLimits) -> bool {
         let started = self.lines().next().is_some_and(|line| line.letter().is_some());
-        let complete = |media: Media<'_>| media::check(media.line(), limits).is_ok();
-        started && self.media_count() <= limits.media && self.media().all(complete)
+        // Each format takes two bytes at least, with the white space before it.
+        let complete = |stream: &Stream| stream.is_whole && stream.formats.length() / 2 <= limits.formats;
+        let streams = &self.inner.outline.streams;
+        started && streams.len() <= limits.media && streams.iter().all(complete)
     }
 
     /// Takes over a description the caller wrote itself, without looking at it.

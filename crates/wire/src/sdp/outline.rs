@@ -22,6 +22,10 @@ impl Span {
         Self { start: short(start), end: short(end) }
     }
 
+    pub(super) const fn length(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
     pub(super) const fn is_empty(self) -> bool {
         self.start == self.end
     }
@@ -64,6 +68,8 @@ pub(super) struct Stream {
     pub(super) direction: Option<Direction>,
     pub(super) initials: Initials,
     pub(super) is_rtp: bool,
+    /// Whether its `m=` line is complete.
+    pub(super) is_whole: bool,
     /// Whether an attribute says `bundle-only`.
     pub(super) bundle_only: bool,
 }
@@ -141,6 +147,8 @@ impl Outline {
             (text.get(start..end).unwrap_or_default(), Span::new(at + start, at + end))
         };
         let (kind, (port, _), (protocol, transport)) = (field(), field(), field());
+        let (port, count) = cut(port, b'/').map_or((port, None), |(port, count)| (port, Some(count)));
+        let number = port.parse().ok();
         self.streams.push(Stream {
             lines: Span::new(line.at(), end),
             first,
@@ -148,10 +156,13 @@ impl Outline {
             protocol: transport,
             formats: Span::new(at + rest, at + text.len()),
             connection: Span::default(),
-            port: cut(port, b'/').map_or(port, |(port, _)| port).parse().unwrap_or(0),
+            port: number.unwrap_or(0),
             direction: None,
             initials: Initials::default(),
             is_rtp: is_rtp(protocol),
+            is_whole: number.is_some()
+                && count.is_none_or(|count| count.parse::<u16>().is_ok())
+                && !protocol.is_empty(),
             bundle_only: false,
         });
     }

@@ -49,7 +49,7 @@ impl Direction {
 
     /// The same of bytes.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
-        if name.len() != 8 {
+        if name.len() != 8 || !matches!(name.first()? | 0x20, b's' | b'r' | b'i') {
             return None;
         }
         Self::ALL.into_iter().find(|direction| direction.as_str().as_bytes().eq_ignore_ascii_case(name))
@@ -246,8 +246,15 @@ pub struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// Reads the value of a `c=` line.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut fields = value.split_ascii_whitespace();
-        let (net, address_type, address) = (fields.next()?, fields.next()?, fields.next()?);
+        let mut rest = value;
+        let mut field = || {
+            rest = rest.trim_ascii_start();
+            let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
+            let (field, behind) = rest.split_at_checked(end)?;
+            rest = behind;
+            (!field.is_empty()).then_some(field)
+        };
+        let (net, address_type, address) = (field()?, field()?, field()?);
         let address = cut(address, b'/').map_or(address, |(address, _)| address);
         Some(Self { net, address_type, address })
     }
