@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::scan::{Scan, is_lws, is_token, trim};
+use crate::scan::{Scan, is_lws, is_token, same_word, trim};
 use crate::{Params, ParseError, Uri, What};
 
 /// The value of From, To, Contact, Route, Refer-To and their like. RFC 3261 §20.10.
@@ -140,7 +140,7 @@ impl std::fmt::Display for NameAddr<'_> {
 fn tagged<'a>(scan: &Scan<'a>) -> Result<(Params<'a>, Option<&'a str>), ParseError> {
     let mut tag = None;
     let params = Params::parse_noting(scan.rest(), |name, value| {
-        if name.eq_ignore_ascii_case("tag") {
+        if same_word(name, "tag") {
             tag.get_or_insert(value);
         }
     });

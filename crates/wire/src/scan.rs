@@ -3,8 +3,15 @@
 use crate::{ParseError, What};
 
 /// White space inside a value. A folded line keeps its CRLF, which counts as space too.
+#[inline]
 pub(crate) const fn is_lws(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Equal but for case; peers mostly write the usual spelling, and then one comparison is enough.
+#[inline]
+pub(crate) fn same_word(one: &str, other: &str) -> bool {
+    one.len() == other.len() && (one == other || one.eq_ignore_ascii_case(other))
 }
 
 /// A character of a token. RFC 3261 §25.1.

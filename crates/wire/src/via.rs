@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::scan::Scan;
+use crate::scan::{Scan, same_word};
 use crate::{Params, ParseError, What};
 
 /// One value of a Via header.
@@ -66,10 +66,10 @@ impl<'a> Via<'a> {
         let (mut branch, mut rport, mut maddr, mut received) = (None, None, None, None);
         let params = Params::parse_noting(scan.rest(), |name, value| {
             let place = match name.len() {
-                6 if name.eq_ignore_ascii_case("branch") => &mut branch,
-                5 if name.eq_ignore_ascii_case("rport") => &mut rport,
-                5 if name.eq_ignore_ascii_case("maddr") => &mut maddr,
-                8 if name.eq_ignore_ascii_case("received") => &mut received,
+                6 if same_word(name, "branch") => &mut branch,
+                5 if same_word(name, "rport") => &mut rport,
+                5 if same_word(name, "maddr") => &mut maddr,
+                8 if same_word(name, "received") => &mut received,
                 _ => return,
             };
             place.get_or_insert(value);
@@ -131,7 +131,7 @@ impl<'a> Via<'a> {
 /// Steps over `SIP/2.0/`, which nearly everybody writes without white space.
 fn protocol(text: &str) -> Result<Scan<'_>, ParseError> {
     const USUAL: &[u8] = b"SIP/2.0/";
-    if text.as_bytes().get(..USUAL.len()).is_some_and(|start| start.eq_ignore_ascii_case(USUAL)) {
+    if text.as_bytes().starts_with(USUAL) {
         return Ok(Scan::from(text, USUAL.len()));
     }
     let mut scan = Scan::new(text);

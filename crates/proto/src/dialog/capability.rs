@@ -121,7 +121,8 @@ impl OptionTag {
     fn parse(text: &str) -> u32 {
         let mut alike = BY_LENGTH.get(text.len()).copied().unwrap_or_default();
         while let Some(tag) = Self::TEXTS.get(alike.trailing_zeros() as usize) {
-            if tag.eq_ignore_ascii_case(text) {
+            // As they are registered, or in other letters.
+            if *tag == text || tag.eq_ignore_ascii_case(text) {
                 return alike & alike.wrapping_neg();
             }
             alike &= alike - 1;

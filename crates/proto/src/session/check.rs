@@ -278,7 +278,7 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
         answered += usize::from(other.is_some());
         match (one, other) {
             (None, None) => break,
-            (Some(one), Some(other)) => check_stream((offer, &one), (answer, &other), &mut faults),
+            (Some(one), Some(other)) => check_stream(&one, (answer, &other), &mut faults),
             _ => {}
         }
     }
@@ -293,8 +293,7 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     faults
 }
 
-fn check_stream(offer: (&Sdp, &Media<'_>), answer: (&Sdp, &Media<'_>), faults: &mut Vec<Fault>) {
-    let ((from, offered), (to, answered)) = (offer, answer);
+fn check_stream(offered: &Media<'_>, (to, answered): (&Sdp, &Media<'_>), faults: &mut Vec<Fault>) {
     let stream = offered.index();
     let mut fault = |broken: bool, fault: Fault| {
         if broken {
@@ -317,8 +316,7 @@ fn check_stream(offer: (&Sdp, &Media<'_>), answer: (&Sdp, &Media<'_>), faults: &
     let (shared, in_order) = common((offered, &offer), (answered, &answer));
     fault(!shared, Fault::NoCommonFormat { stream });
     fault(!in_order, Fault::FormatOrder { stream });
-    let addresses =
-        offer.connection.or_else(|| from.connection()).zip(answer.connection.or_else(|| to.connection()));
+    let addresses = offered.connection_data().zip(answered.connection_data());
     if let Some((one, other)) = addresses {
         let same = one.address_type.eq_ignore_ascii_case(other.address_type);
         fault(!same, Fault::AddressFamily { stream });

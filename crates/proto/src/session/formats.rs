@@ -1,6 +1,6 @@
 //! Formats of a stream, wherever they are written down: in a wish or in a description.
 
-use midcall_wire::sdp::{Connection, Media, RtpMap};
+use midcall_wire::sdp::{Media, RtpMap};
 use smallvec::SmallVec;
 
 use super::{Codec, MediaKind, Stream};
@@ -156,7 +156,6 @@ pub(super) struct Facts<'a> {
     pub(super) formats: Formats<'a>,
     /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
     pub(super) unexplained: SmallVec<[u8; 8]>,
-    pub(super) connection: Option<Connection<'a>>,
     pub(super) mid: Option<&'a str>,
     pub(super) setup: Option<&'a str>,
     pub(super) has_keys: bool,
@@ -169,15 +168,6 @@ impl<'a> Facts<'a> {
         let mut facts = Self::default();
         let (mut rtpmaps, mut fmtps) = (Column::default(), Column::default());
         for line in media.lines().skip(1) {
-            match line.letter() {
-                Some(b'c') => {
-                    let connection = line.value().and_then(Connection::parse);
-                    facts.connection = facts.connection.or(connection);
-                    continue;
-                }
-                Some(b'a') => {}
-                _ => continue,
-            }
             let Some((name, value)) = line.attribute() else { continue };
             let value = value.unwrap_or_default();
             match name {

@@ -29,6 +29,7 @@ pub struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// The header lines, in order.
+    #[inline]
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let head = *self;
         self.lines.iter().map(move |line| Field { head, line })
@@ -51,6 +52,7 @@ impl<'a> Field<'a> {
     }
 
     /// The name as written, perhaps in its compact form.
+    #[inline]
     #[must_use]
     pub fn raw_name(&self) -> &'a str {
         let start = self.line.at as usize;
@@ -66,11 +68,13 @@ impl<'a> Field<'a> {
 
     /// The values of the line: the elements of a list, empty ones left out. Like
     /// [`Message::values`](crate::Message::values), but of this line alone.
+    #[inline]
     pub fn values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.elements().filter(|element| !element.is_empty())
     }
 
     /// The same with the empty ones.
+    #[inline]
     pub fn elements(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let (list, mut rest) = (self.line.name.is_list(), self.text());
         std::iter::from_fn(move || {
@@ -81,6 +85,7 @@ impl<'a> Field<'a> {
         })
     }
 
+    #[inline]
     fn slice(&self, range: std::ops::Range<usize>) -> Option<&'a str> {
         match self.head.text {
             Some(text) => text.get(range),

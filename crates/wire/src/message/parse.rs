@@ -218,7 +218,10 @@ fn status_line(line: &[u8]) -> Result<Start, ParseError> {
 fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize), ParseError> {
     let rest = bytes.get(at..).unwrap_or_default();
     let Some(colon) = find_byte(rest, b':') else { return Err(no_header(rest, at)) };
-    let raw_name = rest.get(..colon).unwrap_or_default().trim_ascii_end();
+    let mut raw_name = rest.get(..colon).unwrap_or_default();
+    if raw_name.last().is_some_and(u8::is_ascii_whitespace) {
+        raw_name = raw_name.trim_ascii_end();
+    }
     let name = Name::of(raw_name);
     if name == Name::Other && (raw_name.is_empty() || !raw_name.iter().all(|&b| is_token(b))) {
         return Err(no_header(rest, at));
@@ -234,13 +237,18 @@ fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize)
         }
         search = next;
     };
-    let raw = bytes.get(at + colon + 1..end).unwrap_or_default();
-    let skip = raw.iter().take_while(|&&b| is_lws(b)).count();
-    let trail = raw.iter().skip(skip).rev().take_while(|&&b| is_lws(b)).count();
+    let blank = |at: usize| bytes.get(at).is_some_and(|&b| is_lws(b));
+    let (mut value, mut value_end) = (at + colon + 1, end);
+    while value < value_end && blank(value) {
+        value += 1;
+    }
+    while value < value_end && blank(value_end - 1) {
+        value_end -= 1;
+    }
     let line = Line {
         at: short(at),
-        value: short(at + colon + 1 + skip),
-        value_end: short(end - trail),
+        value: short(value),
+        value_end: short(value_end),
         name_length: u16::try_from(raw_name.len()).unwrap_or(u16::MAX),
         name,
     };

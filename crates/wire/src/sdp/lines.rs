@@ -28,6 +28,7 @@ impl<'a> Line<'a> {
     }
 
     /// The line without its ending.
+    #[inline]
     pub fn content(&self) -> &'a [u8] {
         self.content
     }
@@ -47,6 +48,7 @@ impl<'a> Line<'a> {
     }
 
     /// The text after `x=`, trimmed; `None` for other lines and for text that is not UTF-8.
+    #[inline]
     pub fn value(&self) -> Option<&'a str> {
         self.letter()?;
         match self.text(2) {
@@ -56,11 +58,13 @@ impl<'a> Line<'a> {
     }
 
     /// The value if the line starts with this letter.
+    #[inline]
     pub fn value_of(&self, letter: u8) -> Option<&'a str> {
         if self.letter() == Some(letter) { self.value() } else { None }
     }
 
     /// The name and, if there is one, the value of an `a=` line.
+    #[inline]
     pub fn attribute(&self) -> Option<(&'a str, Option<&'a str>)> {
         if self.whole.is_some() {
             let text = self.content.starts_with(b"a=").then(|| self.text(2))??;

@@ -1,6 +1,7 @@
 //! The view on one stream: an `m=` line and what follows it.
 
 use super::outline::Stream;
+use super::types::is_black_hole;
 use super::{Connection, Crypto, Direction, Line, Lines, RtpMap, Sdp, SdpLimits, SdpProblem};
 
 /// One stream of a description.
@@ -15,26 +16,31 @@ pub struct Media<'a> {
 
 impl<'a> Media<'a> {
     /// The position of the stream in the description, counted from 0.
+    #[inline]
     pub fn index(&self) -> usize {
         self.index
     }
 
     /// The value of the `m=` line.
+    #[inline]
     pub fn line(&self) -> &'a str {
         self.sdp.text_at(self.stream.first)
     }
 
     /// All lines of the stream, the `m=` line first.
+    #[inline]
     pub fn lines(&self) -> Lines<'a> {
         self.sdp.lines_in(self.stream.lines.range())
     }
 
     /// The media type as written, such as `audio`.
+    #[inline]
     pub fn kind(&self) -> &'a str {
         self.sdp.text_at(self.stream.kind)
     }
 
     /// The port; 0 where the stream is refused or switched off.
+    #[inline]
     pub fn port(&self) -> u16 {
         self.stream.port
     }
@@ -46,33 +52,40 @@ impl<'a> Media<'a> {
     }
 
     /// The transport as written, such as `RTP/AVP` or `udptl`.
+    #[inline]
     pub fn protocol(&self) -> &'a str {
         self.sdp.text_at(self.stream.protocol)
     }
 
     /// Whether the formats are RTP payload types.
+    #[inline]
     pub fn is_rtp(&self) -> bool {
         self.stream.is_rtp
     }
 
     /// The formats in the order of preference of whoever wrote them.
+    #[inline]
     pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.sdp.text_at(self.stream.formats).split_ascii_whitespace()
     }
 
     /// The direction: the stream's own, else that of the session, else both ways. RFC 3264 §5.1.
+    #[inline]
     pub fn direction(&self) -> Direction {
         self.own_direction().or_else(|| self.sdp.direction()).unwrap_or_default()
     }
 
     /// The direction that the stream states itself.
+    #[inline]
     pub fn own_direction(&self) -> Option<Direction> {
         self.stream.direction
     }
 
     /// The address: the stream's own, else that of the session.
+    #[inline]
     pub fn connection(&self) -> Option<&'a str> {
-        self.connection_data().map(|connection| connection.address)
+        let own = self.stream.connection.address;
+        if own.is_empty() { self.sdp.address() } else { Some(self.sdp.text_at(own)) }
     }
 
     /// The whole `c=` line that counts for the stream.
@@ -82,12 +95,12 @@ impl<'a> Media<'a> {
 
     /// The `c=` line of the stream itself.
     pub fn own_connection(&self) -> Option<Connection<'a>> {
-        Connection::parse(self.sdp.text_at(self.stream.connection))
+        Connection::parse(self.sdp.text_at(self.stream.connection.line))
     }
 
     /// Whether neither RTP nor RTCP may be sent to the address given. RFC 3264 §8.4, RFC 6337 §5.4.
     pub fn is_black_hole(&self) -> bool {
-        self.connection_data().is_some_and(|connection| connection.is_black_hole())
+        self.connection().is_some_and(is_black_hole)
     }
 
     /// The values of the `b=` lines of the stream.
@@ -111,6 +124,7 @@ impl<'a> Media<'a> {
     }
 
     /// The value of the first attribute of this name of the stream itself; `Some("")` for one without value.
+    #[inline]
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
         if !self.stream.initials.may_have(name) {
             return None;
@@ -155,6 +169,7 @@ impl<'a> Media<'a> {
     }
 
     /// Whether the stream is refused or switched off: port 0, unless it lives in a bundle. RFC 3264 §6, §8.2.
+    #[inline]
     pub fn rejected(&self) -> bool {
         self.port() == 0 && !self.is_bundle_only()
     }

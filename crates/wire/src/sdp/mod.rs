@@ -112,6 +112,7 @@ impl Sdp {
     }
 
     /// The description as it goes on the wire.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.inner.body {
             Body::Text(text) => text.as_bytes(),
@@ -125,6 +126,7 @@ impl Sdp {
     }
 
     /// Whether both are one value that was cloned, and so equal without a look at the bytes.
+    #[inline]
     pub fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
@@ -165,11 +167,13 @@ impl Sdp {
     }
 
     /// The version in the `o=` line.
+    #[inline]
     pub fn version(&self) -> Option<Version<'_>> {
         Version::parse(self.origin_part(self.inner.outline.version)?)
     }
 
     /// The number of the session in the `o=` line.
+    #[inline]
     pub fn session_id(&self) -> Option<&str> {
         self.origin_part(self.inner.outline.session_id)
     }
@@ -220,7 +224,13 @@ impl Sdp {
 
     /// The address for streams that have none of their own.
     pub fn connection(&self) -> Option<Connection<'_>> {
-        Connection::parse(self.text_at(self.inner.outline.connection))
+        Connection::parse(self.text_at(self.inner.outline.connection.line))
+    }
+
+    /// The address in that.
+    fn address(&self) -> Option<&str> {
+        let address = self.inner.outline.connection.address;
+        (!address.is_empty()).then(|| self.text_at(address))
     }
 
     /// The values of the `b=` lines for the whole session.
@@ -229,6 +239,7 @@ impl Sdp {
     }
 
     /// The direction of streams that state none of their own, if the session states one.
+    #[inline]
     pub fn direction(&self) -> Option<Direction> {
         self.inner.outline.direction
     }
@@ -259,16 +270,19 @@ impl Sdp {
     }
 
     /// The streams, in order.
+    #[inline]
     pub fn media(&self) -> MediaIter<'_> {
         MediaIter::new(self)
     }
 
     /// The number of `m=` lines.
+    #[inline]
     pub fn media_count(&self) -> usize {
         self.inner.outline.streams.len()
     }
 
     /// One stream by its position.
+    #[inline]
     pub fn media_at(&self, index: usize) -> Option<Media<'_>> {
         self.inner.outline.streams.get(index).map(|stream| Media::new(self, index, stream))
     }

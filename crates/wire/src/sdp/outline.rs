@@ -5,7 +5,8 @@
 use smallvec::SmallVec;
 
 use super::media::{is_rtp, named};
-use super::{Direction, Line, Lines, Origin};
+use super::types::word;
+use super::{Connection, Direction, Line, Lines, Origin};
 use crate::scan::cut;
 
 /// A part of the text.
@@ -20,6 +21,12 @@ impl Span {
     fn new(start: usize, end: usize) -> Self {
         let short = |offset| u16::try_from(offset).unwrap_or(u16::MAX);
         Self { start: short(start), end: short(end) }
+    }
+
+    /// Where a part of the text that stands here is; it must have been read from that.
+    fn part(self, text: &str, part: &str) -> Self {
+        let start = usize::from(self.start) + (part.as_ptr().addr() - text.as_ptr().addr());
+        Self::new(start, start + part.len())
     }
 
     pub(super) const fn length(self) -> usize {
@@ -42,7 +49,7 @@ pub(super) struct Outline {
     pub(super) session: Span,
     /// The values of `o=` and `c=` of the session; empty without one.
     pub(super) origin: Span,
-    pub(super) connection: Span,
+    pub(super) connection: Connected,
     /// Number and version of the session, if the `o=` line is complete.
     pub(super) session_id: Span,
     pub(super) version: Span,
@@ -61,8 +68,8 @@ pub(super) struct Stream {
     pub(super) kind: Span,
     pub(super) protocol: Span,
     pub(super) formats: Span,
-    /// The value of its own `c=` line.
-    pub(super) connection: Span,
+    /// Its own `c=` line.
+    pub(super) connection: Connected,
     pub(super) port: u16,
     /// Its own direction.
     pub(super) direction: Option<Direction>,
@@ -72,6 +79,22 @@ pub(super) struct Stream {
     pub(super) is_whole: bool,
     /// Whether an attribute says `bundle-only`.
     pub(super) bundle_only: bool,
+}
+
+/// A `c=` line.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Connected {
+    /// Its value.
+    pub(super) line: Span,
+    /// The address in it; empty where it is not complete.
+    pub(super) address: Span,
+}
+
+impl Connected {
+    fn at(line: Span, text: &str) -> Self {
+        let address = Connection::parse(text).map(|connection| line.part(text, connection.address));
+        Self { line, address: address.unwrap_or_default() }
+    }
 }
 
 /// With which letters the names of attributes begin, as bits: most attributes that are asked for are not there.
@@ -106,8 +129,10 @@ impl Outline {
                         Some(stream) => &mut stream.connection,
                         None => &mut outline.connection,
                     };
-                    if place.end == 0 && line.value().is_some() {
-                        *place = value(&line);
+                    if place.line.end == 0
+                        && let Some(text) = line.value()
+                    {
+                        *place = Connected::at(value(&line), text);
                     }
                 }
                 Some(b'o') if outline.streams.is_empty() && outline.origin.end == 0 => {
@@ -155,7 +180,7 @@ impl Outline {
             kind: kind.1,
             protocol: transport,
             formats: Span::new(at + rest, at + text.len()),
-            connection: Span::default(),
+            connection: Connected::default(),
             port: number.unwrap_or(0),
             direction: None,
             initials: Initials::default(),
@@ -185,14 +210,6 @@ fn value(line: &Line<'_>) -> Span {
     let content = line.content().get(2..).unwrap_or_default();
     let start = line.at() + 2 + (content.len() - content.trim_ascii_start().len());
     Span::new(start, start + content.trim_ascii().len())
-}
-
-/// Where the next word of a line is.
-fn word(text: &str, from: usize) -> (usize, usize) {
-    let bytes = text.as_bytes().get(from..).unwrap_or_default();
-    let start = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let length = bytes.iter().skip(start).take_while(|byte| !byte.is_ascii_whitespace()).count();
-    (from + start, from + start + length)
 }
 
 /// How much of a description is looked at.

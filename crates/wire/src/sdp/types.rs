@@ -49,10 +49,14 @@ impl Direction {
 
     /// The same of bytes.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
-        if name.len() != 8 || !matches!(name.first()? | 0x20, b's' | b'r' | b'i') {
-            return None;
-        }
-        Self::ALL.into_iter().find(|direction| direction.as_str().as_bytes().eq_ignore_ascii_case(name))
+        let is = |direction: &Self| direction.as_str().as_bytes().eq_ignore_ascii_case(name);
+        let among: &[Self] = match name.first()?.to_ascii_lowercase() {
+            b's' => &[Self::SendRecv, Self::SendOnly],
+            b'r' => &[Self::RecvOnly],
+            b'i' => &[Self::Inactive],
+            _ => &[],
+        };
+        among.iter().copied().find(is)
     }
 
     /// The attribute name.
@@ -248,10 +252,9 @@ impl<'a> Connection<'a> {
     pub fn parse(value: &'a str) -> Option<Self> {
         let mut rest = value;
         let mut field = || {
-            rest = rest.trim_ascii_start();
-            let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
-            let (field, behind) = rest.split_at_checked(end)?;
-            rest = behind;
+            let (start, end) = word(rest, 0);
+            let field = rest.get(start..end)?;
+            rest = rest.get(end..)?;
             (!field.is_empty()).then_some(field)
         };
         let (net, address_type, address) = (field()?, field()?, field()?);
@@ -263,13 +266,27 @@ impl<'a> Connection<'a> {
     ///
     /// Old phones hold with it (RFC 3264 §8.4), controllers use it as a black hole (RFC 6157 §4.1 for IPv6).
     pub fn is_black_hole(&self) -> bool {
-        let name = self.address.trim_end_matches('.').as_bytes();
-        let suffix = name.get(name.len().saturating_sub(INVALID.len())..).unwrap_or_default();
-        self.address == "0.0.0.0"
-            || self.address.contains(':')
-                && self.address.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.is_unspecified())
-            || suffix.eq_ignore_ascii_case(INVALID)
+        is_black_hole(self.address)
     }
+}
+
+/// Whether nothing can be sent to this address.
+pub(super) fn is_black_hole(address: &str) -> bool {
+    let name = address.trim_end_matches('.').as_bytes();
+    let suffix = name.get(name.len().saturating_sub(INVALID.len())..).unwrap_or_default();
+    address == "0.0.0.0"
+        || address.contains(':')
+            && address.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.is_unspecified())
+        || suffix.eq_ignore_ascii_case(INVALID)
+}
+
+/// Where the next word of a text is.
+pub(super) fn word(text: &str, from: usize) -> (usize, usize) {
+    let blank = |byte: &&u8| **byte <= b' ' && byte.is_ascii_whitespace();
+    let bytes = text.as_bytes().get(from..).unwrap_or_default();
+    let start = bytes.iter().take_while(blank).count();
+    let length = bytes.iter().skip(start).take_while(|byte| !blank(byte)).count();
+    (from + start, from + start + length)
 }
 
 impl fmt::Display for Connection<'_> {
