@@ -32,6 +32,7 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+#[inline]
 pub(crate) fn trim(text: &str) -> &str {
     let bytes = text.as_bytes();
     if !bytes.first().copied().is_some_and(is_lws) && !bytes.last().copied().is_some_and(is_lws) {

@@ -81,8 +81,11 @@ impl Iterator for Spans<'_> {
 /// The length of the first element of a comma list; quotes and angle brackets protect commas.
 pub(crate) fn element(text: &[u8]) -> usize {
     // Most values hold no comma at all.
-    if find_byte(text, b',').is_none() {
-        return text.len();
+    let Some(comma) = find_byte(text, b',') else { return text.len() };
+    // Most commas have nothing before them that could protect them.
+    let before = text.get(..comma).unwrap_or_default();
+    if find_byte(before, b'<').is_none() && find_byte(before, b'"').is_none() {
+        return comma;
     }
     let mut at = 0;
     let mut bracket = false;

@@ -195,7 +195,7 @@ impl<'a> Seen<'a> {
     fn take_body(&mut self, body: &[u8], kind: &str, disposition: Option<&str>) {
         if self.has_body {
             // Nearly every body is a description and nothing else.
-            let plain = disposition.is_none() && kind.eq_ignore_ascii_case("application/sdp");
+            let plain = disposition.is_none() && kind == "application/sdp";
             let description =
                 if plain { Some(body) } else { multipart::session_description(kind, disposition, body) };
             self.has_sdp = description.is_some();

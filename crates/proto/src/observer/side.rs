@@ -41,9 +41,7 @@ impl Patience {
 #[derive(Clone, Debug)]
 pub(super) struct Flying {
     seen: Seen<'static>,
-    contact: Option<Box<str>>,
-    from_uri: Option<Box<str>>,
-    to_tag: Option<Box<str>>,
+    texts: Texts,
     /// The route set that it brings, if it forms or confirms the dialog.
     route: Option<Vec<Box<str>>>,
     /// When it, or something that says it has not come, was last seen.
@@ -51,12 +49,42 @@ pub(super) struct Flying {
     resent: bool,
 }
 
+/// What is asked for of the texts of a message when it arrives: they share one piece of memory.
+#[derive(Clone, Debug)]
+struct Texts {
+    /// Contact, From URI and To tag.
+    joined: Box<str>,
+    /// How long each of them is, if it is there.
+    lengths: [Option<u32>; 3],
+}
+
+impl Texts {
+    fn of(texts: [Option<&str>; 3]) -> Self {
+        let mut joined = String::with_capacity(texts.iter().flatten().map(|text| text.len()).sum());
+        texts.iter().flatten().for_each(|text| joined.push_str(text));
+        let length = |text: Option<&str>| text.and_then(|text| u32::try_from(text.len()).ok());
+        Self { joined: joined.into_boxed_str(), lengths: texts.map(length) }
+    }
+
+    fn each(&self) -> [Option<&str>; 3] {
+        let mut rest = &*self.joined;
+        self.lengths.map(|length| {
+            let (text, behind) = rest.split_at_checked(length? as usize)?;
+            rest = behind;
+            Some(text)
+        })
+    }
+
+    fn contact(&self) -> Option<&str> {
+        let [contact, ..] = self.each();
+        contact
+    }
+}
+
 impl Flying {
     fn new(seen: &Seen<'_>, route: Option<Vec<Box<str>>>) -> Self {
         Self {
-            contact: seen.contact.map(Into::into),
-            from_uri: seen.from_uri.map(Into::into),
-            to_tag: seen.to_tag.map(Into::into),
+            texts: Texts::of([seen.contact, seen.from_uri, seen.to_tag]),
             route,
             last: seen.at.time,
             resent: false,
@@ -65,12 +93,8 @@ impl Flying {
     }
 
     fn seen(&self) -> Seen<'_> {
-        Seen {
-            contact: self.contact.as_deref(),
-            from_uri: self.from_uri.as_deref(),
-            to_tag: self.to_tag.as_deref(),
-            ..self.seen.clone()
-        }
+        let [contact, from_uri, to_tag] = self.texts.each();
+        Seen { contact, from_uri, to_tag, ..self.seen.clone() }
     }
 
     fn apply(&self, dialog: &mut Dialog) {
@@ -235,7 +259,7 @@ impl Side {
             (None, Method::Cancel) => {}
             (None, method) => {
                 // It knows a Contact that only something on its way names.
-                let named = |flying: &Flying| seen.uri.is_some() && flying.contact.as_deref() == seen.uri;
+                let named = |flying: &Flying| seen.uri.is_some() && flying.texts.contact() == seen.uri;
                 if seen.uri != Some(&*self.base.party.theirs.target)
                     && let Some(index) = self.flight.iter().position(named)
                 {

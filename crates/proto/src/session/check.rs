@@ -293,6 +293,11 @@ pub fn check_answer(offer: &Sdp, answer: &Sdp) -> Vec<Fault> {
     faults
 }
 
+/// Equal but for case; mostly they are written alike.
+fn same_word(one: &str, other: &str) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
+}
+
 fn check_stream(offered: &Media<'_>, (to, answered): (&Sdp, &Media<'_>), faults: &mut Vec<Fault>) {
     let stream = offered.index();
     let mut fault = |broken: bool, fault: Fault| {
@@ -301,7 +306,7 @@ fn check_stream(offered: &Media<'_>, (to, answered): (&Sdp, &Media<'_>), faults:
         }
     };
     let (offer, answer) = (Facts::of(offered), Facts::of(answered));
-    let same_type = offered.kind().eq_ignore_ascii_case(answered.kind());
+    let same_type = same_word(offered.kind(), answered.kind());
     fault(!same_type, Fault::MediaType { stream });
     fault(answered.formats().next().is_none(), Fault::NoFormat { stream });
     let mids = offer.mid.zip(answer.mid);
@@ -318,7 +323,7 @@ fn check_stream(offered: &Media<'_>, (to, answered): (&Sdp, &Media<'_>), faults:
     fault(!in_order, Fault::FormatOrder { stream });
     let addresses = offered.connection_data().zip(answered.connection_data());
     if let Some((one, other)) = addresses {
-        let same = one.address_type.eq_ignore_ascii_case(other.address_type);
+        let same = same_word(one.address_type, other.address_type);
         fault(!same, Fault::AddressFamily { stream });
         let zero = one.is_black_hole() && other.is_black_hole();
         fault(zero && !offer.has_candidates, Fault::ZeroAddress { stream });

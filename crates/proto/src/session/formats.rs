@@ -46,7 +46,7 @@ impl<'a> Format<'a> {
     pub(super) fn alike(&self, other: &Format<'_>) -> bool {
         self.clock == other.clock
             && self.channels == other.channels
-            && self.name.eq_ignore_ascii_case(other.name)
+            && (self.name == other.name || self.name.eq_ignore_ascii_case(other.name))
     }
 
     /// The same encoding in a form both can read; numbers do not count.

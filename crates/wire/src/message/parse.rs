@@ -128,7 +128,7 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<Start, ParseError> {
     if text.len() > limits.uri {
         return fail(uri + limits.uri, What::Limit(Limit::Uri));
     }
-    if let Some(bad) = text.iter().position(|&b| b < b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
+    if let Some(bad) = text.iter().position(|&b| !IN_REQUEST_URI[usize::from(b)]) {
         return fail(uri + bad, What::RequestUri);
     }
     if std::str::from_utf8(text).is_err() {
@@ -143,6 +143,18 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<Start, ParseError> {
     let method = Method::of(line.get(..name_end).unwrap_or_default());
     Ok(Start::Request { method, name_end: short(name_end), uri: short(uri), uri_end: short(uri_end) })
 }
+
+/// What may stand in a Request-URI, as far as a look at single bytes tells.
+static IN_REQUEST_URI: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b >= b' ' && !matches!(b, 0x7f | b'<' | b'>' | b'"');
+        byte += 1;
+    }
+    table
+};
 
 /// Finds out what is wrong behind the first space after the Request-URI.
 fn bad_version(line: &[u8], text: &[u8], uri_end: usize, at: usize) -> Result<Start, ParseError> {

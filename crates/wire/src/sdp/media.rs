@@ -95,7 +95,7 @@ impl<'a> Media<'a> {
 
     /// The `c=` line of the stream itself.
     pub fn own_connection(&self) -> Option<Connection<'a>> {
-        Connection::parse(self.sdp.text_at(self.stream.connection.line))
+        self.sdp.connected(&self.stream.connection)
     }
 
     /// Whether neither RTP nor RTCP may be sent to the address given. RFC 3264 §8.4, RFC 6337 §5.4.

@@ -33,7 +33,7 @@ pub use edit::{Format, MediaMut};
 pub use error::{SdpError, SdpLimits, SdpProblem};
 pub use lines::{Line, Lines};
 pub use media::{Media, MediaIter};
-use outline::{LONGEST, Outline, Span, Stream};
+use outline::{Connected, LONGEST, Outline, Span, Stream};
 pub use types::{Connection, Crypto, Direction, Group, Origin, RtpMap, Version};
 
 /// A session description, kept as it was written.
@@ -224,7 +224,16 @@ impl Sdp {
 
     /// The address for streams that have none of their own.
     pub fn connection(&self) -> Option<Connection<'_>> {
-        Connection::parse(self.text_at(self.inner.outline.connection.line))
+        self.connected(&self.inner.outline.connection)
+    }
+
+    /// What a `c=` line says.
+    fn connected(&self, connected: &Connected) -> Option<Connection<'_>> {
+        let Connected { line, address, address_type } = *connected;
+        let line = self.text_at(line);
+        let net = line.get(..types::word(line, 0).1)?;
+        let (address_type, address) = (self.text_at(address_type), self.text_at(address));
+        (!address.is_empty()).then_some(Connection { net, address_type, address })
     }
 
     /// The address in that.

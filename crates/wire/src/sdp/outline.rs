@@ -86,14 +86,17 @@ pub(super) struct Stream {
 pub(super) struct Connected {
     /// Its value.
     pub(super) line: Span,
-    /// The address in it; empty where it is not complete.
+    /// The address in it and its type; empty where it is not complete.
     pub(super) address: Span,
+    pub(super) address_type: Span,
 }
 
 impl Connected {
     fn at(line: Span, text: &str) -> Self {
-        let address = Connection::parse(text).map(|connection| line.part(text, connection.address));
-        Self { line, address: address.unwrap_or_default() }
+        let Some(Connection { address_type, address, .. }) = Connection::parse(text) else {
+            return Self { line, ..Self::default() };
+        };
+        Self { line, address: line.part(text, address), address_type: line.part(text, address_type) }
     }
 }
 
@@ -130,14 +133,14 @@ impl Outline {
                         None => &mut outline.connection,
                     };
                     if place.line.end == 0
-                        && let Some(text) = line.value()
+                        && let Some((span, text)) = value(&line)
                     {
-                        *place = Connected::at(value(&line), text);
+                        *place = Connected::at(span, text);
                     }
                 }
                 Some(b'o') if outline.streams.is_empty() && outline.origin.end == 0 => {
-                    if let Some(text) = line.value() {
-                        outline.origin = value(&line);
+                    if let Some((span, text)) = value(&line) {
+                        outline.origin = span;
                         outline.count(text);
                     }
                 }
@@ -150,10 +153,7 @@ impl Outline {
 
     fn count(&mut self, origin: &str) {
         let Some(Origin { session_id, version, .. }) = Origin::parse(origin) else { return };
-        // They stand in the text that they were read from.
-        let at =
-            |part: &str| usize::from(self.origin.start) + (part.as_ptr().addr() - origin.as_ptr().addr());
-        let span = |part: &str| Span::new(at(part), at(part) + part.len());
+        let span = |part: &str| self.origin.part(origin, part);
         (self.session_id, self.version) = (span(session_id), span(version));
     }
 
@@ -162,8 +162,7 @@ impl Outline {
             Some(before) => before.lines.end = Span::new(0, line.at()).end,
             None => self.session = Span::new(0, line.at()),
         }
-        let text = line.value().unwrap_or_default();
-        let first = value(line);
+        let (first, text) = value(line).unwrap_or_default();
         let at = usize::from(first.start);
         let mut rest = 0;
         let mut field = || {
@@ -205,11 +204,12 @@ impl Outline {
     }
 }
 
-/// Where the value of an `x=value` line is, without white space around it.
-fn value(line: &Line<'_>) -> Span {
-    let content = line.content().get(2..).unwrap_or_default();
-    let start = line.at() + 2 + (content.len() - content.trim_ascii_start().len());
-    Span::new(start, start + content.trim_ascii().len())
+/// The value of an `x=value` line and where it is; `None` if it is no text.
+fn value<'a>(line: &Line<'a>) -> Option<(Span, &'a str)> {
+    let text = line.value()?;
+    // It is a part of the content.
+    let start = line.at() + (text.as_ptr().addr() - line.content().as_ptr().addr());
+    Some((Span::new(start, start + text.len()), text))
 }
 
 /// How much of a description is looked at.

@@ -52,7 +52,7 @@ impl Direction {
         let is = |direction: &Self| direction.as_str().as_bytes().eq_ignore_ascii_case(name);
         let among: &[Self] = match name.first()?.to_ascii_lowercase() {
             b's' => &[Self::SendRecv, Self::SendOnly],
-            b'r' => &[Self::RecvOnly],
+            b'r' if !name.starts_with(b"rt") => &[Self::RecvOnly], // most are rtpmap
             b'i' => &[Self::Inactive],
             _ => &[],
         };
