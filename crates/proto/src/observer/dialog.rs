@@ -7,9 +7,10 @@ use midcall_wire::sdp::Sdp;
 use midcall_wire::{Message, Method};
 use smallvec::{SmallVec, smallvec};
 
+use super::facts::Facts;
 use super::finding::{Certainty, Party};
 use super::side::{Patience, Side};
-use super::trace::{Facts, Transaction, Transactions};
+use super::trace::{Transaction, Transactions};
 use super::{signs, weigh};
 use crate::dialog::{Dialog, DueKind, Evidence, InviteState, Noted, Outcome, RSeq, Seen, Way};
 use crate::rules::{RuleId, Severity};

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use midcall_wire::Method;
 
-use super::trace::{Facts, Transactions};
+use super::facts::Facts;
+use super::trace::Transactions;
 use crate::time::Instant;
 
 /// What names a request within a call: a print of its sender's tag, its method and its CSeq number.

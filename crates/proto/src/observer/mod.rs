@@ -33,6 +33,7 @@ mod agree;
 mod call;
 mod change;
 mod dialog;
+mod facts;
 mod finding;
 mod held;
 mod side;
@@ -57,10 +58,10 @@ pub use trace::Repeat;
 
 use self::call::Bounds;
 use self::dialog::Claim;
+use self::facts::Facts;
 use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
-use self::trace::Facts;
 use crate::dialog::Envelope;
 use crate::time::Instant;
 

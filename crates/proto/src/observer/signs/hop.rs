@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use crate::dialog::Evidence;
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
-use crate::observer::trace::Transport;
+use crate::observer::facts::Transport;
 use crate::observer::weigh::against;
 use crate::rules::{RuleId, Severity};
 

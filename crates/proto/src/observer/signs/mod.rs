@@ -28,9 +28,10 @@ use midcall_wire::sdp::Sdp;
 use smallvec::SmallVec;
 
 use super::dialog::{Claim, ObservedDialog, Passing};
+use super::facts::Facts;
 use super::finding::Party;
 use super::side::Patience;
-use super::trace::{Facts, Transactions};
+use super::trace::Transactions;
 use crate::dialog::Way;
 use crate::rules::RuleId;
 use crate::time::Instant;

@@ -4,8 +4,9 @@ use midcall_wire::Method;
 use smallvec::smallvec;
 
 use crate::observer::dialog::{Claim, ObservedDialog};
+use crate::observer::facts::Facts;
 use crate::observer::finding::Party;
-use crate::observer::trace::{Facts, Transaction, Transactions};
+use crate::observer::trace::{Transaction, Transactions};
 use crate::observer::weigh::against;
 use crate::rules::{RuleId, Severity};
 use std::time::Duration;

@@ -1,0 +1,137 @@
+//! What time brings to a call: messages that must have come, those that never came, its end.
+
+use std::time::Duration;
+
+use midcall_wire::Method;
+
+use super::ObservedCall;
+use crate::dialog::Evidence;
+use crate::observer::dialog::{Claim, ObservedDialog};
+use crate::observer::finding::{Certainty, Finding, Party};
+use crate::observer::side::Patience;
+use crate::observer::signs;
+use crate::observer::trace::Transaction;
+use crate::observer::weigh::against;
+use crate::rules::RuleId;
+use crate::time::Instant;
+
+impl ObservedCall {
+    /// Time passed: what is long on its way has come, what never came is claimed, what is over is forgotten.
+    pub(in crate::observer) fn on_time(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
+        let mut claims = self.unanswered(now, patience);
+        claims.extend(self.unacknowledged(Some(now - patience.transaction())));
+        let mut lost = Vec::new();
+        for dialog in &mut self.dialogs {
+            dialog.catch_up(now, patience);
+            claims.extend(dialog.overdue(now, patience, &self.trace));
+            signs::overdue(dialog, now, patience, &self.trace, &mut claims);
+            let gone = dialog.give_up(now, patience);
+            let invites = gone.iter().filter(|gone| gone.method == Method::Invite && !gone.acknowledgement);
+            claims.extend(invites.filter_map(|gone| unheard(self.trace.numbered(gone.n)?)));
+            let gone = gone.into_iter().map(|gone| gone.n);
+            // Nobody sent it again, so somebody answered it: the capture lacks that.
+            lost.extend(
+                gone.filter(|n| {
+                    self.trace.numbered(*n).is_some_and(|one| one.answer_unseen(now, patience.t1))
+                }),
+            );
+        }
+        // Two early dialogs may miss the same thing.
+        claims.dedup_by(|one, other| (one.rule, one.at, one.by) == (other.rule, other.at, other.by));
+        self.doubt(&lost);
+        self.look_whether_over(now);
+        self.tidy(now, patience);
+        claims
+    }
+
+    /// INVITEs that got no response at all in time.
+    fn unanswered(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.over.is_none()) {
+            let Some(one) = self.trace.numbered(attempt.n) else { continue };
+            if one.responses.is_empty() && now >= one.first + patience.transaction() {
+                attempt.over = Some(now);
+                claims.extend(unheard(one));
+            }
+        }
+        claims
+    }
+
+    /// Failures of INVITEs that were sent again to their end, first at that time or sooner, or to the end of the trace,
+    /// without an ACK.
+    pub(in crate::observer) fn unacknowledged(&self, before: Option<Instant>) -> Vec<Claim> {
+        let failures = self.trace.unacknowledged_failures();
+        let over = failures.filter(|(_, response)| before.is_none_or(|before| response.first <= before));
+        let told = |n| self.findings.iter().any(|f| f.rule == RuleId::FailureResentWithoutAck && f.at == n);
+        let untold = over.filter(|(_, response)| !told(response.n));
+        let failures = untold.map(|(invite, response)| {
+            let because = ObservedDialog::on(invite.n);
+            against(Party::Network, RuleId::FailureResentWithoutAck, response.n, because)
+        });
+        failures.collect()
+    }
+
+    /// Findings that rest on one of these requests may rest on a response that the capture lacks.
+    fn doubt(&mut self, lost: &[u32]) {
+        let rests = |finding: &&mut Finding| finding.because.iter().any(|n| lost.contains(n));
+        for finding in self.findings.iter_mut().filter(rests) {
+            if finding.rule.rule().loss && finding.certainty == Certainty::Certain {
+                finding.doubt(Certainty::CaptureGap);
+                self.revised.push((finding.rule, finding.at));
+            }
+        }
+    }
+
+    /// Findings that became doubtful since this was last asked.
+    pub(in crate::observer) fn revised(&mut self) -> Vec<(RuleId, u32)> {
+        std::mem::take(&mut self.revised)
+    }
+
+    /// Whether it is over for good, or was quiet for too long.
+    pub(in crate::observer) fn is_done(&self, now: Instant, patience: &Patience, idle: Duration) -> bool {
+        let over = self.over.is_some_and(|over| over + patience.transaction() <= now);
+        let subscribed = self.dialogs.iter().any(ObservedDialog::has_live_subscription);
+        (over && (!subscribed || self.last + SUBSCRIBED <= now)) || self.last + idle <= now
+    }
+
+    /// When it next has something to do.
+    pub(in crate::observer) fn next(&self, patience: &Patience, idle: Duration) -> Instant {
+        let attempts = self.attempts.iter().map(|attempt| {
+            let since = attempt.over.or_else(|| Some(self.trace.numbered(attempt.n)?.first));
+            since.unwrap_or(self.last) + patience.transaction()
+        });
+        let over = self.over.map(|over| over + patience.transaction());
+        let subscribed = over.map(|_| self.last + SUBSCRIBED);
+        let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.next(patience));
+        let busy = (!self.trace.is_empty()).then(|| self.last + patience.transaction());
+        let soon = attempts.chain(over).chain(subscribed).chain(dialogs).chain(busy);
+        soon.filter(|at| *at > self.last).chain([self.last + idle]).min().unwrap_or(self.last + idle)
+    }
+
+    /// Forgets what only the setup needed, and what is long over.
+    fn tidy(&mut self, now: Instant, patience: &Patience) {
+        let past = now - patience.transaction();
+        self.attempts.retain(|attempt| attempt.over.is_none_or(|over| over > past));
+        if self.attempts.is_empty() {
+            self.attempts = Vec::new();
+        }
+        if !self.trace.is_empty() {
+            self.trace.prune(past);
+        }
+        self.dialogs.iter_mut().for_each(ObservedDialog::rest);
+    }
+}
+
+/// An INVITE that was sent again and again and got no response at all. One that is too large for a packet may have been
+/// lost for that.
+fn unheard(invite: &Transaction) -> Option<Claim> {
+    let alone = invite.responses.is_empty() && invite.copies >= 3;
+    let large = !invite.reliable && invite.size > MTU_UNKNOWN;
+    let rule = if large { RuleId::RequestTooBigForUdp } else { RuleId::InviteNeverAnswered };
+    alone.then(|| against(Party::Network, rule, invite.n, Evidence::new()))
+}
+
+/// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
+const MTU_UNKNOWN: u32 = 1300;
+/// How long a call that is over is kept for the NOTIFYs of a REFER.
+const SUBSCRIBED: Duration = Duration::from_secs(300);
