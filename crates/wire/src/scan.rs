@@ -159,15 +159,16 @@ impl<'a> Scan<'a> {
     /// A decimal number up to `most`.
     pub(crate) fn number(&mut self, most: u64) -> Result<u64, ParseError> {
         let start = self.at;
-        let digits = self.run(|b| b.is_ascii_digit());
-        if digits.is_empty() {
+        let mut number = Some(0_u64);
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            let more = |number: u64| number.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+            number = number.and_then(more);
+            self.at += 1;
+        }
+        if self.at == start {
             return self.fail(What::Number);
         }
-        digits
-            .bytes()
-            .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-            .filter(|&number| number <= most)
-            .ok_or(ParseError::new(start, What::Range))
+        number.filter(|&number| number <= most).ok_or(ParseError::new(start, What::Range))
     }
 
     /// A quoted string, without its quotes; escapes are kept.
