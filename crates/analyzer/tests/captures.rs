@@ -28,6 +28,7 @@ const ALSO: &[(&str, &str)] = &[
     // Takeovers that only both calls together show: by strangers, of a ringing call, with swapped tags.
     ("a_held_call_is_replaced_twice", "RF-20"),
     ("a_refer_outside_the_dialog_is_declined", "RF-13"),
+    ("a_refer_of_a_stranger_is_declined", "RF-13"),
     ("a_ringing_call_is_not_taken_from_the_called_side", "RF-38"),
     ("replaces_to_nothing_is_answered_wrongly_or_not_at_all", "RF-16"),
     ("replaces_to_nothing_is_answered_wrongly_or_not_at_all", "RF-19"),

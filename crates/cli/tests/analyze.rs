@@ -94,8 +94,9 @@ fn standard_input_and_several_files_are_read() {
     let report = shown(&piped);
     assert!(report.contains("\"name\":\"-\",\"format\":\"pcapng\""), "{report}");
     let both = shown(&midcall(&[STUCK, STUCK, "--ladder", "none"]));
-    // The same packets twice are the same call.
-    assert!(both.contains("1 call in 24 messages: 1 with errors"), "{both}");
+    // The same packets twice are the same messages.
+    assert!(both.contains("1 call in 12 messages: 1 with errors"), "{both}");
+    assert!(both.contains("12 packets that another source has too"), "{both}");
 }
 
 #[test]
