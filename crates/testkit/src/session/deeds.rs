@@ -65,8 +65,18 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             adds.peek().is_some() && adds.all(|wish| wish.asked >= held)
         }),
         // It asked for the refresh, or for what goes out as one.
-        "ST-25" => open(stage, side, at.sent)
-            .any(|wish| matches!(wish.what, What::Refresh | What::Session | What::Target)),
+        "ST-25" => asked_to_repeat(stage, side, at.sent),
+        // It asked for every one of the re-INVITEs that changed nothing.
+        "RI-25" => because(0).is_some_and(|first| {
+            let mut burst = stage.trio.packets().iter().filter(|packet| {
+                let raw = packet.raw();
+                (first.number..=at.number).contains(&packet.number)
+                    && packet.from == at.from
+                    && raw.is_request()
+                    && (raw.method(), raw.call_id()) == ("INVITE", at.raw().call_id())
+            });
+            burst.all(|one| asked_to_repeat(stage, side, one.sent))
+        }),
         // It hung up, for whatever reason.
         "RF-25" | "RI-15" | "ST-17" => {
             stage
@@ -84,6 +94,11 @@ fn numbered(stage: &Stage, number: usize) -> Option<&Packet> {
     let packet = stage.trio.packets().iter().find(|packet| packet.number == number)?;
     let own = stage.trio.packets().first()?.raw().call_id().to_owned();
     (packet.raw().call_id() == own).then_some(packet)
+}
+
+/// Whether a side had asked by then for what goes out though nothing changes.
+fn asked_to_repeat(stage: &Stage, side: usize, at: Instant) -> bool {
+    open(stage, side, at).any(|wish| matches!(wish.what, What::Refresh | What::Session | What::Target))
 }
 
 /// When the first copy of a message arrived.
