@@ -28,24 +28,34 @@ pub(crate) struct Glance {
 impl Glance {
     pub(crate) fn of(message: &Message<&[u8]>) -> Self {
         let sdp = message.sdp();
-        let agents = [Name::UserAgent, Name::Server];
-        let hub = agents.iter().filter_map(|name| message.header(*name)).any(|agent| agent.starts_with(HUB));
+        let (mut signs, mut allow) = (0, 0);
+        for header in message.headers() {
+            signs |= match header.name {
+                Name::UserAgent | Name::Server if header.value.starts_with(HUB) => OF_HUB,
+                Name::RSeq => RELIABLE,
+                Name::SessionExpires => TIMED,
+                Name::Allow if allow == 0 => {
+                    allow = print(header.value);
+                    0
+                }
+                _ => 0,
+            };
+        }
         let unended = sdp
             .is_some_and(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n") && sdp.len() == message.body().len());
-        let signs = [
-            (TAGGED, message.to().is_ok_and(|to| to.tag().is_some())),
-            (RELIABLE, message.rseq().is_some()),
-            (TIMED, message.header(Name::SessionExpires).is_some()),
-            (UNENDED, unended),
-            (OF_HUB, hub),
-        ];
+        if unended {
+            signs |= UNENDED;
+        }
+        if message.to().is_ok_and(|to| to.tag().is_some()) {
+            signs |= TAGGED;
+        }
         Self {
             method: message.method(),
             status: message.status(),
             cseq: message.cseq().ok().map(|cseq| (cseq.number, cseq.method)),
             described: sdp.and_then(|sdp| place(sdp, message.bytes())).unwrap_or_default(),
-            allow: message.header(Name::Allow).map_or(0, print),
-            signs: signs.iter().filter(|(_, is)| *is).fold(0, |all, (sign, _)| all | sign),
+            allow,
+            signs,
         }
     }
 
@@ -103,16 +113,42 @@ fn place(part: &[u8], whole: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// A print of a text, never 0.
-fn print(text: &str) -> u32 {
+fn print(text: &[u8]) -> u32 {
     let [a, b, c, d, ..] = FixedState::default().hash_one(text).to_le_bytes();
     u32::from_le_bytes([a, b, c, d]).max(1)
 }
 
 /// How the hub names itself.
-pub(crate) const HUB: &str = "Microsoft.PSTNHub";
+const HUB: &[u8] = b"Microsoft.PSTNHub";
 
 const TAGGED: u8 = 1;
 const RELIABLE: u8 = 2;
 const TIMED: u8 = 4;
 const UNENDED: u8 = 8;
 const OF_HUB: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glance(text: &str) -> (Glance, Option<&[u8]>) {
+        let glance = Glance::of(&Message::parse(text.as_bytes()).unwrap());
+        (glance, glance.description().and_then(|place| text.as_bytes().get(place)))
+    }
+
+    #[test]
+    fn a_description_is_found_where_it_stands() {
+        let plain = "INVITE sip:b@x.example SIP/2.0\r\nTo: <sip:b@x.example>\r\nCSeq: 7 INVITE\r\n\
+                     Content-Type: application/sdp\r\n\r\nv=0\r\ns=-";
+        let (invite, sdp) = glance(plain);
+        assert_eq!(sdp, Some(&b"v=0\r\ns=-"[..]));
+        assert!(invite.asks(Method::Invite) && invite.is_unended() && !invite.is_tagged());
+        let parts = "SIP/2.0 183 Session Progress\r\nTo: <sip:b@x.example>;tag=b\r\nCSeq: 7 INVITE\r\nRSeq: 1\r\n\
+                     Content-Type: multipart/mixed;boundary=cut\r\n\r\n--cut\r\nContent-Type: text/plain\r\n\r\nhi\r\n\
+                     --cut\r\nContent-Type: application/sdp\r\n\r\nv=0\r\ns=-\r\n--cut--\r\n";
+        let (progress, sdp) = glance(parts);
+        assert!(sdp.is_some_and(|sdp| sdp.starts_with(b"v=0\r\ns=-")), "{sdp:?}");
+        assert!(progress.says(&[183]) && progress.is_reliable() && progress.is_tagged());
+        assert!(!progress.is_unended() && progress.cseq == Some((7, Method::Invite)));
+    }
+}

@@ -349,7 +349,7 @@ impl Call {
 }
 
 /// A piece of the trace that is told together: so many items at most, and so much of its time.
-const ROUND: (usize, Duration) = (4096, Duration::from_secs(5));
+const ROUND: (usize, Duration) = (1024, Duration::from_secs(5));
 /// So many calls that the trace leaves open are worked out at a time, by each thread.
 const SOME: usize = 64;
 /// So often a source is asked how finely its clock counts, once it is known well.

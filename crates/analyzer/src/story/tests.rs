@@ -79,3 +79,28 @@ fn copies_make_no_moments() {
     let words = |ladder| sampled(ladder).story.into_iter().map(|moment| moment.what).collect::<Vec<_>>();
     assert_eq!(words(once), words(twice));
 }
+
+/// The log that is written while a call is observed says what a second observation would.
+#[test]
+fn a_story_is_the_same_from_the_first_observation_and_from_a_second_one() {
+    for ladder in [
+        "start call\n\
+         B -> A   INVITE offer sdp:sendonly\n\
+         A -> B   200 INVITE answer sdp:recvonly\n\
+         B -> A   ACK\n\
+         A -> B   BYE\n\
+         A -> B   again 1\n\
+         B -> A   200 BYE\n",
+        "start call\n\
+         A -> B   INVITE offer sdp:sendonly\n\
+         B >< A   INVITE offer sdp:sendonly\n\
+         A -> B   491 INVITE\n\
+         B -> A   491 INVITE\n\
+         B -> A   ACK\n\
+         A -> B   ACK\n",
+    ] {
+        let call = sampled(ladder);
+        assert!(!call.story.is_empty());
+        assert_eq!(call.story, super::tell(&call), "{ladder}");
+    }
+}

@@ -52,9 +52,9 @@ fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sheet<'_>, found: &mut Vec<F
 /// F-SDP11: tone events share the timestamps of the audio, so they need its clock rate.
 fn tones_at_no_rate(scene: &Scene<'_, '_>, n: u32, sdp: &Sheet<'_>, found: &mut Vec<Finding>) {
     for stream in sdp.streams.iter().filter(|stream| stream.kind == "audio" && !stream.rejected) {
-        let maps = || stream.formats.iter().filter_map(Format::map);
-        let tones = || maps().filter(|map| map.name.eq_ignore_ascii_case("telephone-event"));
-        let others = || maps().filter(|map| !carries_no_voice(map.name));
+        let maps: Vec<_> = stream.formats.iter().filter_map(Format::map).collect();
+        let tones = || maps.iter().filter(|map| map.name.eq_ignore_ascii_case("telephone-event"));
+        let others = || maps.iter().filter(|map| !carries_no_voice(map.name));
         let shared = || tones().any(|tone| others().any(|other| other.clock == tone.clock));
         if let (Some(tone), Some(other)) = (tones().next(), others().next())
             && !shared()
