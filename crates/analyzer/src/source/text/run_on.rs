@@ -79,27 +79,27 @@ pub(super) fn unwrapped(line: &[u8]) -> Vec<(&[u8], End)> {
 
 /// Where the header ends.
 fn header(text: &[u8]) -> usize {
-    let blanks = text.windows(BLANK.len()).enumerate().filter(|(_, four)| *four == BLANK);
-    let told = blanks.map(|(at, _)| at).find(|at| {
-        let rest = text.len() - at - BLANK.len();
-        length(text.get(..*at).unwrap_or_default()) == Some(rest)
-    });
-    // Dots more than these end the value before them.
     let seen = || {
         let at = memmem::find(text, BLANK)?;
+        // Dots more than these end the value before them.
         let more = text.get(at + BLANK.len()..)?.iter().take_while(|byte| **byte == b'.').count();
         Some(at + more)
     };
-    told.or_else(seen).unwrap_or(text.len())
+    told(text).or_else(seen).unwrap_or(text.len())
 }
 
-/// What Content-Length says.
-fn length(header: &[u8]) -> Option<usize> {
-    let line = |name: &[u8]| memmem::rfind(header, name).map(|at| at + name.len());
-    let at = line(b"..Content-Length:").or_else(|| line(b"..l:"))?;
-    let value = header.get(at..)?.trim_ascii_start();
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    super::scan::number(value.get(..digits)?).and_then(|length| usize::try_from(length).ok())
+/// Where the header ends by what Content-Length says. Bodies may hold one, too.
+fn told(text: &[u8]) -> Option<usize> {
+    LENGTHS.iter().find_map(|name| {
+        let values = memmem::find_iter(text, name).map(|at| at + name.len()).take(MOST_LENGTHS);
+        values.into_iter().find_map(|at| {
+            let value = text.get(at..)?.trim_ascii_start();
+            let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let length = usize::try_from(super::scan::number(value.get(..digits)?)?).ok()?;
+            let end = text.len().checked_sub(length)?.checked_sub(BLANK.len())?;
+            (end >= at && text.get(end..)?.starts_with(BLANK)).then_some(end)
+        })
+    })
 }
 
 /// Cuts a text where this stands for the end of a line and what follows begins another.
@@ -134,6 +134,10 @@ fn split<'t>(
 const INDENT: &[u8] = b"  ";
 /// The end of the header.
 const BLANK: &[u8] = b"....";
+/// Content-Length behind the end of a line, and its short form.
+const LENGTHS: [&[u8]; 2] = [b"..Content-Length:", b"..l:"];
+/// So many of them are looked at.
+const MOST_LENGTHS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +167,27 @@ mod tests {
         let lines = unwrapped(text.as_bytes());
         assert_eq!(lines.last(), Some(&(&b"a=x.y"[..], End::Lf)));
         assert_eq!(told(text), ["INFO sip:b@c SIP/2.0", "Content-Length: 15", "", "v=0", "s=-", "a=x.y"]);
+    }
+
+    #[test]
+    fn a_body_may_look_like_a_header() {
+        let text = "NOTIFY sip:b@c SIP/2.0..Content-Length: 32....SIP/2.0 200 OK..Content-Length: 0";
+        assert_eq!(
+            told(text),
+            ["NOTIFY sip:b@c SIP/2.0", "Content-Length: 32", "", "SIP/2.0 200 OK", "Content-Length: 0"]
+        );
+    }
+
+    #[test]
+    fn a_line_of_dots_takes_no_longer_than_another() {
+        let line =
+            ["SIP/2.0 200 OK..A: ".to_owned(), "..Content-Length: 9".repeat(2_000), ".".repeat(1 << 15)]
+                .concat();
+        let began = std::time::Instant::now();
+        for _ in 0..20 {
+            assert!(unwrapped(line.as_bytes()).len() > 1_000);
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     }
 
     #[test]
