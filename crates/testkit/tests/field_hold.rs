@@ -3,7 +3,7 @@
 use midcall_proto::endpoint::{Modification, Prefer};
 use midcall_proto::event::{CallEvent, CallId, Failure, Side};
 use midcall_proto::rules::RuleId;
-use midcall_proto::session::Hold;
+use midcall_proto::session::{Codec, Hold, Stream};
 use midcall_testkit::prelude::*;
 
 const AUDIO: &str = "audio <-> 10.0.0.2:41960 8 0 101";
@@ -296,4 +296,25 @@ fn a_silent_hold_comes_back_one_way() {
     let resume = seat.peer_answers(&[]);
     assert_eq!(direction(&resume), "sendrecv");
     assert_eq!(seat.ua.media(call), AUDIO);
+}
+
+/// A refresh was on its way when a person took the peer's video; its answer forgot the video, and the next hold left it flowing.
+#[test]
+fn a_hold_leaves_out_the_video_that_was_taken_during_a_refresh() {
+    let mut pair = Pair::new(Seed(31)).latency(ms(20));
+    let call = pair.call();
+    let video = |port| Stream::video(port, [Codec::new("VP8", 90_000).numbered(96)]);
+    pair.b.call(call).modify(Modification::Add(video(41_002)), None);
+    pair.run_for(ms(100));
+    pair.wire.drop_next("UPDATE");
+    pair.a.call(call).refresh();
+    let mut session = pair.a.session.clone();
+    session.add_stream(video(40_002));
+    pair.a.call(call).answer_offer(Some(session));
+    pair.settle();
+    pair.a.call(call).hold();
+    pair.settle();
+    let agreed = pair.a.agreed(call).unwrap();
+    assert_eq!(agreed.streams.len(), 2);
+    assert!(agreed.streams.iter().all(|stream| stream.held_by_us && !stream.receives));
 }

@@ -88,13 +88,19 @@ impl Call {
         if let Some(setbacks) = &mut self.wishes.setbacks {
             (setbacks.glare, setbacks.by_invite) = (0, false);
         }
+        // What asked for nothing of the session says nothing of it: a person may have answered an offer meanwhile.
+        let bare =
+            flight.request.as_ref().is_some_and(|request| request.sdp().is_none()) && !flight.offerless;
         let wanted = Box::new(flight.wanted);
         // While the call rings, only the branch that was changed has the new session.
         let ringing = self.setup.is_some();
-        if let Some(leg) = self.legs.get_mut(index).filter(|_| ringing) {
+        if let Some(leg) = self.legs.get_mut(index).filter(|_| ringing && !bare) {
             leg.wish = Some(wanted.clone());
         }
-        if !flight.branch || self.main() == Some(index) {
+        // What asked for nothing of the session says nothing of it: a person may have answered an offer meanwhile.
+        let bare =
+            flight.request.as_ref().is_some_and(|request| request.sdp().is_none()) && !flight.offerless;
+        if !bare && (!flight.branch || self.main() == Some(index)) {
             self.wish = Some(wanted);
         }
         self.note_declined(index);
