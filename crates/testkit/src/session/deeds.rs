@@ -51,7 +51,9 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
     match found.code {
         // What had met another change was over, undone by the application, when it asked for the same anew.
         "GL-02" => because(0).is_some_and(|refusal| {
-            undone(stage, side, refusal, at.sent) && open(stage, side, at.sent).next().is_some()
+            let asked = |deed: &Deed| deed.side == side && matches!(deed.verb, Verb::Ask(..));
+            let anew = |deed: &Deed| (refusal.sent..=at.sent).contains(&deed.at);
+            undone(stage, side, refusal, at.sent) && stage.deeds.iter().any(|deed| asked(deed) && anew(deed))
         }),
         // Both applications undid the changes that had met each other.
         "RC-11" => because(0).is_some_and(|first| {
