@@ -66,7 +66,15 @@ impl ObservedDialog {
             DueKind::Ack if resent > 2 && self.second => {
                 against(debtor, RuleId::SecondSuccessNotAcked, due.since, because)
             }
-            DueKind::Ack if resent > 2 => against(debtor, due.rule, due.since, because),
+            DueKind::Ack if resent > 2 => match self.ack_lost(debtor, due.since) {
+                // It was sent, and the copies of the 2xx that should have brought another may be lost as well.
+                Some(ack) => {
+                    let mut claim = against(Party::Network, due.rule, due.since, smallvec![ack]);
+                    claim.doubt(Certainty::CaptureGap);
+                    claim
+                }
+                None => against(debtor, due.rule, due.since, because),
+            },
             DueKind::Prack if resent > 0 => against(debtor, due.rule, due.since, because),
             DueKind::Final(_) if resent > 0 => against(debtor, due.rule, due.since, because),
             DueKind::Refresh if signs::was_unasked(self, due.since) => {
@@ -85,6 +93,13 @@ impl ObservedDialog {
             claim.doubt(Certainty::CaptureGap);
         }
         Some(claim)
+    }
+
+    /// The ACK for this 2xx, where it was sent but has not come.
+    fn ack_lost(&self, debtor: Party, success: u32) -> Option<u32> {
+        let side = self.side(debtor.other());
+        let open = side.base.open.iter().find(|open| open.accepted.is_some_and(|(n, _)| n == success))?;
+        side.ack_under_way(open.cseq)
     }
 
     /// Whether the INVITE was sent again long after its 2xx: it had not arrived.

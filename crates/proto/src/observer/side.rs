@@ -395,6 +395,12 @@ impl Side {
         self.settle();
     }
 
+    /// The ACK of this INVITE that is on its way to it.
+    pub(super) fn ack_under_way(&self, cseq: u32) -> Option<u32> {
+        let acks = self.flight.iter().map(|flying| &flying.seen).filter(|seen| seen.is_request());
+        acks.filter(|seen| seen.method == Method::Ack && seen.cseq == cseq).map(|seen| seen.at.n).next()
+    }
+
     /// Gives back the room that a busy time took.
     pub(super) fn rest(&mut self) {
         if self.flight.is_empty() {
