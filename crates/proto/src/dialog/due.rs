@@ -104,7 +104,9 @@ impl Dialog {
                 since: offer.on,
             })
         });
-        let timer = self.timer.running.filter(|_| !self.usage.over()).into_iter().flat_map(|running| {
+        // An early dialog may ring for longer than an UPDATE named: the 2xx to the INVITE starts the timer (RFC 4028 §7.2).
+        let session = self.timer.running.filter(|_| !self.usage.over() && !self.usage.early());
+        let timer = session.into_iter().flat_map(|running| {
             let refresh = Due {
                 what: DueKind::Refresh,
                 who: running.refresher,
