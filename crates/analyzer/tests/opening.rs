@@ -128,6 +128,17 @@ fn several_logs_of_one_call_give_its_messages_once() {
     }
 }
 
+/// One tap of a call whose clock is 20 s fast: its times are put right, and that is told.
+#[test]
+fn a_wrong_clock_is_told() {
+    let log = fs::read_to_string(sample("sngrep-text.txt")).unwrap();
+    let late = opened("late.txt", log.replace("12:00:0", "12:00:2").into_bytes()).unwrap();
+    let mut merged = Merged::new(vec![source("sngrep-text.txt"), late]);
+    assert_eq!(read(&mut merged).len(), 3);
+    let fast: Vec<_> = merged.summaries().iter().map(|summary| summary.clock_fast).collect();
+    assert_eq!(fast, [0, 20_000_000]);
+}
+
 #[test]
 fn logs_without_date_or_year_are_moved_to_the_dated_ones() {
     for file in ["freeswitch-sofia.txt", "oracle-sipmsg.txt", "pjsua.txt"] {

@@ -1,7 +1,11 @@
 //! Points in time as people read them.
 
+use std::time::Duration;
+
 use midcall_proto::time::Instant;
 use midcall_wire::Date;
+
+use crate::source::Summary;
 
 /// A point in time as people read it; of a trace without dates only the time of day.
 pub(super) fn clock(at: Instant) -> String {
@@ -15,6 +19,18 @@ pub(super) fn clock(at: Instant) -> String {
     }
     format!("{text}.{rest:03} UTC")
 }
+
+/// What was wrong with the clock of a source, if it was so by a time that can be read.
+pub(super) fn put_right(source: &Summary) -> Option<String> {
+    let wrong = source.clock_fast;
+    let way = if wrong < 0 { "slow" } else { "fast" };
+    let seconds = Duration::from_micros(wrong.unsigned_abs()).as_secs_f64();
+    (wrong.abs() >= READABLE)
+        .then(|| format!("its clock is {seconds:.3} s {way} against another source, and was put right"))
+}
+
+/// A millisecond.
+const READABLE: i64 = 1_000;
 
 /// Times before this have no date: a trace that gives none begins at day one.
 const DATED: u64 = 365 * 86_400;

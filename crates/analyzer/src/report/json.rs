@@ -194,6 +194,9 @@ struct Source<'s> {
     messages: u64,
     media: u64,
     bytes: u64,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_fast: Option<f64>,
     skipped: BTreeMap<&'static str, u64>,
 }
 
@@ -351,6 +354,7 @@ impl<'s> From<&'s Summary> for Source<'s> {
             messages: source.messages,
             media: source.media,
             bytes: source.bytes,
+            clock_fast: (source.clock_fast != 0).then_some(source.clock_fast as f64 / 1e6),
             skipped: source.skipped.iter().map(|skipped| (skipped.reason, skipped.count)).collect(),
         }
     }

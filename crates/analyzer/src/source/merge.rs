@@ -34,6 +34,8 @@ struct Merging {
     held: Option<Result<Item, ReadError>>,
     /// By how many microseconds it is moved.
     shift: i64,
+    /// How much of that puts its clock right, the other way round.
+    fast: i64,
     /// How much of it another source gave before.
     copies: u64,
 }
@@ -42,7 +44,8 @@ impl Merged {
     /// Merges sources; their order is that of [`Place::source`](super::Place::source).
     #[must_use]
     pub fn new(sources: Vec<Box<dyn Source>>) -> Self {
-        let merging = |source| Merging { source, ahead: VecDeque::new(), held: None, shift: 0, copies: 0 };
+        let merging =
+            |source| Merging { source, ahead: VecDeque::new(), held: None, shift: 0, fast: 0, copies: 0 };
         let sources = sources.into_iter().map(merging).collect();
         Self { sources, begun: false, copies: Copies::default() }
     }
@@ -89,7 +92,8 @@ impl Merged {
         let finest = timed.iter().enumerate().min_by_key(|(_, merging)| merging.resolution());
         let Some((reference, _)) = finest else { return };
         for (merging, fast) in timed.iter_mut().zip(clocks.fast(reference)) {
-            merging.shift = merging.shift.saturating_sub(fast.unwrap_or_default());
+            merging.fast = fast.unwrap_or_default();
+            merging.shift = merging.shift.saturating_sub(merging.fast);
         }
     }
 
@@ -195,8 +199,11 @@ impl Merging {
 
     fn summaries(&self) -> Vec<Summary> {
         let mut own = self.source.summaries();
-        if let Some(last) = own.last_mut().filter(|_| self.copies > 0) {
-            last.skip_many("packets that another source has too", self.copies);
+        if let Some(last) = own.last_mut() {
+            last.clock_fast = self.fast;
+            if self.copies > 0 {
+                last.skip_many("packets that another source has too", self.copies);
+            }
         }
         own
     }

@@ -158,6 +158,9 @@ pub struct Summary {
     pub resolution: Duration,
     /// Bytes read so far, as they stand in the file.
     pub bytes: u64,
+    /// By how many microseconds its clock was fast against that of another source, as the packets say that both have; its
+    /// times were put right by that.
+    pub clock_fast: i64,
 }
 
 impl Summary {

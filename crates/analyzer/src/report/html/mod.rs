@@ -18,6 +18,7 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use self::escape::Esc;
+use super::clock::put_right;
 use crate::model::{Call, Finding};
 use crate::source::Summary;
 
@@ -198,6 +199,9 @@ fn read(out: &mut String, sources: &[Summary]) {
             source.records,
             source.messages
         );
+        if let Some(clock) = put_right(source) {
+            let _ = write!(out, ", {clock}");
+        }
         for skipped in &source.skipped {
             let _ = write!(out, ", {} {}", skipped.count, Esc(skipped.reason));
         }

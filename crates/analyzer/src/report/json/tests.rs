@@ -10,7 +10,13 @@ fn report(ladder: &str) -> String {
     for call in &calls {
         writer.call(call).unwrap();
     }
-    let mut source = Summary { name: "-".into(), format: "pcap".into(), records: 9, ..Summary::default() };
+    let mut source = Summary {
+        name: "-".into(),
+        format: "pcap".into(),
+        records: 9,
+        clock_fast: 1_500_000,
+        ..Summary::default()
+    };
     source.skip("packets that are not UDP");
     let out = writer.finish(&[source], &stats).unwrap();
     String::from_utf8(out).unwrap()

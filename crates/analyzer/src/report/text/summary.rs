@@ -8,6 +8,7 @@ use owo_colors::OwoColorize;
 use super::words::{colour, count, harmless, shortened, verdict};
 use crate::diagnosis;
 use crate::model::Call;
+use crate::report::clock::put_right;
 use crate::report::stats::{Stats, Tally};
 use crate::source::Summary;
 
@@ -77,6 +78,9 @@ pub fn summary(sources: &[Summary], stats: &Stats, out: &mut impl Write) -> io::
         let format = if source.format.is_empty() { String::new() } else { format!(" ({})", source.format) };
         let line = format!("{}{format}: {}", harmless(&source.name), count(source.records, "record"));
         writeln!(out, "  {}", line.dimmed())?;
+        if let Some(clock) = put_right(source) {
+            writeln!(out, "    {}", clock.yellow())?;
+        }
         for skipped in &source.skipped {
             writeln!(out, "    {}", format!("{} {}", skipped.count, skipped.reason).yellow())?;
         }
