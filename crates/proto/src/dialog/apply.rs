@@ -183,6 +183,7 @@ impl Dialog {
             self.open.remove(0);
             self.forgotten = self.forgotten.saturating_add(1);
         }
+        self.open.reserve_exact(1); // there is seldom a second, and each is large
         self.open.push(Open {
             way: seen.way,
             method: seen.method,

@@ -217,7 +217,11 @@ impl Dialog {
             .open
             .iter()
             .rposition(|open| open.way == way && open.method == method && open.cseq == cseq)?;
-        Some(self.open.remove(index))
+        let closed = self.open.remove(index);
+        if self.open.is_empty() {
+            self.open = ThinVec::new(); // most of its life a call is idle
+        }
+        Some(closed)
     }
 
     /// Whether any INVITE is in progress in either direction (RFC 3261 §14.1), a 2xx counting as its end (CF-01).

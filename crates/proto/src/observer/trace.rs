@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use midcall_wire::Method;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use super::facts::{Facts, hash};
 use super::held::{Cause, RequestKey};
@@ -27,7 +28,7 @@ pub enum Repeat {
 }
 
 /// Where on its path a message was captured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Place {
     flow: u64,
     top: u64,
@@ -35,7 +36,7 @@ struct Place {
 }
 
 /// A response of a transaction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Response {
     pub(super) n: u32,
     pub(super) status: u16,
@@ -43,7 +44,8 @@ pub(super) struct Response {
     pub(super) first: Instant,
     pub(super) last: Instant,
     content: u64,
-    place: Place,
+    /// Where it was captured, if that is not where its request was first.
+    place: Option<Box<Place>>,
 }
 
 /// A transaction, as far as it was seen.
@@ -66,17 +68,19 @@ pub(super) struct Transaction {
     /// Whether its response belongs to the port that it came from.
     pub(super) rport: bool,
     pub(super) size: u32,
-    pub(super) responses: SmallVec<[Response; 2]>,
+    pub(super) responses: SmallVec<[Response; 1]>,
     from_tag: u64,
     to_tag: u64,
     key: u64,
-    /// The branches that hops put on top.
-    hops: SmallVec<[u64; 2]>,
+    /// The branches that hops put on top, but for the first.
+    hops: ThinVec<u64>,
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
-    place: Place,
-    /// The flows at which its request was seen.
-    flows: SmallVec<[u64; 2]>,
+    /// The Via of the hop at which it was first seen, and how many there were.
+    top: u64,
+    vias: u8,
+    /// The flows at which its request was seen, but for the first.
+    flows: ThinVec<u64>,
 }
 
 impl Transaction {
@@ -98,17 +102,37 @@ impl Transaction {
 
     /// Whether this response goes back where a copy of the request came from, and has the branch that it had there.
     pub(super) fn is_answered_back(&self, response: &Facts<'_>) -> bool {
-        self.flows.contains(&flow(response.to, response.from))
+        self.passed(flow(response.to, response.from))
+    }
+
+    /// Where its request was first captured.
+    fn place(&self) -> Place {
+        Place { flow: flow(self.from, self.to), top: self.top, vias: self.vias }
+    }
+
+    /// Where its responses are captured that come back the way of its request.
+    fn place_back(&self) -> Place {
+        Place { flow: flow(self.to, self.from), ..self.place() }
+    }
+
+    /// Whether its request was seen on this flow.
+    fn passed(&self, flow: u64) -> bool {
+        self.place().flow == flow || self.flows.contains(&flow)
+    }
+
+    /// Whether a hop put this branch on top of its request.
+    fn has_hop(&self, top: u64) -> bool {
+        self.top == top || self.hops.contains(&top)
     }
 
     /// Whether this response was captured at the hop where the request was first.
     pub(super) const fn is_same_hop(&self, response: &Facts<'_>) -> bool {
-        self.place.top == response.top && self.place.vias == response.vias
+        self.top == response.top && self.vias == response.vias
     }
 
     /// Whether this response has the branch of no request of the same number.
     pub(super) fn is_misnamed(&self, response: &Facts<'_>) -> bool {
-        self.key != response.key && !self.hops.contains(&response.top)
+        self.key != response.key && !self.has_hop(response.top)
     }
 
     /// Whether the party with this tag sent its request.
@@ -209,7 +233,7 @@ impl Transactions {
     /// the ACK.
     pub(super) fn acknowledged(&self, ack: &Facts<'_>) -> Option<(&Transaction, bool)> {
         let invite = self.find(ack.from_tag, Method::Invite, ack.cseq)?;
-        Some((invite, invite.key == ack.key || invite.hops.contains(&ack.top)))
+        Some((invite, invite.key == ack.key || invite.has_hop(ack.top)))
     }
 
     /// Every transaction that is remembered, in the order of their requests.
@@ -308,13 +332,13 @@ impl Transactions {
                 one.elsewhere = facts.n;
             }
             let flow = flow(facts.from, facts.to);
-            if !one.flows.contains(&flow) && one.flows.len() < MOST_HOPS {
+            if !one.passed(flow) && one.flows.len() + 1 < MOST_HOPS {
                 one.flows.push(flow);
             }
             if matches!(kind, Repeat::Resent | Repeat::Failover) {
                 one.last = facts.at;
             }
-            if !one.hops.contains(&facts.top) && one.hops.len() < MOST_HOPS {
+            if !one.has_hop(facts.top) && one.hops.len() + 1 < MOST_HOPS {
                 one.hops.push(facts.top);
             }
             return Taken::Copy(one.n, kind);
@@ -324,6 +348,10 @@ impl Transactions {
             let over = self.list.iter().position(|one| one.last_word().is_some()).unwrap_or_default();
             self.list.remove(over);
             self.forgotten = self.forgotten.saturating_add(1);
+        }
+        if self.list.len() == self.list.capacity() {
+            // There are many calls with few requests: twice the room would be mostly empty.
+            self.list.reserve_exact(2 + self.list.len() / 4);
         }
         self.list.push(Transaction {
             n: facts.n,
@@ -342,11 +370,12 @@ impl Transactions {
             from_tag,
             to_tag,
             key: facts.key,
-            hops: smallvec![facts.top],
+            hops: ThinVec::new(),
             from: facts.from,
             to: facts.to,
-            place: facts.place(),
-            flows: smallvec![flow(facts.from, facts.to)],
+            top: facts.top,
+            vias: facts.vias,
+            flows: ThinVec::new(),
         });
         Taken::New
     }
@@ -357,13 +386,14 @@ impl Transactions {
         let (Some(one), Some(status)) = (self.list.get_mut(index), facts.status) else {
             return Taken::Orphan;
         };
-        if direct && one.place.vias == 1 && one.is_misnamed(facts) && one.is_answered_back(facts) {
+        if direct && one.vias == 1 && one.is_misnamed(facts) && one.is_answered_back(facts) {
             return Taken::Stray(one.n);
         }
         one.ignored = 0;
+        let back = one.place_back();
         let same = |known: &&mut Response| known.status == status && known.content == facts.content;
         if let Some(known) = one.responses.iter_mut().find(same) {
-            let kind = repeat_at(facts, &known.place, known.last);
+            let kind = repeat_at(facts, known.place.as_deref().unwrap_or(&back), known.last);
             if kind == Repeat::Resent {
                 known.copies = known.copies.saturating_add(1);
                 known.last = facts.at;
@@ -380,7 +410,7 @@ impl Transactions {
             first: facts.at,
             last: facts.at,
             content: facts.content,
-            place: facts.place(),
+            place: Some(facts.place()).filter(|place| *place != back).map(Box::new),
         });
         Taken::New
     }
@@ -426,7 +456,7 @@ impl Transaction {
     /// Whether a request of the same sender, method and CSeq is a copy of this one.
     fn repeat(&self, facts: &Facts<'_>) -> Option<Repeat> {
         if self.key == facts.key {
-            return Some(repeat_at(facts, &self.place, self.last));
+            return Some(repeat_at(facts, &self.place(), self.last));
         }
         if self.method == Method::Ack {
             return Some(Repeat::Resent); // each resent 2xx may be acknowledged with a branch of its own
