@@ -202,8 +202,9 @@ impl Side {
 
     /// Records a message that it sent.
     pub(super) fn sent(&mut self, seen: &Seen<'_>) -> Applied {
-        // A new offer takes the place of one whose answer is still on its way.
-        if !self.flight.is_empty() && (seen.has_sdp || seen.is_request()) {
+        // A new offer takes the place of one whose answer is still on its way, and a 2xx sets the session timer behind another.
+        let sets_timer = seen.is_success() && matches!(seen.method, Method::Invite | Method::Update);
+        if !self.flight.is_empty() && (seen.has_sdp || seen.is_request() || sets_timer) {
             self.keep_order();
         }
         self.apply(seen)
