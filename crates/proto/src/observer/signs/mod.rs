@@ -223,6 +223,7 @@ pub(super) fn again(
     found: &mut Vec<Claim>,
 ) {
     change::again(observed, by, facts);
+    timer::again(observed, by, facts, trace);
     resend::again(observed, by, facts, trace, found);
 }
 

@@ -10,7 +10,9 @@ use smallvec::smallvec;
 use super::Each;
 use crate::dialog::{Dialog, Open, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
+use crate::observer::facts::Facts;
 use crate::observer::finding::Party;
+use crate::observer::trace::Transactions;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -118,6 +120,19 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         memory.off = off.or(memory.off.filter(|_| seen.session_expires.is_none()));
         *memory.refused.of_mut(asker) = None;
     }
+}
+
+/// Whoever asks again has no 2xx yet: one that passed before seemed to set roles that a later one changed, but it comes behind
+/// that one, and then the roles are as it says.
+pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>, trace: &Transactions) {
+    if !facts.is_request() || !matches!(facts.method, Method::Invite | Method::Update) {
+        return;
+    }
+    let Some(asked) = trace.find(facts.from_tag, facts.method, facts.cseq) else { return };
+    let awaits = |n: u32| asked.responses.iter().any(|response| response.n == n);
+    observed
+        .side_mut(by)
+        .change(|dialog| dialog.timer.flipped = dialog.timer.flipped.filter(|n| !awaits(*n)));
 }
 
 /// Whether this 2xx started a timer that its requester had not asked for.
