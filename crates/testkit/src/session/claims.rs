@@ -21,8 +21,11 @@ use crate::{ms, secs};
 /// Runs until no wish waits, no transaction is open and no transfer lacks its last word, or the calls are over.
 pub(super) fn quiet(stage: &mut Stage) -> Result<(), String> {
     let (mut restless, mut rested) = (String::new(), 0);
-    for _ in 0..REST.as_secs() {
+    for second in 0..REST.as_secs() {
         stage.answer_all();
+        if second == RINGS.as_secs() {
+            stage.give_up_ringing();
+        }
         stage.trio.run_for(secs(1));
         match rest(stage) {
             Ok(()) => rested += 1,
@@ -234,5 +237,7 @@ fn note_bye<'p>(byes: &mut Vec<Bye<'p>>, packet: &'p Packet, cseq: u32) {
     }
 }
 
+/// How long a caller lets it ring.
+const RINGS: Duration = Duration::from_secs(120);
 /// How long it may take: a transfer has its last word when the subscription of its REFER has run out.
 const REST: Duration = Duration::from_secs(240);

@@ -1,4 +1,4 @@
-//! What the applications did, and when: what an observer of the wire cannot know.
+//! What the applications did, and when: what an observer of the wire cannot know, as little as what became of a packet.
 
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ pub(super) fn asked(stage: &Stage, side: usize) -> impl Iterator<Item = Ticket> 
 }
 
 /// Whether a finding shows only what the application of the side that it names did itself, by the messages that it names:
-/// advice that those who act at random do not follow, and that no endpoint can follow for them. Nothing on the wire tells it.
+/// advice that those who act at random do not follow, and that no endpoint can follow for them; or what the wire did behind the
+/// tap. Nothing that the tap sees tells it.
 pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
     let Some(side) = (0..2).find(|side| found.by == Some(stage.trio.agent(*side).address())) else {
         return false;
@@ -79,6 +80,8 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             });
             burst.all(|one| asked_to_repeat(stage, side, one.sent))
         }),
+        // No copy of the 2xx came out of the wire: there was nothing to acknowledge.
+        "TX-08" => heard(stage, at).is_none(),
         // It hung up, for whatever reason.
         "RF-25" | "RI-15" | "ST-17" => {
             stage

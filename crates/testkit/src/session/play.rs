@@ -172,6 +172,18 @@ impl Stage {
         }
     }
 
+    /// Every caller that still hears it ringing gives up.
+    pub(super) fn give_up_ringing(&mut self) {
+        for seat in 0..3 {
+            let agent = self.trio.agent_mut(seat);
+            for id in known(agent) {
+                if agent.look(id).is_some_and(|call| !call.ended() && !call.is_up()) {
+                    let _ = agent.call(id).attempt(|call, now| call.hang_up(now));
+                }
+            }
+        }
+    }
+
     /// Hangs up whatever is up; gives the Call-IDs of the calls that were up on both sides.
     pub(super) fn hang_up(&mut self) -> BTreeSet<String> {
         let mut hung_up = BTreeSet::new();
