@@ -13,6 +13,7 @@ mod turns;
 use std::time::Duration;
 
 use midcall_proto::observer::{ChangeOutcome, Kind, Observer, ObserverConfig, Party};
+use midcall_wire::sdp::Sdp;
 use midcall_wire::{Message as Sip, Method};
 
 pub(crate) use self::log::Log;
@@ -45,7 +46,7 @@ pub(crate) fn tell(call: &Call) -> Vec<Moment> {
 
 /// The moments of a call of which there is a log.
 pub(crate) fn word(call: &Call, log: Log, numbers: &Numbers) -> Vec<Moment> {
-    let mut told = Told { call, numbers, moments: Vec::new() };
+    let mut told = Told { call, numbers, descriptions: Vec::new(), moments: Vec::new() };
     let mut sessions = Sessions::default();
     let mut turns = log.turns.into_iter().peekable();
     for message in originals(call) {
@@ -84,6 +85,8 @@ impl Numbers {
 struct Told<'c> {
     call: &'c Call,
     numbers: &'c Numbers,
+    /// Descriptions that were read, by the observer's numbers of their messages.
+    descriptions: Vec<(u32, Sdp)>,
     moments: Vec<Moment>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midcall_proto::dialog::{Dialog, InviteState, Sided, Way};
+use midcall_proto::dialog::{Dialog, InviteState, Offers, Sided, Way};
 use midcall_proto::observer::{Kind, ObservedCall};
 use midcall_wire::sdp::Sdp;
 
@@ -33,9 +33,9 @@ pub(super) enum What {
     /// The usage: before and now.
     Usage(InviteState, InviteState),
     /// An offer, the last description of its side and the one in force.
-    Offer { by: Way, on: u32, new: Sdp, last: Sdp, agreed: Option<Sdp> },
+    Offer { by: Way, on: u32, new: Said, last: Said, agreed: Option<Said> },
     /// An exchange was completed: what is in force, and the last two descriptions of the side that answered.
-    Agreed { offerer: Way, on: u32, agreed: Sided<Sdp>, last: Option<Sdp>, new: Option<Sdp> },
+    Agreed { offerer: Way, on: u32, agreed: Sided<Said>, last: Option<Said>, new: Option<Said> },
     /// A side is reached elsewhere.
     Target(Way, Box<str>),
     /// A side is somebody else.
@@ -46,6 +46,14 @@ pub(super) enum What {
     Refer { by: Way, on: u32 },
     /// What is reported of a REFER, in which message.
     Report { by: Way, on: u32, status: u16, notified_on: Option<u32> },
+}
+
+/// A description: the observer's number of the message that has it. Calls live long, and their messages are kept anyway.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    In(u32),
+    /// What stands in none of the last messages.
+    Alone(Sdp),
 }
 
 impl Log {
@@ -76,11 +84,17 @@ impl Log {
     pub(super) fn look(&mut self, call: &ObservedCall, n: u32) {
         for (dialog, observed) in call.dialogs().iter().enumerate() {
             if self.looks.len() <= dialog {
+                self.looks.reserve_exact(1); // there is seldom a second
                 self.looks.push(Look::default());
             }
             if let Some(look) = self.looks.get_mut(dialog) {
                 let turns = &mut self.turns;
-                look.compare(&observed.of_caller(), |what| turns.push(Turn { n, dialog, what }));
+                look.compare(&observed.of_caller(), |what| {
+                    if turns.len() == turns.capacity() {
+                        turns.reserve_exact(2 + turns.len() / 4);
+                    }
+                    turns.push(Turn { n, dialog, what });
+                });
             }
         }
     }
@@ -93,8 +107,8 @@ struct Look {
     exchanges: u32,
     /// The messages with offers that were noted.
     offers: Sided<u32>,
-    /// The last description that each side gave.
-    last: Sided<Option<Sdp>>,
+    /// The last description that each side gave, and in which message.
+    last: Sided<Option<(u32, Sdp)>>,
     timer: Option<(Duration, Way)>,
     targets: Sided<Box<str>>,
     uris: Sided<Box<str>>,
@@ -114,7 +128,7 @@ impl Look {
         }
         self.agreed(dialog, &mut note);
         for way in BOTH {
-            self.last.by_mut(way).clone_from(dialog.offers.last.by(way));
+            *self.last.by_mut(way) = last(&dialog.offers, way).map(|(n, sdp)| (n, sdp.clone()));
             self.party(dialog, way, &mut note);
         }
         let running = dialog.timer.running.as_ref();
@@ -131,8 +145,9 @@ impl Look {
             return;
         }
         if let (Some(new), Some(last)) = (&offer.sdp, self.last.by(way)) {
-            let agreed = dialog.offers.agreed.as_ref().map(|agreed| agreed.by(way).clone());
-            note(What::Offer { by: way, on: offer.on, new: new.clone(), last: last.clone(), agreed });
+            let said = |sdp| self.said(&dialog.offers, sdp);
+            let agreed = dialog.offers.agreed.as_ref().map(|agreed| said(agreed.by(way)));
+            note(What::Offer { by: way, on: offer.on, new: said(new), last: Said::In(last.0), agreed });
         }
     }
 
@@ -146,10 +161,22 @@ impl Look {
         note(What::Agreed {
             offerer,
             on: *offers.last_on.by(answerer),
-            agreed: agreed.clone(),
-            last: self.last.by(answerer).clone(),
-            new: offers.last.by(answerer).clone(),
+            agreed: Sided {
+                ours: self.said(offers, &agreed.ours),
+                theirs: self.said(offers, &agreed.theirs),
+            },
+            last: self.last.by(answerer).as_ref().map(|(n, _)| Said::In(*n)),
+            new: last(offers, answerer).map(|(n, _)| Said::In(n)),
         });
+    }
+
+    /// Where a description stands, among the last ones of both sides now and before.
+    fn said(&self, offers: &Offers, sdp: &Sdp) -> Said {
+        let now = BOTH.into_iter().filter_map(|way| last(offers, way));
+        let before = BOTH.into_iter().filter_map(|way| self.last.by(way).as_ref());
+        let mut known = now.chain(before.map(|(n, sdp)| (*n, sdp)));
+        let n = known.find(|(_, known)| known.is_clone_of(sdp)).map(|(n, _)| n);
+        n.map_or_else(|| Said::Alone(sdp.clone()), Said::In)
     }
 
     /// Target and identity of a side.
@@ -189,6 +216,11 @@ impl Look {
             }
         }
     }
+}
+
+/// The last description of a side, and in which message it stands.
+fn last(offers: &Offers, way: Way) -> Option<(u32, &Sdp)> {
+    offers.last.by(way).as_ref().map(|sdp| (*offers.last_on.by(way), sdp))
 }
 
 const BOTH: [Way; 2] = [Way::Sent, Way::Received];

@@ -6,7 +6,7 @@ use midcall_proto::observer::Party;
 use midcall_wire::Uri;
 use midcall_wire::sdp::Sdp;
 
-use super::log::{Turn, What};
+use super::log::{Said, Turn, What};
 use super::streams::{Session, diff};
 use super::{Told, read, reason};
 use crate::model::Message;
@@ -24,6 +24,8 @@ impl Told<'_> {
             What::Usage(before, now) => self.usage(before, now, message),
             What::Offer { by, on, new, last, agreed } => {
                 let message = at(self, on);
+                let agreed = agreed.and_then(|agreed| self.description(agreed));
+                let (Some(new), Some(last)) = (self.description(new), self.description(last)) else { return };
                 self.offer(by, message, &new, &last, agreed.as_ref());
             }
             What::Agreed { offerer, on, agreed, last, new } => {
@@ -31,6 +33,12 @@ impl Told<'_> {
                     sessions.resize_with(dialog + 1, Session::default);
                 }
                 let answer = at(self, on);
+                let mut read = |said: Option<Said>| said.and_then(|said| self.description(said));
+                let (last, new) = (read(last), read(new));
+                let (Some(ours), Some(theirs)) = (read(Some(agreed.ours)), read(Some(agreed.theirs))) else {
+                    return;
+                };
+                let agreed = Sided { ours, theirs };
                 let lines = match (last, new) {
                     (Some(last), Some(new)) => diff(&last, &new),
                     _ => Vec::new(),
@@ -86,6 +94,21 @@ impl Told<'_> {
                 self.tell(notify, notify.by, what);
             }
         }
+    }
+
+    /// A description that was noted. It is read once, however often it is asked for.
+    fn description(&mut self, said: Said) -> Option<Sdp> {
+        let n = match said {
+            Said::In(n) => n,
+            Said::Alone(sdp) => return Some(sdp),
+        };
+        if let Some((_, known)) = self.descriptions.iter().find(|(known, _)| *known == n) {
+            return Some(known.clone());
+        }
+        let message = self.numbers.of(n).and_then(|n| self.call.message(n))?;
+        let sdp = Sdp::parse(read(message)?.sdp()?).ok()?;
+        self.descriptions.push((n, sdp.clone()));
+        Some(sdp)
     }
 
     fn usage(&mut self, before: InviteState, now: InviteState, message: &Message) {
