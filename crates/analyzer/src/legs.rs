@@ -216,7 +216,8 @@ impl Legs {
         }
         let serial = self.first + self.known.len() as u64;
         for print in known.shows() {
-            let serials = self.prints.entry(print).or_default();
+            // Most are of one call only.
+            let serials = self.prints.entry(print).or_insert_with(|| Vec::with_capacity(1));
             if serials.len() <= MOST_SHARED && serials.last() != Some(&serial) {
                 serials.push(serial);
             }

@@ -94,7 +94,7 @@ pub(super) struct Event {
     pub(super) status: u16,
     pub(super) cseq: u32,
     /// A print of its body's media, 0 without any.
-    pub(super) media: u64,
+    pub(super) media: u32,
 }
 
 impl Event {
@@ -414,7 +414,7 @@ impl Known {
     }
 
     /// The traits of a description, and a print of where it wants media.
-    fn describe(&mut self, sip: &Sip<&[u8]>, by: Party) -> u64 {
+    fn describe(&mut self, sip: &Sip<&[u8]>, by: Party) -> u32 {
         let Some(sdp) = sip.sdp().and_then(|bytes| Sdp::parse(bytes).ok()) else { return 0 };
         let mut first = 0;
         for media in sdp.media().filter(|media| !media.rejected() && media.port() > 9) {
@@ -437,7 +437,8 @@ impl Known {
         {
             self.say(Trait::Origin, by, hash(&(origin.username, origin.session_id, origin.address)));
         }
-        first
+        // Half of it tells the few descriptions of two calls apart.
+        u32::try_from(first >> 32).unwrap_or_default()
     }
 
     fn refer(&mut self, sip: &Sip<&[u8]>, message: &Message) {

@@ -16,8 +16,8 @@ type Fixed = BuildHasherDefault<DefaultHasher>;
 /// The tags of the calls before.
 #[derive(Default, Debug)]
 pub(super) struct Tags {
-    /// Each tag with whose it is and its call; by print.
-    seen: HashMap<u64, (IpAddr, u64), Fixed>,
+    /// Each tag with whose it is and its call; all by print.
+    seen: HashMap<u64, (u64, u64), Fixed>,
     order: VecDeque<u64>,
     /// How each address makes its tags.
     makers: HashMap<IpAddr, Maker, Fixed>,
@@ -57,10 +57,10 @@ impl Tags {
 
     /// Whether this address had the tag in another call, or counts its tags up.
     fn is_no_chance(&mut self, tag: &str, owner: IpAddr, call: u64) -> bool {
-        let print = print(tag);
+        let (print, whose) = (print(tag), Fixed::default().hash_one(owner));
         if let Some((before, of)) = self.seen.get(&print).copied() {
             // Another address may pass it on from leg to leg.
-            return of != call && before == owner;
+            return of != call && before == whose;
         }
         if self.order.len() >= MOST_TAGS
             && let Some(oldest) = self.order.pop_front()
@@ -68,7 +68,7 @@ impl Tags {
             self.seen.remove(&oldest);
         }
         self.order.push_back(print);
-        self.seen.insert(print, (owner, call));
+        self.seen.insert(print, (whose, call));
         self.counts(tag, owner).is_some()
     }
 

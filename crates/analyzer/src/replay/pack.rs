@@ -88,7 +88,7 @@ impl Pack {
 /// Makes room for so many more. There are many calls with few messages: twice as much would be mostly empty.
 fn room<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
-        list.reserve_exact(more + list.len() / 4 + 16);
+        list.reserve_exact(more + list.len() / 8 + 16);
     }
 }
 

@@ -251,6 +251,9 @@ impl ObservedCall {
         };
         if self.messages.len() < bounds.messages {
             let by = by.unwrap_or(Party::Network);
+            if self.messages.len() == self.messages.capacity() {
+                self.messages.reserve_exact(4 + self.messages.len() / 4);
+            }
             self.messages.push(ObservedMessage { n: facts.n, at: facts.at, by, kind });
         } else {
             self.dropped = self.dropped.saturating_add(1);
