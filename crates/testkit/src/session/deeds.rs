@@ -44,7 +44,13 @@ pub(super) fn asked(stage: &Stage, side: usize) -> impl Iterator<Item = Ticket> 
 /// advice that those who act at random do not follow, and that no endpoint can follow for them; or what the wire did behind the
 /// tap. Nothing that the tap sees tells it.
 pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
-    let Some(side) = (0..2).find(|side| found.by == Some(stage.trio.agent(*side).address())) else {
+    let Some(address) = found.by else {
+        // The network is blamed, and rightly: no copy of one of the messages came out of it.
+        let mut messages =
+            found.because.iter().chain([&found.at]).filter_map(|number| numbered(stage, *number));
+        return messages.any(|message| heard(stage, message).is_none());
+    };
+    let Some(side) = (0..2).find(|side| address == stage.trio.agent(*side).address()) else {
         return false;
     };
     let Some(at) = numbered(stage, found.at) else { return false };
