@@ -45,10 +45,11 @@ pub(super) fn asked(stage: &Stage, side: usize) -> impl Iterator<Item = Ticket> 
 /// tap. Nothing that the tap sees tells it.
 pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
     let Some(address) = found.by else {
-        // The network is blamed, and rightly: no copy of one of the messages came out of it.
-        let mut messages =
-            found.because.iter().chain([&found.at]).filter_map(|number| numbered(stage, *number));
-        return messages.any(|message| heard(stage, message).is_none());
+        // The network is blamed, and rightly: it had swallowed something of the call by then.
+        return numbered(stage, found.at).is_some_and(|at| {
+            let mut before = stage.trio.packets().iter().filter(|packet| packet.sent <= at.sent);
+            before.any(|packet| packet.delivered().is_none() && packet.raw().call_id() == at.raw().call_id())
+        });
     };
     let Some(side) = (0..2).find(|side| address == stage.trio.agent(*side).address()) else {
         return false;
