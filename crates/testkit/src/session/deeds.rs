@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midcall_proto::event::{CallEvent, Event, Ticket, What};
+use midcall_proto::event::{CallEvent, Ended, Event, Ticket, What};
 use midcall_proto::time::Instant;
 
 use super::play::Stage;
@@ -87,8 +87,11 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             });
             burst.all(|one| asked_to_repeat(stage, side, one.sent))
         }),
-        // No copy of the 2xx came out of the wire: there was nothing to acknowledge.
-        "TX-08" => heard(stage, at).is_none(),
+        // No copy of the 2xx came out of the wire, or only when the wire had swallowed all that came before it for so long that
+        // the INVITE counted as unanswered: there was nothing to acknowledge.
+        "TX-08" => {
+            heard(stage, at).is_none_or(|came| unanswered(stage, side).is_some_and(|over| over < came))
+        }
         // It hung up, for whatever reason.
         "RF-25" | "RI-15" | "ST-17" => {
             stage
@@ -117,6 +120,16 @@ fn asked_to_repeat(stage: &Stage, side: usize, at: Instant) -> bool {
 fn heard(stage: &Stage, message: &Packet) -> Option<Instant> {
     let copies = stage.trio.packets().iter().filter(|packet| packet.bytes == message.bytes);
     copies.filter_map(Packet::delivered).min()
+}
+
+/// When the call of a side ended for want of any answer.
+fn unanswered(stage: &Stage, side: usize) -> Option<Instant> {
+    stage.trio.agent(side).events().iter().find_map(|(time, event)| match event {
+        Event::Call { call, event: CallEvent::Ended { why: Ended::Timeout, .. } } => {
+            (*call == stage.call.of(side)).then_some(*time)
+        }
+        _ => None,
+    })
 }
 
 /// Whether everything that the request of this side had carried which got this refusal was over by then, and the application
