@@ -46,11 +46,15 @@ pub(super) fn asked(stage: &Stage, side: usize) -> impl Iterator<Item = Ticket> 
 pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
     let Some(address) = found.by else {
         // The network is blamed, and rightly: it had swallowed something of the call by then.
-        return numbered(stage, found.at).is_some_and(|at| {
+        return any_call(stage, found.at).is_some_and(|at| {
             let mut before = stage.trio.packets().iter().filter(|packet| packet.sent <= at.sent);
             before.any(|packet| packet.delivered().is_none() && packet.raw().call_id() == at.raw().call_id())
         });
     };
+    // No copy of the 2xx came out of the wire: there was nothing to acknowledge.
+    if found.code == "TX-08" && any_call(stage, found.at).is_some_and(|at| heard(stage, at).is_none()) {
+        return true;
+    }
     let Some(side) = (0..2).find(|side| address == stage.trio.agent(*side).address()) else {
         return false;
     };
@@ -87,10 +91,9 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             });
             burst.all(|one| asked_to_repeat(stage, side, one.sent))
         }),
-        // No copy of the 2xx came out of the wire, or only when the wire had swallowed all that came before it for so long that
-        // the INVITE counted as unanswered: there was nothing to acknowledge.
+        // It came when the wire had swallowed all before it for so long that the INVITE counted as unanswered.
         "TX-08" => {
-            heard(stage, at).is_none_or(|came| unanswered(stage, side).is_some_and(|over| over < came))
+            heard(stage, at).is_some_and(|came| unanswered(stage, side).is_some_and(|over| over < came))
         }
         // It hung up, for whatever reason.
         "RF-25" | "RI-15" | "ST-17" => {
@@ -104,9 +107,14 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
     }
 }
 
+/// A packet of whichever call.
+fn any_call(stage: &Stage, number: usize) -> Option<&Packet> {
+    stage.trio.packets().iter().find(|packet| packet.number == number)
+}
+
 /// A packet of the call that the deeds are about.
 fn numbered(stage: &Stage, number: usize) -> Option<&Packet> {
-    let packet = stage.trio.packets().iter().find(|packet| packet.number == number)?;
+    let packet = any_call(stage, number)?;
     let own = stage.trio.packets().first()?.raw().call_id().to_owned();
     (packet.raw().call_id() == own).then_some(packet)
 }
