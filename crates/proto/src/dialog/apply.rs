@@ -10,6 +10,7 @@ use super::seen::{At, Seen, Way};
 use super::subscription::{Subscription, SubscriptionEvent, SubscriptionState};
 use super::usage::InviteEvent;
 use super::{Dialog, InviteState, MOST_OPEN, MOST_SUBSCRIPTIONS, Party, Refusal, Stale, StaleTarget};
+use crate::rules::methods::{MODIFY_SESSION, REFRESHED_BY_SUCCESS};
 
 /// Something that a message changed in a dialog.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -157,7 +158,7 @@ impl Dialog {
         }
         let forms =
             seen.method == Method::Invite && self.usage == InviteState::Preparative && self.open.is_empty();
-        if matches!(seen.method, Method::Invite | Method::Update) && !forms {
+        if MODIFY_SESSION.has(seen.method) && !forms {
             self.timer.saw_min_se(seen);
         }
         let role = self.role_of_sdp(seen);
@@ -392,20 +393,16 @@ impl Dialog {
         if let Some(target) = target {
             self.set_target(request, &target, noted);
         }
-        let refreshes =
-            matches!(seen.method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer);
+        let refreshes = REFRESHED_BY_SUCCESS.has(seen.method);
         if let Some(contact) = seen.contact.filter(|_| refreshes) {
             let before = self.set_target(seen.way, contact, noted);
             if let Some(before) = before.filter(|_| forms) {
                 self.leave_stale(seen.way, &before, Stale::Early, seen.at.n);
             }
         }
-        if let Some(identity) = identity {
-            let both = seen.method == Method::Invite || seen.method == Method::Update;
-            if both && !forms {
-                self.party.by_mut(request).uri = identity;
-                noted.push(Noted::Identity(request));
-            }
+        if let Some(identity) = identity.filter(|_| MODIFY_SESSION.has(seen.method) && !forms) {
+            self.party.by_mut(request).uri = identity;
+            noted.push(Noted::Identity(request));
         }
         match seen.method {
             Method::Invite | Method::Update => {
@@ -446,7 +443,7 @@ impl Dialog {
             }
             _ => {}
         }
-        if invite || seen.method == Method::Update {
+        if MODIFY_SESSION.has(seen.method) {
             self.party.by_mut(request).refused = None;
         }
         if !invite {
@@ -467,7 +464,7 @@ impl Dialog {
             self.note_refused(seen, &open);
         }
         noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
-        if matches!(seen.method, Method::Invite | Method::Update) && !forms {
+        if MODIFY_SESSION.has(seen.method) && !forms {
             let asker = self.party.by_mut(request);
             let before = asker.refused.as_ref().map_or(0, |refusal| refusal.glare);
             let refusal = seen.status.map(|status| Refusal {

@@ -5,6 +5,7 @@ use midcall_wire::{Field, MediaType, Message, Method, Name, NameAddr, Refresher,
 
 use super::capability::{MethodSet, OptionSet, OptionTag};
 use super::envelope::Envelope;
+use crate::rules::methods::REFRESH_TARGET;
 use crate::time::Instant;
 
 /// Which way a message went, seen from the party that holds the [`Dialog`](super::Dialog).
@@ -355,10 +356,7 @@ impl<'a> Seen<'a> {
     /// Whether a request of this method refreshes the remote target (RFC 3261 §12.2, RFC 3311 §5.1; DLG-16).
     #[must_use]
     pub const fn refreshes_target(&self) -> bool {
-        matches!(
-            self.method,
-            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
-        )
+        REFRESH_TARGET.has(self.method)
     }
 }
 

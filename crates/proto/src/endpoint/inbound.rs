@@ -13,6 +13,7 @@ use crate::Msg;
 use crate::dialog::{Noted, OptionSet, OptionTag, Seen, Way};
 use crate::event::{CallEvent, Ended, What};
 use crate::flow::Flow;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::rules::{Reply, RuleId};
 use crate::time::Instant;
 use crate::transaction::ServerId;
@@ -36,12 +37,12 @@ impl Call {
         let owed = leg.dialog.owed(&seen).into_iter().next();
         if owed.as_ref().is_some_and(|owed| owed.rule == RuleId::CSeqTooLow) {
             // An old request changes nothing (DLG-12): answered without a trace. It was sent for what was so back then.
-            self.reply_outside(core, now, server, &message, 500, &[]);
+            reply(core, now, server, &message, 500, &[]);
             return;
         }
         self.judge_peer(core, index, &seen);
         if seen.headers.cseq_mismatch {
-            self.reply_outside(core, now, server, &message, 400, &[]);
+            reply(core, now, server, &message, 400, &[]);
             return;
         }
         self.met = true;
@@ -97,7 +98,7 @@ impl Call {
 
     fn changes_identity(&self, index: usize, seen: &Seen<'_>) -> bool {
         let known = self.legs.get(index).map(|leg| &*leg.dialog.party.theirs.uri);
-        matches!(seen.method, Method::Invite | Method::Update) && known != seen.from_uri
+        MODIFY_SESSION.has(seen.method) && known != seen.from_uri
     }
 
     fn refuse_owed(&mut self, core: &mut Core, now: Instant, asked: &Asked, reply: Reply) {
@@ -318,19 +319,6 @@ impl Call {
             return Vec::new();
         };
         What::between(&agreed.theirs, new)
-    }
-
-    /// The answer to a request that leaves no trace in the dialog.
-    pub(super) fn reply_outside(
-        &self,
-        core: &mut Core,
-        now: Instant,
-        server: ServerId,
-        message: &Msg,
-        status: u16,
-        headers: &[(Name, String)],
-    ) {
-        reply(core, now, server, message, status, headers);
     }
 
     /// An ACK for a 2xx of ours.

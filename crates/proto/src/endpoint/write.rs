@@ -8,6 +8,7 @@ use crate::Msg;
 use crate::auth::DigestClient;
 use crate::dialog::{Dialog, OptionSet};
 use crate::flow::Flow;
+use crate::rules::methods::{REFRESH_TARGET, REFRESHED_BY_SUCCESS};
 
 /// The URI of the next hop: the first route, or the remote target (RFC 3261 §12.2.1.1).
 pub(super) fn next_hop(dialog: &Dialog) -> String {
@@ -51,10 +52,7 @@ pub(super) fn request_in(
         .header(Name::To, tagged(&dialog.party.theirs.uri, &dialog.party.theirs.tag))
         .header(Name::CallId, &dialog.call_id)
         .header(Name::CSeq, format_args!("{cseq} {}", spec.method.as_str()));
-    if matches!(
-        spec.method,
-        Method::Invite | Method::Update | Method::Refer | Method::Notify | Method::Subscribe
-    ) {
+    if REFRESH_TARGET.has(spec.method) {
         message = message.header(Name::Contact, core.contact(flow, dialog.secure));
     }
     if matches!(spec.method, Method::Invite | Method::Update | Method::Refer) {
@@ -113,8 +111,9 @@ pub(super) fn response_in(
     if forms && status > 100 && status < 300 {
         message = message.lines_of(request, Name::RecordRoute);
     }
-    let targets = matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Subscribe);
-    if targets && (200..300).contains(&status) || method == Method::Invite && (101..200).contains(&status) {
+    if REFRESHED_BY_SUCCESS.has(method) && (200..300).contains(&status)
+        || method == Method::Invite && (101..200).contains(&status)
+    {
         message = message.header(Name::Contact, core.contact(flow, dialog.secure));
     }
     if status > 100 && status < 300 && matches!(method, Method::Invite | Method::Update | Method::Options)

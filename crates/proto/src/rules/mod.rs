@@ -15,6 +15,7 @@ mod er;
 mod gl;
 mod id;
 mod markdown;
+pub(crate) mod methods;
 mod oa;
 mod oa_media;
 mod pr;

@@ -16,6 +16,7 @@ use crate::observer::side::Patience;
 use crate::observer::trace::Transactions;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
 /// What is remembered of one party.
@@ -406,7 +407,7 @@ pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>)
     {
         refused.time = facts.at;
     }
-    let asks = facts.is_request() && matches!(facts.method, Method::Invite | Method::Update);
+    let asks = facts.is_request() && MODIFY_SESSION.has(facts.method);
     if asks && let Some(refused) = observed.memory.change.of_mut(by.other()).refused.as_deref_mut() {
         refused.disturbed = true;
     }

@@ -34,6 +34,7 @@ use super::side::Patience;
 use super::trace::Transactions;
 use crate::dialog::Way;
 use crate::rules::RuleId;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
 pub(super) use self::dialog::second_tag;
@@ -114,7 +115,7 @@ impl Before {
     pub(super) fn of(observed: &ObservedDialog, passing: &Passing<'_>) -> Self {
         let (seen, dialog) = (passing.seen, &observed.side(passing.by).base);
         let mut before = Self { exchanges: dialog.offers.exchanges, ..Self::default() };
-        let changes = matches!(seen.method, Method::Invite | Method::Update) && seen.is_failure();
+        let changes = MODIFY_SESSION.has(seen.method) && seen.is_failure();
         if let Some(open) = dialog.request_of(seen).filter(|open| changes && !open.forms) {
             before.on = open.on;
             (before.executed, before.cancelled) = (open.executed, open.cancelled.is_some());

@@ -14,6 +14,7 @@ use crate::observer::facts::hash;
 use crate::observer::finding::Party;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
 /// What is remembered of addresses and challenges in a dialog.
@@ -95,7 +96,7 @@ impl Memory {
         for address in [passing.facts.from.ip(), passing.facts.to.ip()] {
             self.remember(address);
         }
-        if !matches!(passing.seen.method, Method::Invite | Method::Update) {
+        if !MODIFY_SESSION.has(passing.seen.method) {
             return;
         }
         let print = named(passing);

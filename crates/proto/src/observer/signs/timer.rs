@@ -15,6 +15,7 @@ use crate::observer::finding::Party;
 use crate::observer::trace::Transactions;
 use crate::observer::weigh::against;
 use crate::rules::RuleId;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
 /// What is remembered of the timer of a dialog.
@@ -80,7 +81,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         let bye = (passing.facts.n, passing.facts.from, passing.facts.at);
         memory(observed).bye.get_or_insert(bye);
     }
-    if !matches!(seen.method, Method::Invite | Method::Update) {
+    if !MODIFY_SESSION.has(seen.method) {
         return;
     }
     if seen.is_request() {
@@ -125,7 +126,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
 /// Whoever asks again has no 2xx yet: one that passed before seemed to set roles that a later one changed, but it comes behind
 /// that one, and then the roles are as it says.
 pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>, trace: &Transactions) {
-    if !facts.is_request() || !matches!(facts.method, Method::Invite | Method::Update) {
+    if !facts.is_request() || !MODIFY_SESSION.has(facts.method) {
         return;
     }
     let Some(asked) = trace.find(facts.from_tag, facts.method, facts.cseq) else { return };
@@ -204,7 +205,7 @@ fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
             && open.session_expires.is_some()
             && open.accepted.is_none()
             && !open.forms
-            && matches!(open.method, Method::Invite | Method::Update)
+            && MODIFY_SESSION.has(open.method)
     };
     let other = theirs.open.iter().find(asked)?;
     let pending = theirs.offers.pending.ours.as_ref().filter(|offer| offer.on == other.on);
