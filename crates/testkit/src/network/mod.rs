@@ -44,6 +44,9 @@ pub struct Weather {
     pub jitter: Duration,
     /// How many datagrams of a thousand are lost.
     pub loss: u64,
+    /// How many copies of one datagram can be lost, by chance or by plan; `None` for any number. With a few, the wire is fair:
+    /// whoever resends long enough is heard.
+    pub mercy: Option<usize>,
     /// How many datagrams of a thousand arrive twice.
     pub duplication: u64,
     /// How many datagrams of a thousand are delayed by one more latency, so that others overtake them.
@@ -366,12 +369,14 @@ impl Network {
                 fault.act
             });
         let datagram = streaming.is_none();
-        let lost = datagram && (self.cut || self.chance(self.weather.loss));
+        let spared = datagram && self.weather.mercy.is_some_and(|most| self.lost_copies(at) >= most);
+        let lost = datagram && (self.cut || self.chance(self.weather.loss) && !spared);
         let mut double = datagram && self.chance(self.weather.duplication);
         if datagram && self.chance(self.weather.reordering) {
             delay += self.weather.latency;
         }
         match planned {
+            Some(Act::Lose) if spared => {}
             Some(Act::Lose) => return,
             Some(Act::Hold) => return self.settle(at, Fate::Held),
             Some(Act::Double) => double = true,
@@ -384,6 +389,15 @@ impl Network {
         if double {
             self.fly(at, due + self.weather.latency / 4, true);
         }
+    }
+
+    /// How many datagrams like this one were lost before it.
+    fn lost_copies(&self, at: usize) -> usize {
+        let Some((packet, before)) = self.packets.get(..=at).and_then(<[Packet]>::split_last) else {
+            return 0;
+        };
+        let like = |old: &&Packet| old.to == packet.to && old.fate == Fate::Lost && old.bytes == packet.bytes;
+        before.iter().filter(like).count()
     }
 
     /// On a stream a packet never arrives before the one sent ahead of it.
@@ -424,6 +438,6 @@ impl Network {
 impl Weather {
     /// This latency and nothing else.
     pub fn calm(latency: Duration) -> Self {
-        Self { latency, jitter: Duration::ZERO, loss: 0, duplication: 0, reordering: 0 }
+        Self { latency, jitter: Duration::ZERO, loss: 0, mercy: None, duplication: 0, reordering: 0 }
     }
 }

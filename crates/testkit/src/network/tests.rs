@@ -54,6 +54,19 @@ fn planned_faults_meet_only_their_packet() {
 }
 
 #[test]
+fn a_merciful_wire_loses_only_so_many_copies_of_a_datagram() {
+    let mut net = Network::new(1);
+    net.weather().mercy = Some(2);
+    net.drop_many("BYE", 3);
+    net.weather().loss = 1_000;
+    for method in ["BYE", "BYE", "BYE", "ACK", "BYE"] {
+        send(&mut net, Transport::Udp, A, B, method);
+    }
+    let lost: Vec<bool> = net.packets().iter().map(|packet| packet.fate == Fate::Lost).collect();
+    assert_eq!(lost, [true, true, false, true, false]);
+}
+
+#[test]
 fn a_held_packet_is_overtaken_until_released() {
     let mut net = Network::new(1);
     net.hold_back("INVITE");
@@ -81,7 +94,7 @@ fn the_same_seed_gives_the_same_weather() {
     let storm = |seed| {
         let mut net = Network::new(seed);
         *net.weather() =
-            Weather { latency: ms(20), jitter: ms(30), loss: 200, duplication: 200, reordering: 200 };
+            Weather { jitter: ms(30), loss: 200, duplication: 200, reordering: 200, ..Weather::calm(ms(20)) };
         for n in 0..100 {
             send(&mut net, Transport::Udp, A, B, &format!("M{n}"));
         }
@@ -96,7 +109,7 @@ fn the_same_seed_gives_the_same_weather() {
 fn a_stream_keeps_order_loses_nothing_and_answers_on_its_connection() {
     let mut net = Network::new(3);
     *net.weather() =
-        Weather { latency: ms(20), jitter: ms(50), loss: 900, duplication: 900, reordering: 900 };
+        Weather { jitter: ms(50), loss: 900, duplication: 900, reordering: 900, ..Weather::calm(ms(20)) };
     for n in 0..20 {
         send(&mut net, Transport::Tcp, A, B, &format!("M{n:02}"));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midcall_proto::event::{CallEvent, Ended, Event, Ticket, What};
+use midcall_proto::event::{CallEvent, Event, Ticket, What};
 use midcall_proto::time::Instant;
 
 use super::play::Stage;
@@ -51,10 +51,6 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             before.any(|packet| packet.delivered().is_none() && packet.raw().call_id() == at.raw().call_id())
         });
     };
-    // No copy of the 2xx came out of the wire: there was nothing to acknowledge.
-    if found.code == "TX-08" && any_call(stage, found.at).is_some_and(|at| heard(stage, at).is_none()) {
-        return true;
-    }
     let Some(side) = (0..2).find(|side| address == stage.trio.agent(*side).address()) else {
         return false;
     };
@@ -91,10 +87,6 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             });
             burst.all(|one| asked_to_repeat(stage, side, one.sent))
         }),
-        // It came when the wire had swallowed all before it for so long that the INVITE counted as unanswered.
-        "TX-08" => {
-            heard(stage, at).is_some_and(|came| unanswered(stage, side).is_some_and(|over| over < came))
-        }
         // It hung up, for whatever reason.
         "RF-25" | "RI-15" | "ST-17" => {
             stage
@@ -128,16 +120,6 @@ fn asked_to_repeat(stage: &Stage, side: usize, at: Instant) -> bool {
 fn heard(stage: &Stage, message: &Packet) -> Option<Instant> {
     let copies = stage.trio.packets().iter().filter(|packet| packet.bytes == message.bytes);
     copies.filter_map(Packet::delivered).min()
-}
-
-/// When the call of a side ended for want of any answer.
-fn unanswered(stage: &Stage, side: usize) -> Option<Instant> {
-    stage.trio.agent(side).events().iter().find_map(|(time, event)| match event {
-        Event::Call { call, event: CallEvent::Ended { why: Ended::Timeout, .. } } => {
-            (*call == stage.call.of(side)).then_some(*time)
-        }
-        _ => None,
-    })
 }
 
 /// Whether everything that the request of this side had carried which got this refusal was over by then, and the application
