@@ -165,7 +165,8 @@ impl Dialog {
             route: ThinVec::new(),
             secure: invite
                 .request_uri()
-                .is_some_and(|uri| uri.len() > 5 && uri[..5].eq_ignore_ascii_case("sips:")),
+                .and_then(|uri| uri.as_bytes().split_at_checked(5))
+                .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(b"sips:") && !rest.is_empty()),
             usage: InviteState::default(),
             offers: Offers::default(),
             open: ThinVec::new(),

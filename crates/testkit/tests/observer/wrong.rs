@@ -1,5 +1,8 @@
 //! Messages that break a rule, each pinned to message, party and evidence.
 
+use midcall_proto::observer::{Observer, ObserverConfig};
+use midcall_proto::time::Instant;
+
 use crate::tap::ladder;
 
 #[test]
@@ -284,4 +287,15 @@ B -> A 488
 A -> B ACK branch=z9hG4bKnew
 expect A breaks TX-03 at 3 because 1 2",
     );
+}
+
+#[test]
+fn a_request_uri_beyond_ascii_forms_a_call() {
+    let mut observer = Observer::new(ObserverConfig::default());
+    let (alice, bob) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+    let invite = "INVITE sip:\u{e9}@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+        From: <sip:alice@192.0.2.1>;tag=a\r\nTo: <sip:bob@192.0.2.2>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n\
+        Contact: <sip:alice@192.0.2.1>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(observer.observe(Instant::ZERO, alice, bob, invite.as_bytes()), Some(1));
+    assert_eq!(observer.calls().count(), 1);
 }
