@@ -136,28 +136,26 @@ pub fn run(play: &Play) -> Result<Tally, String> {
         stage.play(*operation);
     }
     calm(&mut stage.trio.wire);
-    let told = |stage: &Stage, what: String| {
-        format!(
-            "seed {} {:?}: {what}\n{}{}{}",
-            play.seed,
-            play.start,
-            stage.trio.ladder(),
-            deeds::told(stage),
-            claims::ends(stage)
-        )
-    };
-    let mut done = claims::quiet(&mut stage);
-    done = done.and_then(|()| claims::wishes(&stage, &mut tally));
-    done = done.and_then(|()| claims::agreement(&stage));
-    done.map_err(|what| told(&stage, what))?;
+    rest_and_end(&mut stage, &mut tally).map_err(|what| {
+        stage.trio.unobserved("it is told already");
+        let (ladder, deeds, ends) = (stage.trio.ladder(), deeds::told(&stage), claims::ends(&stage));
+        format!("seed {} {:?}: {what}\n{ladder}{deeds}{ends}", play.seed, play.start)
+    })?;
+    Ok(tally)
+}
+
+/// Waits until nothing is left to do, ends what is up, and checks what must hold then.
+fn rest_and_end(stage: &mut Stage, tally: &mut Tally) -> Result<(), String> {
+    claims::quiet(stage)?;
+    claims::wishes(stage, tally)?;
+    claims::agreement(stage)?;
     tally.survived = stage.trio.a.is_up(stage.call) && stage.trio.b.is_up(stage.call);
     // Nobody hangs up because of what failed last.
     stage.trio.run_for(secs(10));
     let up = stage.hang_up();
     stage.trio.run_for(secs(70));
-    claims::end(&stage, &up, &mut tally).map_err(|what| told(&stage, what))?;
-    claims::findings(&mut stage).map_err(|what| told(&stage, what))?;
-    Ok(tally)
+    claims::end(stage, &up, tally)?;
+    claims::findings(stage)
 }
 
 /// A perfect wire from now on.

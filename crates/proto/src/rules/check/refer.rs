@@ -7,6 +7,12 @@ use midcall_wire::Method;
 use super::{Check, Kinds, MethodSet, View, on};
 use crate::dialog::{Dialog, Evidence, InviteState, OptionTag, Seen, Subscription};
 use crate::rules::RuleId;
+use crate::time::Instant;
+
+/// How long a call may ring: a proxy need not wait longer (RFC 3261 §16.6, Timer C).
+const RINGS: Duration = Duration::from_secs(180);
+/// How long the answer to the REFER may have been on its way, resent (RFC 3261 §17.2.2).
+const RESENT: Duration = Duration::from_secs(32);
 
 const REFER: MethodSet = MethodSet::of(&[Method::Refer]);
 const NOTIFY: MethodSet = MethodSet::of(&[Method::Notify]);
@@ -226,10 +232,15 @@ fn replaces_raw(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     seen.headers.replaces_unescaped.then(Evidence::new)
 }
 
-/// It ran out, though the referrer did not end it, and the outcome was not told.
+/// It ran out, though the referrer did not end it, and the outcome was not told. Whoever granted as long as a call may ring did
+/// what could be done: only the referrer can make it longer.
 fn ran_out(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let headers = seen.headers;
     let subscription = dialog.subscriptions.iter().rev().find(|s| s.takes(seen) && !s.renewed)?;
+    let lived = |from: Instant| seen.at.time.since(from) + RESENT >= RINGS;
+    if subscription.accepted.is_some_and(|(_, accepted)| lived(accepted)) {
+        return None;
+    }
     let early = headers.subscription_state == 2
         && headers.reason_timeout
         && headers.sipfrag.flatten().is_none_or(|status| status < 200)
