@@ -1,8 +1,9 @@
 //! How requests get there: scenario N04 (what is too long for UDP), and further addresses of a name.
 
 use midcall_proto::endpoint::{Invite, Modification};
-use midcall_proto::event::{CallEvent, CallId, Ended, Failure};
+use midcall_proto::event::{CallEvent, CallId, Ended, Failure, Side};
 use midcall_proto::flow::Transport;
+use midcall_proto::rules::RuleId;
 use midcall_proto::session::{Codec, Wanted};
 use midcall_testkit::network::{Fate, Packet};
 use midcall_testkit::prelude::*;
@@ -353,4 +354,27 @@ fn a_closed_connection_is_no_end() {
     seat.peer.ack(&ok).send();
     seat.settle();
     assert!(seat.ua.is_up(call));
+}
+
+/// What no message has room for is refused at once; before, the application waited for ever.
+#[test]
+fn what_is_too_long_for_any_message_is_refused_at_once() {
+    let mut pair = Pair::new(Seed(44)).latency(ms(20));
+    let call = pair.call();
+    let before = pair.packets().len();
+    let endless = format!("sip:{}@{}", "c".repeat(20_000), pair.b.address());
+    let refused = pair.a.call(call).attempt(|call, now| call.transfer(now, &endless)).unwrap_err();
+    assert_eq!(refused.rule, RuleId::RequestTooBigForUdp);
+    let ticket = pair.a.call(call).codecs([Codec::pcmu().with_fmtp("x".repeat(70_000))]);
+    let invited = pair.a.invite(&endless);
+    pair.settle();
+    assert_eq!(pair.packets().len(), before, "nothing went out");
+    let failed = pair.a.told(call).any(|event| {
+        matches!(event, CallEvent::ChangeFailed { ticket: failed, failure: Failure::Refused { rule }, .. }
+            if (*failed, *rule) == (ticket, RuleId::RequestTooBigForUdp))
+    });
+    assert!(failed, "{:?}", pair.a.told(call).last());
+    assert!(matches!(pair.a.ended(invited), Some(Ended::Refused { status: 513, by: Side::Us })));
+    pair.a.call(call).hang_up();
+    pair.settle();
 }

@@ -90,7 +90,7 @@ impl Call {
             .header(Name::CallId, &call_id)
             .header(Name::Contact, core.contact(&flow, leg.dialog.secure))
             .finish();
-        let Ok(first) = Msg::parse(Bytes::from(first)) else { return Ok(()) };
+        let first = Msg::parse(Bytes::from(first)).map_err(|_| Refused::too_long())?;
         let mut dialog = Dialog::new(Way::Sent, &first, &tag, "");
         dialog.party.theirs.target.clone_from(&party.theirs.target);
         dialog.party.theirs.can = party.theirs.can;

@@ -30,6 +30,13 @@ pub struct Refused {
     pub because: Evidence,
 }
 
+impl Refused {
+    /// Longer than any message may be, by what the application put into it.
+    pub(super) fn too_long() -> Self {
+        Self { rule: RuleId::RequestTooBigForUdp, because: Evidence::default() }
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let rule = self.rule.rule();
@@ -346,7 +353,7 @@ impl Call {
         let cseq =
             spec.cseq.unwrap_or_else(|| leg.dialog.party.ours.cseq.map_or(1, |last| last.saturating_add(1)));
         let bytes = request_in(core, &leg.dialog, &flow, cseq, &spec, self.digest.as_deref_mut());
-        let Ok(message) = Msg::parse(Bytes::from(bytes)) else { return Ok(None) };
+        let message = Msg::parse(Bytes::from(bytes)).map_err(|_| Refused::too_long())?;
         let at = core.at(now);
         let seen = Seen::read(Way::Sent, at, &message);
         let verdict = leg.dialog.judge(&seen);

@@ -525,6 +525,11 @@ impl Call {
                 self.wishes.flight = Some(Box::new(flight));
                 true
             }
+            // No wait makes it shorter.
+            Err(refused) if refused == Refused::too_long() => {
+                self.failed(core, flight.carries, &Failure::Refused { rule: refused.rule });
+                true
+            }
             Err(refused) => {
                 self.tell_waiting(core, flight.carries, refused.rule, None);
                 false

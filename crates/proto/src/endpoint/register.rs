@@ -104,11 +104,11 @@ impl Registration {
         if let Some((name, value)) = core.agent_header(true) {
             message = message.header(name, value);
         }
-        if let Ok(message) = Msg::parse(Bytes::from(message.finish())) {
-            self.sent = Some(message.clone());
-            let client = core.deliver(now, flow, &next, message);
-            core.clients.insert(client, User::Registration(self.id));
-        }
+        // Longer than any message may be, by what the application put into it.
+        let Ok(message) = Msg::parse(Bytes::from(message.finish())) else { return self.fail(core, now, 513) };
+        self.sent = Some(message.clone());
+        let client = core.deliver(now, flow, &next, message);
+        core.clients.insert(client, User::Registration(self.id));
     }
 
     /// Removes the registration: REGISTER with expiry 0 (RFC 3261 §10.2.2).
@@ -171,7 +171,7 @@ impl Registration {
     }
 
     fn fail(&mut self, core: &mut Core, now: Instant, status: u16) {
-        let hopeless = matches!(status, 401 | 403 | 404 | 407) || !self.wanted;
+        let hopeless = matches!(status, 401 | 403 | 404 | 407 | 513) || !self.wanted;
         let retry = (!hopeless).then(|| {
             self.tries = self.tries.saturating_add(1);
             RETRY * 2u32.saturating_pow(u32::from(self.tries.min(7)).saturating_sub(1))

@@ -118,7 +118,10 @@ impl Call {
         }
         let credentials = if credentials.is_empty() { preemptive } else { credentials };
         let bytes = invite(core, setup, &self.call_id, &flow, &credentials, body.as_deref());
-        let Ok(message) = Msg::parse(Bytes::from(bytes)) else { return };
+        let Ok(message) = Msg::parse(Bytes::from(bytes)) else {
+            // Longer than any message may be, by what the application put into it (RFC 3261 §21.5.7).
+            return self.end(core, now, Ended::Refused { status: 513, by: Side::Us });
+        };
         setup.invite = Some(message.clone());
         setup.flow = Some(flow);
         setup.provisional = false;
