@@ -12,6 +12,7 @@ mod legs;
 mod media;
 pub mod model;
 mod packet;
+mod papers;
 mod replay;
 pub mod report;
 #[cfg(test)]

@@ -193,19 +193,90 @@ pub struct Moment {
     pub what: String,
     /// The streams in force from here on, a line each: "audio PCMA alice -> bob only, 192.0.2.1:4000 <-> ...".
     pub streams: Vec<String>,
-    /// What changed in the sender's description against its last, as the lines of a diff.
-    pub diff: Vec<DiffLine>,
+    /// What changed in the sender's description against its last.
+    pub diff: Diff,
+}
+
+/// The lines of an SDP diff.
+///
+/// ```
+/// use midcall_analyzer::model::{Diff, DiffLine};
+///
+/// let diff = Diff::from_iter([DiffLine::Same("s=-"), DiffLine::Removed("a=sendrecv"), DiffLine::Added("a=sendonly")]);
+/// assert_eq!(diff.lines().nth(1), Some(DiffLine::Removed("a=sendrecv")));
+/// assert_eq!(diff.signed().collect::<Vec<_>>(), [" s=-", "-a=sendrecv", "+a=sendonly"]);
+/// ```
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Diff {
+    /// Each line behind its sign.
+    text: String,
 }
 
 /// A line of an SDP diff.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum DiffLine {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiffLine<'d> {
     /// In both.
-    Same(String),
+    Same(&'d str),
     /// Only in the old one.
-    Removed(String),
+    Removed(&'d str),
     /// Only in the new one.
-    Added(String),
+    Added(&'d str),
+}
+
+impl Diff {
+    /// Whether there are no lines.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Its lines.
+    pub fn lines(&self) -> impl Iterator<Item = DiffLine<'_>> {
+        self.signed().map(|line| match line.split_at_checked(1) {
+            Some(("-", line)) => DiffLine::Removed(line),
+            Some(("+", line)) => DiffLine::Added(line),
+            Some((_, line)) => DiffLine::Same(line),
+            None => DiffLine::Same(line),
+        })
+    }
+
+    /// Its lines as a diff is written: each behind a space, a minus or a plus.
+    pub fn signed(&self) -> impl Iterator<Item = &str> {
+        self.text.split_terminator('\n')
+    }
+
+    /// The same with other words in each line.
+    pub(crate) fn reworded(&self, mut words: impl FnMut(&str) -> String) -> Self {
+        let mut fresh = Self::default();
+        for line in self.lines() {
+            match line {
+                DiffLine::Same(line) => fresh.push(DiffLine::Same(&words(line))),
+                DiffLine::Removed(line) => fresh.push(DiffLine::Removed(&words(line))),
+                DiffLine::Added(line) => fresh.push(DiffLine::Added(&words(line))),
+            }
+        }
+        fresh
+    }
+
+    pub(crate) fn push(&mut self, line: DiffLine<'_>) {
+        let (sign, line) = match line {
+            DiffLine::Same(line) => (' ', line),
+            DiffLine::Removed(line) => ('-', line),
+            DiffLine::Added(line) => ('+', line),
+        };
+        self.text.push(sign);
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+}
+
+impl<'d> FromIterator<DiffLine<'d>> for Diff {
+    fn from_iter<I: IntoIterator<Item = DiffLine<'d>>>(lines: I) -> Self {
+        let mut diff = Self::default();
+        lines.into_iter().for_each(|line| diff.push(line));
+        diff.text.shrink_to_fit();
+        diff
+    }
 }
 
 /// Another call that looks like a leg of the same conversation.

@@ -21,11 +21,13 @@ use midcall_proto::observer::ObserverConfig;
 use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
+use self::build::Detail;
 use self::crew::Crew;
 use self::desk::{Desk, Rest};
 use self::worker::Worker;
 use crate::diagnosis;
 use crate::model::Call;
+use crate::papers::Papers;
 use crate::report::stats::Stats;
 use crate::source::{Item, ReadError, Source};
 use crate::story;
@@ -315,25 +317,29 @@ impl Call {
     /// Works out its details but for the story, which costs as much as all the rest.
     pub fn put_in_words(&mut self) {
         if self.is_bare() {
-            build::detail(self);
+            Detail::of(self, &Papers::of(&self.messages)).fill(self);
             diagnosis::tell(self);
         }
     }
 
     /// Works out what no other call can change: all but the words of findings.
     fn work_out_alone(&mut self) {
-        if self.is_bare() {
-            build::detail(self);
+        let log = self.log.take();
+        let papers = Papers::of(&self.messages);
+        let detail = self.is_bare().then(|| Detail::of(self, &papers));
+        let story = self.story.is_empty().then(|| story::of(self, &papers, log));
+        if let Some(detail) = detail {
+            detail.fill(self);
         }
-        self.tell_story();
+        if let Some(story) = story {
+            self.story = story;
+        }
     }
 
     fn tell_story(&mut self) {
         if self.story.is_empty() {
-            self.story = match self.log.take() {
-                Some(log) => story::word(self, log.0, &log.1),
-                None => story::tell(self),
-            };
+            let log = self.log.take();
+            self.story = story::of(self, &Papers::of(&self.messages), log);
         }
     }
 

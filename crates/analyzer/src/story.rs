@@ -18,10 +18,19 @@ use midcall_wire::{Message as Sip, Method};
 
 pub(crate) use self::log::Log;
 use self::turns::Sessions;
-use crate::model::{Call, Change, Message, Moment};
+use crate::model::{Call, Change, Diff, Message, Moment};
+use crate::papers::Papers;
 
-/// The moments of a call.
-pub(crate) fn tell(call: &Call) -> Vec<Moment> {
+/// The moments of a call, told from its log if there is one.
+pub(crate) fn of(call: &Call, papers: &Papers<'_>, log: Option<Box<(Log, Numbers)>>) -> Vec<Moment> {
+    match log {
+        Some(log) => word(call, papers, log.0, &log.1),
+        None => tell(call, papers),
+    }
+}
+
+/// The moments of a call of which there is no log.
+fn tell(call: &Call, papers: &Papers<'_>) -> Vec<Moment> {
     let mut config = ObserverConfig::default();
     // The messages stand in the order of their causes already.
     config.hold_back = Duration::ZERO;
@@ -41,12 +50,12 @@ pub(crate) fn tell(call: &Call) -> Vec<Moment> {
             log.look(observed, n);
         }
     }
-    word(call, log, &Numbers::new(numbers))
+    word(call, papers, log, &Numbers::new(numbers))
 }
 
 /// The moments of a call of which there is a log.
-pub(crate) fn word(call: &Call, log: Log, numbers: &Numbers) -> Vec<Moment> {
-    let mut told = Told { call, numbers, descriptions: Vec::new(), moments: Vec::new() };
+fn word(call: &Call, papers: &Papers<'_>, log: Log, numbers: &Numbers) -> Vec<Moment> {
+    let mut told = Told { call, papers, numbers, alone: log.alone, moments: Vec::new() };
     let mut sessions = Sessions::default();
     let mut turns = log.turns.into_iter().peekable();
     for message in originals(call) {
@@ -82,15 +91,16 @@ impl Numbers {
 }
 
 /// What was told so far.
-struct Told<'c> {
-    call: &'c Call,
-    numbers: &'c Numbers,
-    /// Descriptions that were read, by the observer's numbers of their messages.
-    descriptions: Vec<(u32, Sdp)>,
+struct Told<'t, 'c> {
+    call: &'t Call,
+    papers: &'t Papers<'c>,
+    numbers: &'t Numbers,
+    /// Descriptions that stand in no message.
+    alone: Vec<Sdp>,
     moments: Vec<Moment>,
 }
 
-impl Told<'_> {
+impl Told<'_, '_> {
     /// An INVITE failed before there was a dialog, or was taken back.
     fn outside_dialogs(&mut self, message: &Message) {
         // Of most messages the start says that it is neither.
@@ -98,14 +108,14 @@ impl Told<'_> {
         if other.iter().any(|start| message.raw.starts_with(start)) {
             return;
         }
-        let Some(sip) = read(message) else { return };
+        let Some(sip) = self.papers.get(message.n) else { return };
         let initial = sip.to().is_ok_and(|to| to.tag().is_none());
         let (caller, callee) = (&self.call.caller.name, &self.call.callee.name);
         let what = match (sip.method(), sip.status()) {
             (Method::Invite, None) if initial => format!("{caller} calls {callee}"),
             (Method::Cancel, None) => format!("{caller} gives up"),
             (Method::Invite, Some(300..)) if !self.changes_with(message.n) => {
-                format!("{} refuses: {}", self.who(message.by), reason(&sip))
+                format!("{} refuses: {}", self.who(message.by), reason(sip))
             }
             _ => return,
         };
@@ -119,13 +129,13 @@ impl Told<'_> {
             failed && message.by != change.by && change.messages.contains(&message.n)
         };
         let Some(change) = self.call.changes.iter().find(final_one) else { return };
-        let Some(sip) = read(message) else { return };
+        let Some(sip) = self.papers.get(message.n) else { return };
         if sip.status().is_none_or(|status| status < 300) {
             return;
         }
         let what = change.what.join(", ");
         let what = if what.is_empty() { change.method.as_str().to_owned() } else { what };
-        let line = format!("{} refuses {what}: {}; the session stays", self.who(message.by), reason(&sip));
+        let line = format!("{} refuses {what}: {}; the session stays", self.who(message.by), reason(sip));
         self.tell(message, message.by, line);
     }
 
@@ -143,7 +153,7 @@ impl Told<'_> {
             }
             None => {
                 let (at, n) = (message.at, message.n);
-                self.moments.push(Moment { at, n, by, what, streams: Vec::new(), diff: Vec::new() });
+                self.moments.push(Moment { at, n, by, what, streams: Vec::new(), diff: Diff::default() });
             }
         }
         self.moments.iter_mut().rev().find(|moment| moment.n == message.n)
@@ -152,10 +162,6 @@ impl Told<'_> {
     fn who(&self, party: Party) -> String {
         self.call.person(party).map_or_else(|| "the network".to_owned(), |person| person.name.clone())
     }
-}
-
-fn read(message: &Message) -> Option<Sip<&[u8]>> {
-    Sip::parse(message.raw.as_slice()).ok()
 }
 
 /// Status and phrase of a response.

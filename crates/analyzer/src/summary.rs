@@ -26,16 +26,24 @@ impl Summaries {
     /// assert_eq!(Summaries::default().of(&message), "BYE 7");
     /// ```
     pub fn of<B: AsRef<[u8]>>(&mut self, message: &Message<B>) -> String {
+        self.described(message, message.sdp().and_then(|sdp| Sdp::parse(sdp).ok()).as_ref())
+    }
+
+    /// The same where its session description was read before.
+    pub(crate) fn described<B: AsRef<[u8]>>(&mut self, message: &Message<B>, sdp: Option<&Sdp>) -> String {
         let cseq = message.cseq().map(|cseq| cseq.number).unwrap_or_default();
         let method = message.method();
-        let mut words = match message.status() {
-            Some(status) => format!("{status} {} {cseq}", message.method_name()),
-            None => format!("{} {cseq}", message.method_name()),
-        };
-        let sdp = message.sdp().and_then(|sdp| Sdp::parse(sdp).ok());
+        let mut words = String::with_capacity(USUAL);
+        if let Some(status) = message.status() {
+            let _ = write!(words, "{status} ");
+        }
+        words.push_str(message.method_name());
+        let _ = write!(words, " {cseq}");
         let role = self.role(message, cseq, sdp.is_some());
-        if let Some(sdp) = &sdp {
-            let _ = write!(words, " {role} ");
+        if let Some(sdp) = sdp {
+            words.push(' ');
+            words.push_str(role);
+            words.push(' ');
             describe(sdp, &mut words);
         }
         if message.rseq().is_some() {
@@ -49,7 +57,8 @@ impl Summaries {
             _ => None,
         };
         if let Some(more) = more {
-            let _ = write!(words, " {more}");
+            words.push(' ');
+            words.push_str(&more);
         }
         words
     }
@@ -90,12 +99,16 @@ fn describe(sdp: &Sdp, words: &mut String) {
         Direction::SendRecv => {
             let start = words.len();
             for codec in codecs {
-                let gap = if words.len() > start { "/" } else { "" };
-                let _ = write!(words, "{gap}{codec}");
+                if words.len() > start {
+                    words.push('/');
+                }
+                words.push_str(codec);
             }
         }
         other => {
-            let _ = write!(words, "{} {}", other.as_str(), codecs.next().unwrap_or_default());
+            words.push_str(other.as_str());
+            words.push(' ');
+            words.push_str(codecs.next().unwrap_or_default());
         }
     }
 }
@@ -115,3 +128,6 @@ fn timer<B: AsRef<[u8]>>(message: &Message<B>) -> Option<String> {
     let timer = message.session_expires()?.ok()?;
     Some(format!("refresh {} s", timer.seconds))
 }
+
+/// Most summaries are no longer.
+const USUAL: usize = 32;

@@ -17,7 +17,7 @@ mod tests;
 
 use midcall_wire::Message as Sip;
 
-use crate::model::{Call, DiffLine, Person};
+use crate::model::{Call, Person};
 use crate::source::Summary;
 use crate::{Stats, Summaries};
 
@@ -61,10 +61,7 @@ impl Anonymizer {
             for stream in &mut moment.streams {
                 *stream = self.words(stream);
             }
-            for line in &mut moment.diff {
-                let (DiffLine::Same(text) | DiffLine::Removed(text) | DiffLine::Added(text)) = line;
-                *text = self.sdp_line(text);
-            }
+            moment.diff = moment.diff.reworded(|line| self.sdp_line(line));
         }
         call.log = None;
         for leg in &mut call.legs {

@@ -9,6 +9,7 @@ use midcall_wire::{Message as Sip, Method, Name, Uri};
 use super::keep::{Kept, Stored};
 use crate::glance::Glance;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
+use crate::papers::Papers;
 use crate::story::Numbers;
 use crate::summary::Summaries;
 
@@ -110,25 +111,49 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
     Built { call, glances }
 }
 
-/// Summaries of its messages, and who its parties say they are.
-pub(super) fn detail(call: &mut Call) {
-    let mut summaries = Summaries::default();
-    for message in &mut call.messages {
-        let Ok(sip) = Sip::parse(message.raw.as_slice()) else { continue };
-        message.summary = summaries.of(&sip);
-        let named = match sip.status() {
-            None => sip.header(Name::UserAgent),
-            Some(_) => sip.header(Name::Server).or_else(|| sip.header(Name::UserAgent)),
+/// What a call says of itself.
+pub(super) struct Detail {
+    /// A summary of each message that can be read.
+    summaries: Vec<Option<String>>,
+    /// Who its parties say they are.
+    caller: Option<String>,
+    callee: Option<String>,
+}
+
+impl Detail {
+    pub(super) fn of(call: &Call, papers: &Papers<'_>) -> Self {
+        let mut summaries = Summaries::default();
+        let (mut caller, mut callee) = (None, None);
+        let summary = |message: &Message| {
+            let sip = papers.get(message.n)?;
+            let named = match sip.status() {
+                None => sip.header(Name::UserAgent),
+                Some(_) => sip.header(Name::Server).or_else(|| sip.header(Name::UserAgent)),
+            };
+            let party = match message.by {
+                Party::Caller => Some(&mut caller),
+                Party::Callee => Some(&mut callee),
+                Party::Network => None,
+            };
+            // A hop may write its own name.
+            let own = !matches!(message.kind, Kind::Again { how: Repeat::Hop, .. });
+            if let (Some(party), Some(named)) = (party, named.filter(|_| own && sip.status() != Some(100))) {
+                *party = Some(named);
+            }
+            Some(summaries.described(sip, papers.sdp(message.n)))
         };
-        let person = match message.by {
-            Party::Caller => &mut call.caller,
-            Party::Callee => &mut call.callee,
-            Party::Network => continue,
-        };
-        // A hop may write its own name.
-        let own = !matches!(message.kind, Kind::Again { how: Repeat::Hop, .. });
-        if let Some(named) = named.filter(|_| own && sip.status() != Some(100)) {
-            person.user_agent = Some(named.to_owned());
+        let summaries = call.messages.iter().map(summary).collect();
+        Self { summaries, caller: caller.map(str::to_owned), callee: callee.map(str::to_owned) }
+    }
+
+    pub(super) fn fill(self, call: &mut Call) {
+        for (message, summary) in call.messages.iter_mut().zip(self.summaries) {
+            if let Some(summary) = summary {
+                message.summary = summary;
+            }
+        }
+        for (person, named) in [(&mut call.caller, self.caller), (&mut call.callee, self.callee)] {
+            person.user_agent = named.or(person.user_agent.take());
         }
     }
 }

@@ -12,7 +12,7 @@ use midcall_proto::time::Instant;
 use serde::{Serialize, Serializer};
 
 use super::stats::{BySeverity, Stats, Tally};
-use crate::model::{self, DiffLine};
+use crate::model;
 use crate::source::Summary;
 
 /// Writes a report as it grows: each call as it comes, what was read and the numbers at the end.
@@ -176,7 +176,7 @@ struct Moment<'c> {
     by: &'static str,
     what: &'c str,
     streams: &'c [String],
-    diff: Vec<String>,
+    diff: Vec<&'c str>,
 }
 
 #[derive(Serialize)]
@@ -329,18 +329,13 @@ impl<'c> From<&'c model::Finding> for Finding<'c> {
 
 impl<'c> From<&'c model::Moment> for Moment<'c> {
     fn from(moment: &'c model::Moment) -> Self {
-        let line = |line: &DiffLine| match line {
-            DiffLine::Same(line) => format!(" {line}"),
-            DiffLine::Removed(line) => format!("-{line}"),
-            DiffLine::Added(line) => format!("+{line}"),
-        };
         Self {
             at: moment.n,
             time: seconds(moment.at),
             by: moment.by.as_str(),
             what: &moment.what,
             streams: &moment.streams,
-            diff: moment.diff.iter().map(line).collect(),
+            diff: moment.diff.signed().collect(),
         }
     }
 }

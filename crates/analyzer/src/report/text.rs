@@ -171,7 +171,7 @@ impl<W: Write> Page<'_, W> {
             for stream in &moment.streams {
                 self.paragraph(stream, STORY, STORY + 2, Style::new().cyan())?;
             }
-            for line in &moment.diff {
+            for line in moment.diff.lines() {
                 let (line, style) = match line {
                     DiffLine::Removed(line) if !line.starts_with("o=") => {
                         (format!("- {line}"), Style::new().red())

@@ -11,6 +11,8 @@ use midcall_wire::sdp::Sdp;
 pub(crate) struct Log {
     looks: Vec<Look>,
     pub(super) turns: Vec<Turn>,
+    /// Descriptions that stand in no message.
+    pub(super) alone: Vec<Sdp>,
     /// How many messages of the call were noticed.
     noticed: usize,
     /// Whether messages reached the dialogs in another order than they came: then it says nothing.
@@ -23,7 +25,7 @@ pub(super) struct Turn {
     /// The observer's number of the message with which it was noticed.
     pub(super) n: u32,
     /// Which of the dialogs.
-    pub(super) dialog: usize,
+    pub(super) dialog: u16,
     pub(super) what: What,
 }
 
@@ -49,11 +51,11 @@ pub(super) enum What {
 }
 
 /// A description: the observer's number of the message that has it. Calls live long, and their messages are kept anyway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Said {
     In(u32),
-    /// What stands in none of the last messages.
-    Alone(Sdp),
+    /// What stands in none of the last messages: its place in [`Log::alone`].
+    Alone(u32),
 }
 
 impl Log {
@@ -88,15 +90,34 @@ impl Log {
                 self.looks.push(Look::default());
             }
             if let Some(look) = self.looks.get_mut(dialog) {
-                let turns = &mut self.turns;
-                look.compare(&observed.of_caller(), |what| {
-                    if turns.len() == turns.capacity() {
-                        turns.reserve_exact(2 + turns.len() / 4);
-                    }
-                    turns.push(Turn { n, dialog, what });
-                });
+                let dialog = u16::try_from(dialog).unwrap_or(u16::MAX);
+                let mut notes = Notes { n, dialog, turns: &mut self.turns, alone: &mut self.alone };
+                look.compare(&observed.of_caller(), &mut notes);
             }
         }
+    }
+}
+
+/// Where it is noted what a message made of a dialog.
+struct Notes<'l> {
+    n: u32,
+    dialog: u16,
+    turns: &'l mut Vec<Turn>,
+    alone: &'l mut Vec<Sdp>,
+}
+
+impl Notes<'_> {
+    fn note(&mut self, what: What) {
+        if self.turns.len() == self.turns.capacity() {
+            self.turns.reserve_exact(2 + self.turns.len() / 4);
+        }
+        self.turns.push(Turn { n: self.n, dialog: self.dialog, what });
+    }
+
+    /// A description that stands in none of the last messages.
+    fn alone(&mut self, sdp: &Sdp) -> Said {
+        self.alone.push(sdp.clone());
+        Said::Alone(u32::try_from(self.alone.len() - 1).unwrap_or(u32::MAX))
     }
 }
 
@@ -117,99 +138,101 @@ struct Look {
 }
 
 impl Look {
-    /// Gives what has become another.
-    fn compare(&mut self, dialog: &Dialog, mut note: impl FnMut(What)) {
+    /// Notes what has become another.
+    fn compare(&mut self, dialog: &Dialog, notes: &mut Notes<'_>) {
         let before = std::mem::replace(&mut self.usage, dialog.usage);
         if before != dialog.usage {
-            note(What::Usage(before, dialog.usage));
+            notes.note(What::Usage(before, dialog.usage));
         }
         for way in BOTH {
-            self.offer(dialog, way, &mut note);
+            self.offer(dialog, way, notes);
         }
-        self.agreed(dialog, &mut note);
+        self.agreed(dialog, notes);
         for way in BOTH {
             *self.last.by_mut(way) = last(&dialog.offers, way).map(|(n, sdp)| (n, sdp.clone()));
-            self.party(dialog, way, &mut note);
+            self.party(dialog, way, notes);
         }
         let running = dialog.timer.running.as_ref();
         let now = running.map(|running| (running.interval, running.refresher));
         if std::mem::replace(&mut self.timer, now) != now {
-            note(What::Timer { running: now, set_by: running.map(|running| running.set_by) });
+            notes.note(What::Timer { running: now, set_by: running.map(|running| running.set_by) });
         }
-        self.transfers(dialog, &mut note);
+        self.transfers(dialog, notes);
     }
 
-    fn offer(&mut self, dialog: &Dialog, way: Way, note: &mut impl FnMut(What)) {
+    fn offer(&mut self, dialog: &Dialog, way: Way, notes: &mut Notes<'_>) {
         let Some(offer) = dialog.offers.pending.by(way) else { return };
         if std::mem::replace(self.offers.by_mut(way), offer.on) == offer.on {
             return;
         }
         if let (Some(new), Some(last)) = (&offer.sdp, self.last.by(way)) {
-            let said = |sdp| self.said(&dialog.offers, sdp);
+            let mut said = |sdp| self.said(&dialog.offers, sdp, notes);
             let agreed = dialog.offers.agreed.as_ref().map(|agreed| said(agreed.by(way)));
-            note(What::Offer { by: way, on: offer.on, new: said(new), last: Said::In(last.0), agreed });
+            let new = said(new);
+            notes.note(What::Offer { by: way, on: offer.on, new, last: Said::In(last.0), agreed });
         }
     }
 
-    fn agreed(&mut self, dialog: &Dialog, note: &mut impl FnMut(What)) {
+    fn agreed(&mut self, dialog: &Dialog, notes: &mut Notes<'_>) {
         let offers = &dialog.offers;
         if std::mem::replace(&mut self.exchanges, offers.exchanges) == offers.exchanges {
             return;
         }
         let (Some(agreed), Some(offerer)) = (&offers.agreed, offers.offerer) else { return };
         let answerer = offerer.reversed();
-        note(What::Agreed {
+        let agreed = Sided {
+            ours: self.said(offers, &agreed.ours, notes),
+            theirs: self.said(offers, &agreed.theirs, notes),
+        };
+        notes.note(What::Agreed {
             offerer,
             on: *offers.last_on.by(answerer),
-            agreed: Sided {
-                ours: self.said(offers, &agreed.ours),
-                theirs: self.said(offers, &agreed.theirs),
-            },
+            agreed,
             last: self.last.by(answerer).as_ref().map(|(n, _)| Said::In(*n)),
             new: last(offers, answerer).map(|(n, _)| Said::In(n)),
         });
     }
 
     /// Where a description stands, among the last ones of both sides now and before.
-    fn said(&self, offers: &Offers, sdp: &Sdp) -> Said {
+    fn said(&self, offers: &Offers, sdp: &Sdp, notes: &mut Notes<'_>) -> Said {
         let now = BOTH.into_iter().filter_map(|way| last(offers, way));
         let before = BOTH.into_iter().filter_map(|way| self.last.by(way).as_ref());
         let mut known = now.chain(before.map(|(n, sdp)| (*n, sdp)));
         let n = known.find(|(_, known)| known.is_clone_of(sdp)).map(|(n, _)| n);
-        n.map_or_else(|| Said::Alone(sdp.clone()), Said::In)
+        n.map_or_else(|| notes.alone(sdp), Said::In)
     }
 
     /// Target and identity of a side.
-    fn party(&mut self, dialog: &Dialog, way: Way, note: &mut impl FnMut(What)) {
+    fn party(&mut self, dialog: &Dialog, way: Way, notes: &mut Notes<'_>) {
         let party = dialog.party.by(way);
         let target = self.targets.by_mut(way);
         if *target != party.target {
             let before = std::mem::replace(target, party.target.clone());
             if !before.is_empty() && dialog.usage.confirmed() {
-                note(What::Target(way, party.target.clone()));
+                notes.note(What::Target(way, party.target.clone()));
             }
         }
         let uri = self.uris.by_mut(way);
         if *uri != party.uri {
             let before = std::mem::replace(uri, party.uri.clone());
             if !before.is_empty() {
-                note(What::Identity(way, party.uri.clone()));
+                notes.note(What::Identity(way, party.uri.clone()));
             }
         }
     }
 
-    fn transfers(&mut self, dialog: &Dialog, note: &mut impl FnMut(What)) {
+    fn transfers(&mut self, dialog: &Dialog, notes: &mut Notes<'_>) {
         for one in &dialog.subscriptions {
             let (by, on) = (one.refer, one.on);
             match self.transfers.iter_mut().find(|(known, _)| *known == on) {
                 None => {
                     self.transfers.push((on, one.status));
-                    note(What::Refer { by, on });
+                    notes.note(What::Refer { by, on });
                 }
                 Some((_, status)) if *status != one.status => {
                     *status = one.status;
                     if let Some(status) = one.status {
-                        note(What::Report { by, on, status, notified_on: one.notified_on });
+                        notes.note(What::Report { by, on, status, notified_on: one.notified_on });
                     }
                 }
                 Some(_) => {}

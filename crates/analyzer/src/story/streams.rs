@@ -6,21 +6,19 @@ use midcall_proto::session::{AgreedStream, Codec, Offerer, agreed_by};
 use midcall_wire::sdp::Sdp;
 use similar::{ChangeTag, TextDiff};
 
-use crate::model::DiffLine;
+use crate::model::{Diff, DiffLine};
 
-/// A session: each stream from the caller's side and from the callee's.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub(super) struct Session(Vec<Sided<AgreedStream>>);
+/// A session: its streams from the caller's side.
+#[derive(Default, Debug)]
+pub(super) struct Session(Vec<AgreedStream>);
 
 impl Session {
     pub(super) fn read(agreed: &Sided<Sdp>, offerer: Way) -> Self {
-        let (us, peer) = match offerer {
-            Way::Sent => (Offerer::Us, Offerer::Peer),
-            Way::Received => (Offerer::Peer, Offerer::Us),
+        let offerer = match offerer {
+            Way::Sent => Offerer::Us,
+            Way::Received => Offerer::Peer,
         };
-        let ours = agreed_by(&agreed.ours, &agreed.theirs, us).streams;
-        let theirs = agreed_by(&agreed.theirs, &agreed.ours, peer).streams;
-        Self(ours.into_iter().zip(theirs).map(|(ours, theirs)| Sided { ours, theirs }).collect())
+        Self(agreed_by(&agreed.ours, &agreed.theirs, offerer).streams)
     }
 
     /// A line for each stream.
@@ -35,7 +33,7 @@ impl Session {
         for (index, new) in self.0.iter().enumerate() {
             let name = self.name(index);
             let old = before.0.get(index);
-            let on = |stream: Option<&Sided<AgreedStream>>| stream.is_some_and(|stream| stream.ours.is_on());
+            let on = |stream: Option<&AgreedStream>| stream.is_some_and(AgreedStream::is_on);
             match (on(old), on(Some(new))) {
                 (false, true) if before.0.is_empty() => {}
                 (false, true) => what.push(format!("{name} added")),
@@ -60,8 +58,8 @@ impl Session {
     /// Its kind, with a number where there are more of it.
     fn name(&self, index: usize) -> String {
         let Some(stream) = self.0.get(index) else { return String::new() };
-        let kind = stream.ours.kind.as_str();
-        let same = |other: &&Sided<AgreedStream>| other.ours.kind.as_str() == kind;
+        let kind = stream.kind.as_str();
+        let same = |other: &&AgreedStream| other.kind.as_str() == kind;
         if self.0.iter().filter(same).count() < 2 {
             return kind.to_owned();
         }
@@ -72,15 +70,13 @@ impl Session {
 /// What became another of a stream that goes on.
 fn changes(
     name: &str,
-    old: &Sided<AgreedStream>,
-    new: &Sided<AgreedStream>,
+    old: &AgreedStream,
+    new: &AgreedStream,
     names: &Sided<String>,
     what: &mut Vec<String>,
 ) {
-    let holds = [
-        (&names.ours, old.ours.held_by_us, new.ours.held_by_us),
-        (&names.theirs, old.ours.held_by_peer, new.ours.held_by_peer),
-    ];
+    let holds =
+        [(&names.ours, old.held_by_us, new.held_by_us), (&names.theirs, old.held_by_peer, new.held_by_peer)];
     for (who, before, after) in holds {
         match (before, after) {
             (false, true) => what.push(format!("{who} holds {name}")),
@@ -93,8 +89,8 @@ fn changes(
             what.push(format!("{name} goes from {before} to {after}"));
         }
         _ => {
-            let all = |stream: &Sided<AgreedStream>| {
-                let names = stream.ours.send.iter().map(|(_, codec)| &*codec.name);
+            let all = |stream: &AgreedStream| {
+                let names = stream.send.iter().map(|(_, codec)| &*codec.name);
                 names.collect::<Vec<_>>().join("/")
             };
             let (before, after) = (all(old), all(new));
@@ -103,10 +99,7 @@ fn changes(
             }
         }
     }
-    let places = [
-        (&names.ours, &old.ours.local, &new.ours.local),
-        (&names.theirs, &old.ours.remote, &new.ours.remote),
-    ];
+    let places = [(&names.ours, &old.local, &new.local), (&names.theirs, &old.remote, &new.remote)];
     for (who, before, after) in places {
         if let (true, Some((address, port))) = (before != after, after) {
             what.push(format!("{who} moves {name} to {address}:{port}"));
@@ -114,23 +107,22 @@ fn changes(
     }
 }
 
-fn described(stream: &Sided<AgreedStream>, names: &Sided<String>) -> String {
-    let ours = &stream.ours;
-    let (Some((near, near_port)), Some((far, far_port))) = (&ours.local, &ours.remote) else {
+fn described(stream: &AgreedStream, names: &Sided<String>) -> String {
+    let (Some((near, near_port)), Some((far, far_port))) = (&stream.local, &stream.remote) else {
         return "is off".to_owned();
     };
-    let arrow = match (ours.sends, ours.receives) {
+    let arrow = match (stream.sends, stream.receives) {
         (true, true) => "<->",
         (true, false) => "->",
         (false, true) => "<-",
         (false, false) => "--",
     };
     let codec = codecs(stream).unwrap_or_else(|| "without a common codec".to_owned());
-    let held = match (ours.held_by_us, ours.held_by_peer) {
+    let held = match (stream.held_by_us, stream.held_by_peer) {
         (true, true) => ", held by both".to_owned(),
         (true, false) => format!(", held by {}", names.ours),
         (false, true) => format!(", held by {}", names.theirs),
-        (false, false) if ours.sends && ours.receives => String::new(),
+        (false, false) if stream.sends && stream.receives => String::new(),
         (false, false) => ", although nobody holds it".to_owned(),
     };
     let (caller, callee) = (&names.ours, &names.theirs);
@@ -138,42 +130,74 @@ fn described(stream: &Sided<AgreedStream>, names: &Sided<String>) -> String {
 }
 
 /// What both use first; both names where the two ways differ.
-fn codecs(stream: &Sided<AgreedStream>) -> Option<String> {
-    let first = |codecs: &[(u8, Codec)]| {
-        let codec = codecs.iter().map(|(_, codec)| codec).find(|codec| !codec.is_companion());
-        codec.map(|codec| codec.name.to_string())
-    };
-    match (first(&stream.ours.send), first(&stream.theirs.send)) {
+fn codecs(stream: &AgreedStream) -> Option<String> {
+    let real = |(_, codec): &&(u8, Codec)| !codec.is_companion();
+    let there = stream.send.iter().find(real);
+    // What comes back is of what may come in, and known to whoever sends it.
+    let known = |(_, codec): &&(u8, Codec)| stream.send.iter().any(|(_, theirs)| codec.same(theirs));
+    let back = stream.receive.iter().filter(known).find(real);
+    let name = |(_, codec): &(u8, Codec)| codec.name.to_string();
+    match (there.map(name), back.map(name)) {
         (Some(there), Some(back)) if there != back => Some(format!("{there} there, {back} back")),
         (there, back) => there.or(back),
     }
 }
 
 /// The lines that differ, with their neighbours; nothing if only the version does.
-pub(super) fn diff(old: &Sdp, new: &Sdp) -> Vec<DiffLine> {
+pub(super) fn diff(old: &Sdp, new: &Sdp) -> Diff {
     if old.same_but_version(new) {
-        return Vec::new();
+        return Diff::default();
     }
-    let (old, new) = (String::from_utf8_lossy(old.as_bytes()), String::from_utf8_lossy(new.as_bytes()));
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (old.lines().take(MOST_LINES).collect(), new.lines().take(MOST_LINES).collect());
-    // Most differ in a line or two: what they begin and end with is the same.
+    let (old, new) = (old.to_text(), new.to_text());
+    let (old, new) = (lines(&old), lines(&new));
+    if let Some(diff) = replaced(&old, &new) {
+        return diff;
+    }
+    // What they begin and end with is the same.
     let begin = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
     let (old, new) = (old.split_at(begin), new.split_at(begin));
     let end = old.1.iter().rev().zip(new.1.iter().rev()).take_while(|(one, other)| one == other).count();
     let (before, (old, behind)) = (old.0, old.1.split_at(old.1.len() - end));
     let (new, _) = new.1.split_at(new.1.len() - end);
     let diff = TextDiff::from_slices(old, new);
-    let line = |change: similar::Change<&str>| {
-        let line = change.value().to_owned();
-        match change.tag() {
-            ChangeTag::Equal => DiffLine::Same(line),
-            ChangeTag::Delete => DiffLine::Removed(line),
-            ChangeTag::Insert => DiffLine::Added(line),
+    let before = before.iter().map(|line| DiffLine::Same(line));
+    let behind = behind.iter().map(|line| DiffLine::Same(line));
+    before.chain(diff.iter_all_changes().map(line)).chain(behind).collect()
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::with_capacity(32);
+    lines.extend(text.lines().take(MOST_LINES));
+    lines
+}
+
+/// Most differ in a line or two. Where each new line stands in the place of an old one, and neither stands anywhere in the
+/// other description, there is no other way to tell what changed.
+fn replaced(old: &[&str], new: &[&str]) -> Option<Diff> {
+    let pairs: Vec<(&str, &str)> = old.iter().copied().zip(new.iter().copied()).collect();
+    let same = |(one, other): &(&str, &str)| one == other;
+    let moved = |(one, other): &(&str, &str)| new.contains(one) || old.contains(other);
+    if old.len() != new.len() || pairs.iter().any(|pair| !same(pair) && moved(pair)) {
+        return None;
+    }
+    let mut diff = Diff::default();
+    for run in pairs.chunk_by(|one, next| same(one) == same(next)) {
+        if run.first().is_some_and(same) {
+            run.iter().for_each(|(line, _)| diff.push(DiffLine::Same(line)));
+        } else {
+            run.iter().for_each(|(line, _)| diff.push(DiffLine::Removed(line)));
+            run.iter().for_each(|(_, line)| diff.push(DiffLine::Added(line)));
         }
-    };
-    let same = |line: &&str| DiffLine::Same((*line).to_owned());
-    before.iter().map(same).chain(diff.iter_all_changes().map(line)).chain(behind.iter().map(same)).collect()
+    }
+    Some(diff)
+}
+
+fn line<'l>(change: similar::Change<&'l str>) -> DiffLine<'l> {
+    match change.tag() {
+        ChangeTag::Equal => DiffLine::Same(change.value()),
+        ChangeTag::Delete => DiffLine::Removed(change.value()),
+        ChangeTag::Insert => DiffLine::Added(change.value()),
+    }
 }
 
 /// The most lines of a description that are compared.

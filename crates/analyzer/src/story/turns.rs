@@ -8,16 +8,17 @@ use midcall_wire::sdp::Sdp;
 
 use super::log::{Said, Turn, What};
 use super::streams::{Session, diff};
-use super::{Told, read, reason};
-use crate::model::Message;
+use super::{Told, reason};
+use crate::model::{Diff, Message};
 
 /// What is in force in each dialog.
 pub(super) type Sessions = Vec<Session>;
 
-impl Told<'_> {
+impl Told<'_, '_> {
     /// Tells what has become another with this message.
     pub(super) fn turn(&mut self, sessions: &mut Sessions, turn: Turn, message: &Message) {
         let Turn { dialog, what, .. } = turn;
+        let dialog = usize::from(dialog);
         let at =
             |told: &Self, n: u32| told.numbers.of(n).and_then(|n| told.call.message(n)).unwrap_or(message);
         match what {
@@ -33,7 +34,7 @@ impl Told<'_> {
                     sessions.resize_with(dialog + 1, Session::default);
                 }
                 let answer = at(self, on);
-                let mut read = |said: Option<Said>| said.and_then(|said| self.description(said));
+                let read = |said: Option<Said>| said.and_then(|said| self.description(said));
                 let (last, new) = (read(last), read(new));
                 let (Some(ours), Some(theirs)) = (read(Some(agreed.ours)), read(Some(agreed.theirs))) else {
                     return;
@@ -41,7 +42,7 @@ impl Told<'_> {
                 let agreed = Sided { ours, theirs };
                 let lines = match (last, new) {
                     (Some(last), Some(new)) => diff(&last, &new),
-                    _ => Vec::new(),
+                    _ => Diff::default(),
                 };
                 let Some(session) = sessions.get_mut(dialog) else { return };
                 let names = Sided { ours: self.who(Party::Caller), theirs: self.who(Party::Callee) };
@@ -78,12 +79,12 @@ impl Told<'_> {
             What::Refer { by, on } => {
                 let (transferor, transferee) = self.transfer(by);
                 let refer = at(self, on);
-                let target = target(refer).unwrap_or_else(|| "someone else".to_owned());
+                let target = self.target(refer).unwrap_or_else(|| "someone else".to_owned());
                 self.tell(refer, refer.by, format!("{transferor} asks {transferee} to call {target}"));
             }
             What::Report { by, on, status, notified_on } => {
                 let (_, transferee) = self.transfer(by);
-                let target = target(at(self, on)).unwrap_or_else(|| "the target".to_owned());
+                let target = self.target(at(self, on)).unwrap_or_else(|| "the target".to_owned());
                 let notify = notified_on.map_or(message, |n| at(self, n));
                 let what = match status {
                     100 => format!("{transferee} tries {target}"),
@@ -96,29 +97,22 @@ impl Told<'_> {
         }
     }
 
-    /// A description that was noted. It is read once, however often it is asked for.
-    fn description(&mut self, said: Said) -> Option<Sdp> {
-        let n = match said {
-            Said::In(n) => n,
-            Said::Alone(sdp) => return Some(sdp),
-        };
-        if let Some((_, known)) = self.descriptions.iter().find(|(known, _)| *known == n) {
-            return Some(known.clone());
+    /// A description that was noted.
+    fn description(&self, said: Said) -> Option<Sdp> {
+        match said {
+            Said::In(n) => self.papers.sdp(self.numbers.of(n)?).cloned(),
+            Said::Alone(index) => self.alone.get(usize::try_from(index).ok()?).cloned(),
         }
-        let message = self.numbers.of(n).and_then(|n| self.call.message(n))?;
-        let sdp = Sdp::parse(read(message)?.sdp()?).ok()?;
-        self.descriptions.push((n, sdp.clone()));
-        Some(sdp)
     }
 
     fn usage(&mut self, before: InviteState, now: InviteState, message: &Message) {
         if !matches!(now, InviteState::Early | InviteState::Moratorium | InviteState::Mortal) {
             return;
         }
-        let Some(sip) = read(message) else { return };
+        let Some(sip) = self.papers.get(message.n) else { return };
         let who = self.who(message.by);
         let what = match (now, sip.status()) {
-            (InviteState::Early, Some(_)) => format!("{who}: {}", reason(&sip)),
+            (InviteState::Early, Some(_)) => format!("{who}: {}", reason(sip)),
             (InviteState::Moratorium, Some(_)) => format!("{who} answers"),
             (InviteState::Mortal, None) if !before.over() => format!("{who} hangs up"),
             _ => return,
@@ -146,14 +140,13 @@ impl Told<'_> {
     fn transfer(&self, by: Way) -> (String, String) {
         (self.who(party(by)), self.who(party(by.reversed())))
     }
-}
 
-/// Whom a REFER names.
-fn target(refer: &Message) -> Option<String> {
-    let sip = read(refer)?;
-    let to = sip.refer_to()?.ok()?;
-    let user = Uri::parse(to.uri).ok().and_then(|uri| uri.user).unwrap_or(to.uri);
-    Some(user.to_owned())
+    /// Whom a REFER names.
+    fn target(&self, refer: &Message) -> Option<String> {
+        let to = self.papers.get(refer.n)?.refer_to()?.ok()?;
+        let user = Uri::parse(to.uri).ok().and_then(|uri| uri.user).unwrap_or(to.uri);
+        Some(user.to_owned())
+    }
 }
 
 const fn party(way: Way) -> Party {

@@ -26,6 +26,7 @@ mod media;
 mod outline;
 mod types;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -117,6 +118,14 @@ impl Sdp {
         match &self.inner.body {
             Body::Text(text) => text.as_bytes(),
             Body::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// It as text: what of it is none is replaced.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match &self.inner.body {
+            Body::Text(text) => Cow::Borrowed(text),
+            Body::Bytes(bytes) => String::from_utf8_lossy(bytes),
         }
     }
 

@@ -154,16 +154,16 @@ fn moment(out: &mut String, call: &Call, moment: &Moment) {
     for stream in &moment.streams {
         let _ = write!(out, "<p class=\"mono soft\">{}</p>", Esc(stream));
     }
-    if moment.diff.iter().any(|line| !matches!(line, DiffLine::Same(_))) {
+    if moment.diff.lines().any(|line| !matches!(line, DiffLine::Same(_))) {
         out.push_str("<pre class=\"diff\" aria-label=\"What changed in the description\">");
-        diff(out, moment.diff.iter().filter(|line| !matches!(line, DiffLine::Same(_))));
+        diff(out, moment.diff.lines().filter(|line| !matches!(line, DiffLine::Same(_))));
         out.push_str("</pre>");
     }
     out.push_str("</li>\n");
 }
 
 /// The lines of a diff; what is new and what is gone is told by sign and colour.
-pub(super) fn diff<'d>(out: &mut String, lines: impl Iterator<Item = &'d DiffLine>) {
+pub(super) fn diff<'d>(out: &mut String, lines: impl Iterator<Item = DiffLine<'d>>) {
     for line in lines {
         let (kind, sign, text) = match line {
             DiffLine::Same(text) => ("same", "  ", text),

@@ -98,7 +98,7 @@ fn text(out: &mut String, call: &Call, message: &Message) {
     );
     if let Some(moment) = call.story.iter().find(|moment| moment.n == message.n && !moment.diff.is_empty()) {
         out.push_str("<div><p>Against the sender's last description:</p><pre class=\"diff\">");
-        diff(out, moment.diff.iter());
+        diff(out, moment.diff.lines());
         out.push_str("</pre></div>");
     }
     out.push_str("</div></div>");

@@ -37,7 +37,7 @@ fn hostile() -> Call {
     for moment in &mut call.story {
         moment.what = evil.to_owned();
         moment.streams = vec![evil.to_owned()];
-        moment.diff = vec![crate::model::DiffLine::Added(evil.to_owned())];
+        moment.diff = [crate::model::DiffLine::Added(evil)].into_iter().collect();
     }
     call.legs = vec![Leg { call_id: evil.to_owned(), confidence: 80, because: vec!["same SDP"] }];
     call
