@@ -1,5 +1,7 @@
 //! JSON for programs, call by call: `docs/analyze.schema.json` describes it.
 
+mod text;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -11,6 +13,7 @@ use midcall_proto::rules::Cite;
 use midcall_proto::time::Instant;
 use serde::{Serialize, Serializer};
 
+use self::text::{Text, Texts};
 use super::stats::{BySeverity, Stats, Tally};
 use crate::model;
 use crate::source::Summary;
@@ -42,7 +45,7 @@ impl<W: Write> Writer<W> {
         self.text.clear();
         self.text.extend_from_slice(if self.calls == 0 { b"\n" } else { b",\n" });
         self.calls += 1;
-        serde_json::to_writer(&mut self.text, &Call::from(call))?;
+        Call::from(call).serialize(&mut serde_json::Serializer::with_formatter(&mut self.text, Texts))?;
         self.out.write_all(&self.text)
     }
 
@@ -68,13 +71,22 @@ struct Call<'c> {
     parties: Parties<'c>,
     began: f64,
     ended: Option<f64>,
-    messages: Vec<Message<'c>>,
-    dialogs: Vec<Dialog<'c>>,
-    changes: Vec<Change<'c>>,
-    findings: Vec<Finding<'c>>,
-    story: Vec<Moment<'c>>,
-    legs: Vec<Leg<'c>>,
+    messages: Each<'c, model::Message, Message<'c>>,
+    dialogs: Each<'c, model::DialogInfo, Dialog<'c>>,
+    changes: Each<'c, model::Change, Change<'c>>,
+    findings: Each<'c, model::Finding, Finding<'c>>,
+    story: Each<'c, model::Moment, Moment<'c>>,
+    legs: Each<'c, model::Leg, Leg<'c>>,
     dropped: u64,
+}
+
+/// A list of which each one is written in another form.
+struct Each<'c, T, F>(&'c [T], fn(&'c T) -> F);
+
+impl<T, F: Serialize> Serialize for Each<'_, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(self.1))
+    }
 }
 
 #[derive(Serialize)]
@@ -103,7 +115,7 @@ struct Message<'c> {
     copy: Option<Copy>,
     orphan: bool,
     summary: &'c str,
-    raw: Cow<'c, str>,
+    raw: Text<'c>,
     source: u16,
     place: u64,
     cut: bool,
@@ -114,7 +126,16 @@ struct Address(SocketAddr);
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        let SocketAddr::V4(address) = self.0 else { return serializer.collect_str(&self.0) };
+        let mut text = Vec::with_capacity("255.255.255.255:65535".len());
+        for octet in address.ip().octets() {
+            decimal(&mut text, u16::from(octet));
+            text.push(b'.');
+        }
+        text.pop();
+        text.push(b':');
+        decimal(&mut text, address.port());
+        serializer.serialize_bytes(&text)
     }
 }
 
@@ -176,7 +197,16 @@ struct Moment<'c> {
     by: &'static str,
     what: &'c str,
     streams: &'c [String],
-    diff: Vec<&'c str>,
+    diff: Lines<'c>,
+}
+
+/// The lines of a diff.
+struct Lines<'c>(&'c model::Diff);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.signed().map(|line| Text(line.into())))
+    }
 }
 
 #[derive(Serialize)]
@@ -225,35 +255,27 @@ impl<'c> From<&'c model::Call> for Call<'c> {
             parties: Parties { caller: (&call.caller).into(), callee: (&call.callee).into() },
             began: seconds(call.began()),
             ended: call.ended.map(seconds),
-            messages: call.messages.iter().map(Into::into).collect(),
-            dialogs: call
-                .dialogs
-                .iter()
-                .map(|dialog| Dialog {
-                    caller_tag: &dialog.caller_tag,
-                    callee_tag: &dialog.callee_tag,
-                    whole: dialog.whole,
-                })
-                .collect(),
-            changes: call
-                .changes
-                .iter()
-                .map(|change| Change {
-                    messages: &change.messages,
-                    by: change.by.as_str(),
-                    method: change.method.as_str(),
-                    what: &change.what,
-                    outcome: change.outcome.as_str(),
-                    status: change.status,
-                })
-                .collect(),
-            findings: call.findings.iter().map(Into::into).collect(),
-            story: call.story.iter().map(Into::into).collect(),
-            legs: call
-                .legs
-                .iter()
-                .map(|leg| Leg { call_id: &leg.call_id, confidence: leg.confidence, because: &leg.because })
-                .collect(),
+            messages: Each(&call.messages, Message::from),
+            dialogs: Each(&call.dialogs, |dialog| Dialog {
+                caller_tag: &dialog.caller_tag,
+                callee_tag: &dialog.callee_tag,
+                whole: dialog.whole,
+            }),
+            changes: Each(&call.changes, |change| Change {
+                messages: &change.messages,
+                by: change.by.as_str(),
+                method: change.method.as_str(),
+                what: &change.what,
+                outcome: change.outcome.as_str(),
+                status: change.status,
+            }),
+            findings: Each(&call.findings, Finding::from),
+            story: Each(&call.story, Moment::from),
+            legs: Each(&call.legs, |leg| Leg {
+                call_id: &leg.call_id,
+                confidence: leg.confidence,
+                because: &leg.because,
+            }),
             dropped: call.dropped,
         }
     }
@@ -295,7 +317,7 @@ impl<'c> From<&'c model::Message> for Message<'c> {
             copy,
             orphan: message.kind == Kind::Orphan,
             summary: &message.summary,
-            raw: text(&message.raw),
+            raw: Text(text(&message.raw)),
             source: message.place.source,
             place: message.place.number,
             cut: message.cut,
@@ -335,7 +357,7 @@ impl<'c> From<&'c model::Moment> for Moment<'c> {
             by: moment.by.as_str(),
             what: &moment.what,
             streams: &moment.streams,
-            diff: moment.diff.signed().collect(),
+            diff: Lines(&moment.diff),
         }
     }
 }
@@ -388,6 +410,15 @@ fn counts<K: Hash + Ord + Clone + ToString>(tally: &Tally<K>) -> BTreeMap<String
 /// The bytes of a message as text: hardly any has another.
 fn text(raw: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
+}
+
+/// Writes a number in digits.
+fn decimal(text: &mut Vec<u8>, number: u16) {
+    for place in [10_000, 1_000, 100, 10, 1] {
+        if number >= place || place == 1 {
+            text.push(b'0' + (number / place % 10) as u8);
+        }
+    }
 }
 
 /// Seconds since 1970, exact to the microsecond.
