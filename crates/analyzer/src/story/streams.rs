@@ -1,5 +1,7 @@
 //! The streams of a session in words, what changed between two sessions, and the lines that changed in a description.
 
+use std::fmt::Write as _;
+
 use midcall_proto::dialog::{Sided, Way};
 use midcall_proto::observer::Party;
 use midcall_proto::session::{AgreedStream, Codec, Offerer, agreed_by};
@@ -126,7 +128,10 @@ fn described(stream: &AgreedStream, names: &Sided<String>) -> String {
         (false, false) => ", although nobody holds it".to_owned(),
     };
     let (caller, callee) = (&names.ours, &names.theirs);
-    format!("{codec}, {caller} {arrow} {callee}{held}, {near}:{near_port} {arrow} {far}:{far_port}")
+    let mut line = String::with_capacity(USUAL);
+    let _ =
+        write!(line, "{codec}, {caller} {arrow} {callee}{held}, {near}:{near_port} {arrow} {far}:{far_port}");
+    line
 }
 
 /// What both use first; both names where the two ways differ.
@@ -136,10 +141,12 @@ fn codecs(stream: &AgreedStream) -> Option<String> {
     // What comes back is of what may come in, and known to whoever sends it.
     let known = |(_, codec): &&(u8, Codec)| stream.send.iter().any(|(_, theirs)| codec.same(theirs));
     let back = stream.receive.iter().filter(known).find(real);
-    let name = |(_, codec): &(u8, Codec)| codec.name.to_string();
+    fn name((_, codec): &(u8, Codec)) -> &str {
+        &codec.name
+    }
     match (there.map(name), back.map(name)) {
         (Some(there), Some(back)) if there != back => Some(format!("{there} there, {back} back")),
-        (there, back) => there.or(back),
+        (there, back) => there.or(back).map(str::to_owned),
     }
 }
 
@@ -150,11 +157,13 @@ pub(super) fn diff(old: &Sdp, new: &Sdp) -> Diff {
     }
     let (old, new) = (old.to_text(), new.to_text());
     let (old, new) = (lines(&old), lines(&new));
-    if let Some(diff) = replaced(&old, &new) {
-        return diff;
-    }
+    replaced(&old, &new).unwrap_or_else(|| compared(&old, &new))
+}
+
+/// The lines that it takes to get from one to the other, the fewest.
+fn compared(old: &[&str], new: &[&str]) -> Diff {
     // What they begin and end with is the same.
-    let begin = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
+    let begin = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let (old, new) = (old.split_at(begin), new.split_at(begin));
     let end = old.1.iter().rev().zip(new.1.iter().rev()).take_while(|(one, other)| one == other).count();
     let (before, (old, behind)) = (old.0, old.1.split_at(old.1.len() - end));
@@ -165,9 +174,19 @@ pub(super) fn diff(old: &Sdp, new: &Sdp) -> Diff {
     before.chain(diff.iter_all_changes().map(line)).chain(behind).collect()
 }
 
+/// The first lines of a description, without their ends.
 fn lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::with_capacity(32);
-    lines.extend(text.lines().take(MOST_LINES));
+    let (mut lines, mut rest) = (Vec::with_capacity(32), text);
+    while let Some(end) = memchr::memchr(b'\n', rest.as_bytes())
+        && let Some((line, behind)) = rest.split_at_checked(end)
+        && lines.len() < MOST_LINES
+    {
+        lines.push(line.strip_suffix('\r').unwrap_or(line));
+        rest = behind.get(1..).unwrap_or_default();
+    }
+    if !rest.is_empty() && lines.len() < MOST_LINES {
+        lines.push(rest);
+    }
     lines
 }
 
@@ -200,5 +219,29 @@ fn line<'l>(change: similar::Change<&'l str>) -> DiffLine<'l> {
     }
 }
 
+/// Most lines about a stream are no longer.
+const USUAL: usize = 96;
 /// The most lines of a description that are compared.
 const MOST_LINES: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_in_the_place_of_others_are_all_that_changed(old in "([abc]\n){0,6}", new in "([a-e]\r?\n){0,6}") {
+            let (old, new) = (lines(&old), lines(&new));
+            if let Some(diff) = replaced(&old, &new) {
+                prop_assert_eq!(diff, compared(&old, &new));
+            }
+        }
+
+        #[test]
+        fn lines_end_where_they_end_in_any_text(text in "([ab]{0,2}\r?\r?\n?){0,5}") {
+            prop_assert_eq!(lines(&text), text.lines().collect::<Vec<_>>());
+        }
+    }
+}
