@@ -49,7 +49,7 @@ pub(super) struct Setup {
     pub(super) offered: bool,
     /// Session-Expires in the INVITE, and in its 2xx.
     pub(super) timer: (bool, bool),
-    pub(super) replaces: Option<Named>,
+    pub(super) replaces: Option<Box<Named>>,
     pub(super) referred_by: Option<Box<str>>,
     pub(super) authorised: bool,
     /// Its final response: status, number, time.
@@ -368,10 +368,12 @@ impl Known {
         self.setup.max_forwards = sip.max_forwards().and_then(Result::ok);
         self.setup.offered = sip.sdp().is_some();
         self.setup.timer.0 = sip.header(Name::SessionExpires).is_some();
-        self.setup.replaces = sip.replaces().and_then(Result::ok).map(|one| Named {
-            call_id: one.call_id.into(),
-            local: one.to_tag.into(),
-            remote: one.from_tag.into(),
+        self.setup.replaces = sip.replaces().and_then(Result::ok).map(|one| {
+            Box::new(Named {
+                call_id: one.call_id.into(),
+                local: one.to_tag.into(),
+                remote: one.from_tag.into(),
+            })
         });
         self.setup.referred_by = sip.header(Name::ReferredBy).map(|value| value.trim().into());
         self.setup.authorised =

@@ -50,7 +50,7 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
             let (from, to) = kept.ends(&message);
             let raw = kept.raw(&message);
             glances.push((!raw.is_empty()).then_some(message.glance));
-            let Stored { at, transport, place, cut, .. } = message;
+            let (place, Stored { at, transport, cut, .. }) = (message.place(), message);
             Message {
                 n,
                 at,

@@ -23,10 +23,19 @@ pub(super) struct Stored {
     from: u16,
     to: u16,
     pub(super) transport: Transport,
-    pub(super) place: Place,
+    /// Its source and its number there: a [`Place`] of its own would take more room.
+    source: u16,
+    number: u64,
     pub(super) cut: bool,
     raw: Packed,
     pub(super) glance: Glance,
+}
+
+impl Stored {
+    /// Where in the trace it stands.
+    pub(super) const fn place(&self) -> Place {
+        Place { source: self.source, number: self.number }
+    }
 }
 
 /// The messages of one call.
@@ -78,7 +87,8 @@ impl Kept {
             // There are many calls with few messages: twice the room would be mostly empty.
             self.messages.reserve_exact(4 + self.messages.len() / 4);
         }
-        self.messages.push(Stored { n, at, from, to, transport, place, cut, raw, glance });
+        let Place { source, number } = place;
+        self.messages.push(Stored { n, at, from, to, transport, source, number, cut, raw, glance });
     }
 }
 

@@ -8,24 +8,24 @@
 pub(super) struct Pack {
     /// Lines as they came, with their ends.
     text: Vec<u8>,
-    /// The pieces of the text that messages are made of, one message after the other: where each begins and ends.
-    pieces: Vec<(u32, u32)>,
+    /// The pieces of the text that messages are made of, one message after the other: where each begins and how long it
+    /// is, as numbers of seven bits in each byte.
+    pieces: Vec<u8>,
     /// Where in the text a line with this print began last, from 1.
     places: Option<Box<[u16; PLACES]>>,
 }
 
-/// Which pieces make a message.
+/// Where the pieces stand that make a message.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Packed {
     first: u32,
     last: u32,
-    length: u32,
 }
 
 impl Packed {
     /// Whether there are no bytes.
     pub(super) const fn is_empty(&self) -> bool {
-        self.length == 0
+        self.first == self.last
     }
 }
 
@@ -33,36 +33,48 @@ impl Pack {
     /// Takes the bytes of a message. `None` if the call has said too much for this.
     pub(super) fn put(&mut self, raw: &[u8]) -> Option<Packed> {
         let whole = self.text.len().checked_add(raw.len()).and_then(|length| u32::try_from(length).ok());
-        let (Some(_), Ok(first), Ok(length)) =
-            (whole, u32::try_from(self.pieces.len()), u32::try_from(raw.len()))
-        else {
-            return None;
-        };
+        let (Some(_), Ok(first)) = (whole, u32::try_from(self.pieces.len())) else { return None };
+        let mut piece = (0, 0);
         let mut rest = raw;
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
             let (line, after) = rest.split_at_checked(end)?;
             rest = after;
             let (begin, end) = self.line(line);
-            match self.pieces.get_mut(first as usize..).and_then(<[_]>::last_mut) {
-                Some(last) if last.1 == begin => last.1 = end,
-                _ => {
-                    room(&mut self.pieces, 1);
-                    self.pieces.push((begin, end));
-                }
+            if begin != piece.1 {
+                self.piece(piece);
+                piece.0 = begin;
             }
+            piece.1 = end;
         }
-        Some(Packed { first, last: u32::try_from(self.pieces.len()).ok()?, length })
+        self.piece(piece);
+        Some(Packed { first, last: u32::try_from(self.pieces.len()).ok()? })
     }
 
     /// The bytes of a message as they were put.
     pub(super) fn get(&self, packed: Packed) -> Vec<u8> {
-        let mut raw = Vec::with_capacity(packed.length as usize);
-        let pieces = self.pieces.get(packed.first as usize..packed.last as usize).unwrap_or_default();
-        for (begin, end) in pieces {
-            raw.extend_from_slice(self.text.get(*begin as usize..*end as usize).unwrap_or_default());
+        let pieces = Pieces(self.pieces.get(packed.first as usize..packed.last as usize).unwrap_or_default());
+        let mut raw = Vec::with_capacity(pieces.map(|(_, length)| length).sum());
+        for (begin, length) in pieces {
+            raw.extend_from_slice(self.text.get(begin..begin + length).unwrap_or_default());
         }
         raw
+    }
+
+    /// Notes a piece of the text by its begin and end.
+    fn piece(&mut self, (begin, end): (u32, u32)) {
+        if begin == end {
+            return;
+        }
+        room(&mut self.pieces, 16);
+        for number in [begin, end - begin] {
+            let mut rest = number;
+            while rest > 0x7f {
+                self.pieces.push(0x80 | (rest & 0x7f) as u8);
+                rest >>= 7;
+            }
+            self.pieces.push(rest as u8);
+        }
     }
 
     /// Where in the text a line stands; it is put there if it is new.
@@ -82,6 +94,33 @@ impl Pack {
         });
         // Its end fits: that was looked at when its message came.
         (u32::try_from(begin).unwrap_or(u32::MAX), u32::try_from(begin + line.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Where each piece begins, and how long it is.
+#[derive(Clone, Copy)]
+struct Pieces<'p>(&'p [u8]);
+
+impl Iterator for Pieces<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        Some((self.number()?, self.number()?))
+    }
+}
+
+impl Pieces<'_> {
+    fn number(&mut self) -> Option<usize> {
+        let mut number = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            number |= usize::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
     }
 }
 
@@ -114,7 +153,7 @@ mod tests {
         let message = "INVITE sip:bob@192.0.2.2 SIP/2.0\r\nFrom: <sip:alice@192.0.2.1>;tag=a\r\n\r\nv=0\r\n";
         let mut pack = Pack::default();
         let (one, other) = (pack.put(message.as_bytes()), pack.put(message.as_bytes()));
-        assert_eq!((pack.text.len(), pack.pieces.len()), (message.len(), 2));
+        assert_eq!((pack.text.len(), pack.pieces.len()), (message.len(), 4));
         for packed in [one, other] {
             assert_eq!(pack.get(packed.unwrap()), message.as_bytes());
         }
