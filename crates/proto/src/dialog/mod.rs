@@ -137,6 +137,15 @@ pub struct Dialog {
     pub forgotten: u32,
 }
 
+/// The URIs of an INVITE, empty where it names none.
+struct Ends<'a> {
+    from: &'a str,
+    to: &'a str,
+    contact: &'a str,
+    /// The Request-URI.
+    target: Option<&'a str>,
+}
+
 /// The most open requests that a dialog keeps; a peer that exceeds it makes the oldest be forgotten.
 const MOST_OPEN: usize = 16;
 /// The most subscriptions that a dialog keeps.
@@ -148,23 +157,56 @@ impl Dialog {
     /// `way` is the way of the INVITE as this party saw it, `local_tag` its own tag, `remote_tag` the peer's (empty if the
     /// peer has none). The INVITE itself is recorded by [`apply`](Self::apply), as is the response that forms the dialog.
     pub fn new<B: AsRef<[u8]>>(way: Way, invite: &Message<B>, local_tag: &str, remote_tag: &str) -> Self {
-        let from = invite.from().map(|from| from.uri).unwrap_or_default();
-        let to = invite.to().map(|to| to.uri).unwrap_or_default();
-        let (our_uri, their_uri) = match way {
-            Way::Sent => (from, to),
-            Way::Received => (to, from),
+        let ends = Ends {
+            from: invite.from().map(|from| from.uri).unwrap_or_default(),
+            to: invite.to().map(|to| to.uri).unwrap_or_default(),
+            contact: invite.contact().and_then(Result::ok).map(|contact| contact.uri).unwrap_or_default(),
+            target: invite.request_uri(),
         };
-        let contact = invite.contact().and_then(Result::ok).map(|contact| contact.uri).unwrap_or_default();
+        let call_id = invite.call_id().unwrap_or_default().into();
+        let mut dialog = Self::between(way, call_id, &ends, local_tag, remote_tag);
+        if way == Way::Received {
+            dialog.route = invite.values(Name::RecordRoute).map(Into::into).collect();
+        }
+        dialog
+    }
+
+    /// The same from the facts of an INVITE, `message`, in a call whose dialogs share the text of its Call-ID.
+    pub(crate) fn of_call<B: AsRef<[u8]>>(
+        way: Way,
+        call_id: Arc<str>,
+        (seen, message): (&Seen<'_>, &Message<B>),
+        local_tag: &str,
+        remote_tag: &str,
+    ) -> Self {
+        let ends = Ends {
+            from: seen.from_uri.unwrap_or_default(),
+            to: seen.to_uri.unwrap_or_default(),
+            contact: seen.contact.unwrap_or_default(),
+            target: seen.uri,
+        };
+        let mut dialog = Self::between(way, call_id, &ends, local_tag, remote_tag);
+        if way == Way::Received && seen.headers.record_routes > 0 {
+            dialog.route = message.values(Name::RecordRoute).map(Into::into).collect();
+        }
+        dialog
+    }
+
+    fn between(way: Way, call_id: Arc<str>, ends: &Ends<'_>, local_tag: &str, remote_tag: &str) -> Self {
+        let (our_uri, their_uri) = match way {
+            Way::Sent => (ends.from, ends.to),
+            Way::Received => (ends.to, ends.from),
+        };
         let mut dialog = Self {
-            call_id: invite.call_id().unwrap_or_default().into(),
+            call_id,
             owner: way,
             party: Sided {
                 ours: Party { tag: local_tag.into(), uri: our_uri.into(), ..Party::default() },
                 theirs: Party { tag: remote_tag.into(), uri: their_uri.into(), ..Party::default() },
             },
             route: ThinVec::new(),
-            secure: invite
-                .request_uri()
+            secure: ends
+                .target
                 .and_then(|uri| uri.as_bytes().split_at_checked(5))
                 .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(b"sips:") && !rest.is_empty()),
             usage: InviteState::default(),
@@ -175,10 +217,7 @@ impl Dialog {
             unpracked: None,
             forgotten: 0,
         };
-        dialog.party.by_mut(way).target = contact.into();
-        if way == Way::Received {
-            dialog.route = invite.values(Name::RecordRoute).map(Into::into).collect();
-        }
+        dialog.party.by_mut(way).target = ends.contact.into();
         dialog
     }
 

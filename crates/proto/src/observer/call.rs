@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use midcall_wire::{Message, Method, Name};
+use midcall_wire::{Message, Method, Name, NameAddr};
 
 use super::change::{Changes, ObservedChange};
 use super::dialog::{Claim, ObservedDialog, Passing};
@@ -108,19 +108,18 @@ pub struct ObservedCall {
 
 impl ObservedCall {
     /// A call that begins with this message.
-    pub(super) fn new(facts: &Facts<'_>, message: &Message<&[u8]>) -> Self {
-        let uri = |address: Result<midcall_wire::NameAddr<'_>, _>| {
-            address.map(|address| Box::from(address.uri)).unwrap_or_default()
-        };
-        let sender =
-            ObservedParty { uri: uri(message.from()), tag: facts.from_tag.into(), address: facts.from };
-        let other = ObservedParty { uri: uri(message.to()), tag: facts.to_tag.into(), address: facts.to };
+    pub(super) fn new(facts: &Facts<'_>, call_id: &str) -> Self {
+        let uri =
+            |address: Option<NameAddr<'_>>| address.map(|address| address.uri.into()).unwrap_or_default();
+        let (from, to) = (uri(facts.envelope.from), uri(facts.envelope.to));
+        let sender = ObservedParty { uri: from, tag: facts.from_tag.into(), address: facts.from };
+        let other = ObservedParty { uri: to, tag: facts.to_tag.into(), address: facts.to };
         let (mut caller, mut callee) = (sender, other);
         if !facts.is_request() {
             std::mem::swap(&mut caller.address, &mut callee.address);
         }
         Self {
-            call_id: message.call_id().unwrap_or_default().into(),
+            call_id: call_id.into(),
             caller,
             callee,
             dialogs: Vec::new(),
@@ -300,7 +299,7 @@ impl ObservedCall {
             None => match self.dialog_meant(facts) {
                 Some(meant) => meant,
                 None if facts.is_request() && !facts.to_tag.is_empty() => {
-                    self.join(facts, message, bounds)?
+                    self.join(facts, &seen, message, bounds)?
                 }
                 // Outside any dialog there is nothing to judge it by.
                 None => return (facts.method == Method::Refer).then(|| self.side_of(facts)),
@@ -325,8 +324,10 @@ impl ObservedCall {
         patience: &Patience,
         claims: &mut Vec<Claim>,
     ) {
-        let caller = Dialog::new(Way::Sent, message, facts.from_tag, "");
-        let callee = Dialog::new(Way::Received, message, "", facts.from_tag);
+        let view = |way, local_tag, remote_tag| {
+            Dialog::of_call(way, self.call_id.clone(), (seen, message), local_tag, remote_tag)
+        };
+        let (caller, callee) = (view(Way::Sent, facts.from_tag, ""), view(Way::Received, "", facts.from_tag));
         let mut seed = ObservedDialog::formed(facts.n, caller, callee);
         let by = Party::Caller;
         if let Some(before) = self.attempts.last() {
@@ -472,6 +473,7 @@ impl ObservedCall {
     fn join(
         &mut self,
         facts: &Facts<'_>,
+        seen: &Seen<'_>,
         message: &Message<&[u8]>,
         bounds: &Bounds,
     ) -> Option<(usize, Party)> {
@@ -491,8 +493,11 @@ impl ObservedCall {
             // The response that forms it is what the trace lacks.
             Some((attempt, tag, by)) => (attempt.seed.fork(tag), by),
             None => {
-                let sender = Dialog::new(Way::Sent, message, facts.from_tag, facts.to_tag);
-                let other = Dialog::new(Way::Received, message, facts.to_tag, facts.from_tag);
+                let view = |way, local_tag, remote_tag| {
+                    Dialog::of_call(way, self.call_id.clone(), (seen, message), local_tag, remote_tag)
+                };
+                let sender = view(Way::Sent, facts.from_tag, facts.to_tag);
+                let other = view(Way::Received, facts.to_tag, facts.from_tag);
                 let by = self.side_of(facts);
                 let (caller, callee) = if by == Party::Caller { (sender, other) } else { (other, sender) };
                 (ObservedDialog::joined(caller, callee), by)

@@ -104,9 +104,9 @@ impl<'m> Facts<'m> {
             0
         } else {
             let rseq = envelope.rseq_text.unwrap_or_default();
-            hash(&[to_tag.as_bytes(), rseq.as_bytes(), message.body()])
+            hash([to_tag.as_bytes(), rseq.as_bytes(), message.body()])
         };
-        let top_print = hash(&[top.as_bytes()]);
+        let top_print = hash([top.as_bytes()]);
         Some(Self {
             n,
             at,
@@ -114,13 +114,13 @@ impl<'m> Facts<'m> {
             to,
             from_tag,
             to_tag,
-            from_print: hash(&[from_tag.as_bytes()]),
-            to_print: hash(&[to_tag.as_bytes()]),
+            from_print: hash([from_tag.as_bytes()]),
+            to_print: hash([to_tag.as_bytes()]),
             method: envelope.method,
             status: message.status(),
             cseq,
             out_of_range,
-            key: if vias.count > 1 { hash(&[key.as_bytes()]) } else { top_print },
+            key: if vias.count > 1 { hash([key.as_bytes()]) } else { top_print },
             top: top_print,
             vias: vias.count.max(1),
             content,
@@ -163,7 +163,7 @@ fn beyond(cseq: Option<&str>) -> Option<(u32, bool)> {
 }
 
 /// A short fingerprint of these parts (FNV-1a, eight bytes at a time).
-pub(super) fn hash(parts: &[&[u8]]) -> u64 {
+pub(super) fn hash<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
     for part in parts {

@@ -280,7 +280,7 @@ impl Observer {
             Some(slot) => slot,
             None if begins(&facts, message) => {
                 self.stats.calls += 1;
-                self.table.insert(ObservedCall::new(&facts, message))
+                self.table.insert(ObservedCall::new(&facts, call_id))
             }
             None => {
                 self.stats.outside += 1;

@@ -137,7 +137,7 @@ impl Transaction {
 
     /// Whether the party with this tag sent its request.
     pub(super) fn sent_by(&self, tag: &str) -> bool {
-        self.from_tag == hash(&[tag.as_bytes()])
+        self.from_tag == hash([tag.as_bytes()])
     }
 
     /// Whether an answer must have been sent that the trace lacks: over UDP a request without response is resent after T1
@@ -212,13 +212,13 @@ impl Transactions {
 
     /// The newest transaction of this sender, method and CSeq number.
     pub(super) fn find(&self, from_tag: &str, method: Method, cseq: u32) -> Option<&Transaction> {
-        let tag = hash(&[from_tag.as_bytes()]);
+        let tag = hash([from_tag.as_bytes()]);
         self.list.iter().rev().find(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
     }
 
     /// The request, not an ACK or CANCEL, that used this CSeq number before the message with number `n`.
     pub(super) fn used(&self, from_tag: &str, to_tag: &str, cseq: u32, n: u32) -> Option<u32> {
-        let (from, to) = (hash(&[from_tag.as_bytes()]), hash(&[to_tag.as_bytes()]));
+        let (from, to) = (hash([from_tag.as_bytes()]), hash([to_tag.as_bytes()]));
         let counts = |one: &&Transaction| {
             one.n < n
                 && one.cseq == cseq
@@ -445,8 +445,8 @@ impl Facts<'_> {
 fn flow(from: SocketAddr, to: SocketAddr) -> u64 {
     [from, to].iter().fold(0, |flow: u64, address| {
         let ip = match address.ip() {
-            IpAddr::V4(ip) => hash(&[&ip.octets()]),
-            IpAddr::V6(ip) => hash(&[&ip.octets()]),
+            IpAddr::V4(ip) => hash([ip.octets().as_slice()]),
+            IpAddr::V6(ip) => hash([ip.octets().as_slice()]),
         };
         flow.rotate_left(7) ^ ip.wrapping_add(u64::from(address.port()))
     })

@@ -259,7 +259,7 @@ fn challenged_again(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<
     let asker = passing.by.other();
     let (nonce, on) = observed.memory.change.of(asker).challenge?;
     let challenges = passing.message.challenges();
-    let same = challenges.iter().any(|one| one.nonce().is_some_and(|own| hash(&[own.as_bytes()]) == nonce));
+    let same = challenges.iter().any(|one| one.nonce().is_some_and(|own| hash([own.as_bytes()]) == nonce));
     let stale = challenges.iter().any(midcall_wire::Challenge::stale);
     (same && !stale)
         .then(|| against(asker, RuleId::ChallengeNotSatisfied, open.on, smallvec![on, passing.facts.n]))
@@ -359,7 +359,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>, before:
             if matches!(status, 401 | 407) {
                 let challenges = passing.message.challenges();
                 let nonce = challenges.iter().find_map(midcall_wire::Challenge::nonce);
-                asker.challenge = nonce.map(|nonce| (hash(&[nonce.as_bytes()]), seen.at.n));
+                asker.challenge = nonce.map(|nonce| (hash([nonce.as_bytes()]), seen.at.n));
             }
         }
         (None, Method::Bye) => {

@@ -153,7 +153,7 @@ fn note_parts(observed: &mut ObservedDialog, passing: &Passing<'_>) {
 fn choice(answer: &Sdp) -> u64 {
     answer.media().fold(0, |print: u64, media| {
         let chosen = if media.rejected() { "" } else { media.formats().next().unwrap_or_default() };
-        print.rotate_left(9) ^ hash(&[chosen.as_bytes()])
+        print.rotate_left(9) ^ hash([chosen.as_bytes()])
     })
 }
 

@@ -104,8 +104,11 @@ impl Memory {
             return;
         }
         let contact = passing.seen.contact.and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| uri.ip());
-        let vias = passing.message.vias().filter_map(Result::ok);
-        for address in vias.flat_map(|via| [via.ip(), via.received_ip()]).flatten().chain(contact) {
+        let vias = &passing.facts.envelope.vias;
+        // Of a single one nothing needs to be read again.
+        let further = (vias.count > 1).then(|| passing.message.vias().filter_map(Result::ok));
+        let all = vias.hop.filter(|_| vias.count == 1).into_iter().chain(further.into_iter().flatten());
+        for address in all.flat_map(|via| [via.ip(), via.received_ip()]).flatten().chain(contact) {
             self.remember(address);
         }
         if let Some(sdp) = &passing.seen.sdp {
@@ -143,9 +146,8 @@ fn named(passing: &Passing<'_>) -> Option<u64> {
     let via = vias.hop.filter(|_| vias.count == 1)?;
     let streams = passing.seen.sdp.iter().flat_map(Sdp::media).filter(|media| !media.rejected());
     let own = [passing.seen.contact.unwrap_or_default(), via.host, via.received().unwrap_or_default()];
-    let mut texts: SmallVec<[&[u8]; 8]> = own.iter().map(|text| text.as_bytes()).collect();
-    texts.extend(streams.map(|media| media.connection().unwrap_or_default().as_bytes()));
-    Some(hash(&texts).max(1))
+    let places = streams.map(|media| media.connection().unwrap_or_default());
+    Some(hash(own.into_iter().chain(places).map(str::as_bytes)).max(1))
 }
 
 /// The addresses where a description wants media.
