@@ -1,6 +1,7 @@
 //! The lines of a session description, exactly as they stand.
 
 use super::Direction;
+use super::types::LETTERS;
 use crate::scan::{cut, find_byte};
 
 /// One line of a description: where it is, what it says, how it ends.
@@ -116,6 +117,7 @@ impl<'a> Line<'a> {
     }
 
     /// The direction if this is the line that states one.
+    #[inline]
     pub(super) fn direction(&self) -> Option<Direction> {
         let bytes = self.content.strip_prefix(b"a=")?;
         // Nearly all names are others, and written without white space.
@@ -161,18 +163,16 @@ impl<'a> Iterator for Lines<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let total = find_byte(self.rest, b'\n').map_or(self.rest.len(), |newline| newline + 1);
-        let (line, rest) = self.rest.split_at_checked(total)?;
-        let mut content = line.strip_suffix(b"\n").unwrap_or(line);
-        while let Some(shorter) = content.strip_suffix(b"\r") {
-            content = shorter;
+        let newline = find_byte(self.rest, b'\n');
+        let total = newline.map_or(self.rest.len(), |newline| newline + 1);
+        let mut length = newline.unwrap_or(total);
+        while length > 0 && self.rest.get(length - 1) == Some(&b'\r') {
+            length -= 1;
         }
-        let ending = line.get(content.len()..)?;
+        let (line, rest) = self.rest.split_at_checked(total)?;
+        let (content, ending) = line.split_at_checked(length)?;
         let line = Line { at: self.at, content, ending, whole: self.whole };
         (self.rest, self.at) = (rest, self.at + total);
         Some(line)
     }
 }
-
-/// How many letters the name of a direction has.
-const LETTERS: usize = 8;

@@ -209,6 +209,11 @@ impl Sdp {
         }
     }
 
+    /// The address in a complete `o=` line.
+    fn origin_address(&self) -> &str {
+        self.text_at(self.inner.outline.origin_address)
+    }
+
     /// A part of a complete `o=` line.
     fn origin_part(&self, part: Span) -> Option<&str> {
         (!part.is_empty()).then(|| self.text_at(part))
@@ -218,7 +223,10 @@ impl Sdp {
     pub fn is_same_session(&self, other: &Self) -> Option<bool> {
         // Mostly not even the white space differs.
         let same = self.around_version()? == other.around_version()?;
-        Some(same || self.origin()?.same_session(&other.origin()?))
+        Some(
+            same || self.origin_address() == other.origin_address()
+                && self.origin()?.same_session(&other.origin()?),
+        )
     }
 
     /// The name of the session, the `s=` line.
@@ -240,7 +248,7 @@ impl Sdp {
     fn connected(&self, connected: &Connected) -> Option<Connection<'_>> {
         let Connected { line, address, address_type } = *connected;
         let line = self.text_at(line);
-        let net = line.get(..types::word(line, 0).1)?;
+        let net = line.get(..types::word(line.as_bytes(), 0).1)?;
         let (address_type, address) = (self.text_at(address_type), self.text_at(address));
         (!address.is_empty()).then_some(Connection { net, address_type, address })
     }

@@ -23,10 +23,10 @@ impl Span {
         Self { start: short(start), end: short(end) }
     }
 
-    /// Where a part of the text that stands here is; it must have been read from that.
-    fn part(self, text: &str, part: &str) -> Self {
-        let start = usize::from(self.start) + (part.as_ptr().addr() - text.as_ptr().addr());
-        Self::new(start, start + part.len())
+    /// Where a part of what stands here is.
+    fn part(self, (start, end): (usize, usize)) -> Self {
+        let at = usize::from(self.start);
+        Self::new(at + start, at + end)
     }
 
     pub(super) const fn length(self) -> usize {
@@ -50,9 +50,10 @@ pub(super) struct Outline {
     /// The values of `o=` and `c=` of the session; empty without one.
     pub(super) origin: Span,
     pub(super) connection: Connected,
-    /// Number and version of the session, if the `o=` line is complete.
+    /// Number and version of the session and where it comes from, if the `o=` line is complete.
     pub(super) session_id: Span,
     pub(super) version: Span,
+    pub(super) origin_address: Span,
     pub(super) direction: Option<Direction>,
     pub(super) initials: Initials,
     pub(super) streams: SmallVec<[Stream; 1]>,
@@ -93,10 +94,12 @@ pub(super) struct Connected {
 
 impl Connected {
     fn at(line: Span, text: &str) -> Self {
-        let Some(Connection { address_type, address, .. }) = Connection::parse(text) else {
-            return Self { line, ..Self::default() };
-        };
-        Self { line, address: line.part(text, address), address_type: line.part(text, address_type) }
+        match Connection::places(text.as_bytes()) {
+            Some([_, address_type, address]) => {
+                Self { line, address: line.part(address), address_type: line.part(address_type) }
+            }
+            None => Self { line, ..Self::default() },
+        }
     }
 }
 
@@ -152,9 +155,10 @@ impl Outline {
     }
 
     fn count(&mut self, origin: &str) {
-        let Some(Origin { session_id, version, .. }) = Origin::parse(origin) else { return };
-        let span = |part: &str| self.origin.part(origin, part);
-        (self.session_id, self.version) = (span(session_id), span(version));
+        let Some([_, session_id, version, .., address]) = Origin::places(origin.as_bytes()) else { return };
+        let span = |place| self.origin.part(place);
+        (self.session_id, self.version, self.origin_address) =
+            (span(session_id), span(version), span(address));
     }
 
     fn begin(&mut self, line: &Line<'_>, end: usize) {
@@ -166,7 +170,7 @@ impl Outline {
         let at = usize::from(first.start);
         let mut rest = 0;
         let mut field = || {
-            let (start, end) = word(text, rest);
+            let (start, end) = word(text.as_bytes(), rest);
             rest = end;
             (text.get(start..end).unwrap_or_default(), Span::new(at + start, at + end))
         };
@@ -205,6 +209,7 @@ impl Outline {
 }
 
 /// The value of an `x=value` line and where it is; `None` if it is no text.
+#[inline]
 fn value<'a>(line: &Line<'a>) -> Option<(Span, &'a str)> {
     let text = line.value()?;
     // It is a part of the content.

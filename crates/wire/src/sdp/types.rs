@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::scan::cut;
+use crate::scan::{cut, find_byte};
 
 /// Which way media flows, seen from the party that wrote it. RFC 3264 §5.1.
 ///
@@ -47,16 +47,18 @@ impl Direction {
         Self::ALL.into_iter().find(|direction| direction.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The same of bytes.
+    /// The same of bytes: all four have eight letters, which are compared at once and in any case.
+    #[inline]
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
-        let is = |direction: &Self| direction.as_str().as_bytes().eq_ignore_ascii_case(name);
-        let among: &[Self] = match name.first()?.to_ascii_lowercase() {
-            b's' => &[Self::SendRecv, Self::SendOnly],
-            b'r' if !name.starts_with(b"rt") => &[Self::RecvOnly], // most are rtpmap
-            b'i' => &[Self::Inactive],
-            _ => &[],
-        };
-        among.iter().copied().find(is)
+        let word = |name: &[u8; LETTERS]| u64::from_ne_bytes(*name) | u64::from_ne_bytes([b' '; LETTERS]);
+        let name = word(name.try_into().ok()?);
+        match () {
+            () if name == word(b"sendrecv") => Some(Self::SendRecv),
+            () if name == word(b"sendonly") => Some(Self::SendOnly),
+            () if name == word(b"recvonly") => Some(Self::RecvOnly),
+            () if name == word(b"inactive") => Some(Self::Inactive),
+            () => None,
+        }
     }
 
     /// The attribute name.
@@ -210,17 +212,31 @@ pub struct Origin<'a> {
 impl<'a> Origin<'a> {
     /// Reads the value of an `o=` line; a username with spaces in it is tolerated.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut rest = value.trim_ascii();
-        let mut field = || {
-            // From behind: the name may hold white space.
-            let blank = rest.bytes().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
-            let (before, last) = (rest.get(..blank)?, rest.get(blank + 1..)?);
-            rest = before.trim_ascii_end();
-            Some(last)
-        };
-        let (address, address_type, net) = (field()?, field()?, field()?);
-        let (version, session_id) = (field()?, field()?);
-        Some(Self { username: rest, session_id, version, net, address_type, address })
+        let value = value.trim_ascii();
+        let [username, session_id, version, net, address_type, address] =
+            Self::places(value.as_bytes())?.map(|(start, end)| value.get(start..end).unwrap_or_default());
+        Some(Self { username, session_id, version, net, address_type, address })
+    }
+
+    /// Where its fields are in a value without white space around.
+    pub(super) fn places(value: &[u8]) -> Option<[(usize, usize); 6]> {
+        let is_blank = |byte: u8| byte <= b' ' && matches!(byte, b' ' | b'\t');
+        let mut places = [(0, value.len()); 6];
+        let mut end = value.len();
+        // From behind: the name may hold white space.
+        for place in places.iter_mut().skip(1).rev() {
+            let mut start = end;
+            while !is_blank(*value.get(start.checked_sub(1)?)?) {
+                start -= 1;
+            }
+            *place = (start, end);
+            end = start - 1;
+            while end > 0 && value.get(end - 1).is_some_and(u8::is_ascii_whitespace) {
+                end -= 1;
+            }
+        }
+        places[0].1 = end;
+        Some(places)
     }
 
     /// Whether everything but the version is the same.
@@ -250,16 +266,23 @@ pub struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// Reads the value of a `c=` line.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let mut rest = value;
-        let mut field = || {
-            let (start, end) = word(rest, 0);
-            let field = rest.get(start..end)?;
-            rest = rest.get(end..)?;
-            (!field.is_empty()).then_some(field)
-        };
-        let (net, address_type, address) = (field()?, field()?, field()?);
-        let address = cut(address, b'/').map_or(address, |(address, _)| address);
+        let [net, address_type, address] =
+            Self::places(value.as_bytes())?.map(|(start, end)| value.get(start..end).unwrap_or_default());
         Some(Self { net, address_type, address })
+    }
+
+    /// Where its fields are in a value.
+    pub(super) fn places(value: &[u8]) -> Option<[(usize, usize); 3]> {
+        let mut places = [(0, 0); 3];
+        let mut at = 0;
+        for place in &mut places {
+            *place = word(value, at);
+            at = place.1;
+        }
+        let (start, end) = places[2];
+        let address = value.get(start..end).filter(|address| !address.is_empty())?;
+        places[2].1 = find_byte(address, b'/').map_or(end, |slash| start + slash);
+        Some(places)
     }
 
     /// Whether nothing can be sent here: the zero address, or a name under `.invalid`.
@@ -281,12 +304,18 @@ pub(super) fn is_black_hole(address: &str) -> bool {
 }
 
 /// Where the next word of a text is.
-pub(super) fn word(text: &str, from: usize) -> (usize, usize) {
-    let blank = |byte: &&u8| **byte <= b' ' && byte.is_ascii_whitespace();
-    let bytes = text.as_bytes().get(from..).unwrap_or_default();
-    let start = bytes.iter().take_while(blank).count();
-    let length = bytes.iter().skip(start).take_while(|byte| !blank(byte)).count();
-    (from + start, from + start + length)
+#[inline]
+pub(super) fn word(bytes: &[u8], from: usize) -> (usize, usize) {
+    let blank = |at: usize| bytes.get(at).is_some_and(|byte| *byte <= b' ' && byte.is_ascii_whitespace());
+    let mut start = from;
+    while blank(start) {
+        start += 1;
+    }
+    let mut end = start;
+    while end < bytes.len() && !blank(end) {
+        end += 1;
+    }
+    (start, end)
 }
 
 impl fmt::Display for Connection<'_> {
@@ -400,5 +429,7 @@ impl<'a> Crypto<'a> {
     }
 }
 
+/// How many letters the name of a direction has.
+pub(super) const LETTERS: usize = 8;
 /// The top of names that never exist. RFC 2606 §2.
 const INVALID: &[u8] = b".invalid";
