@@ -328,8 +328,8 @@ fn check_stream(offered: &Media<'_>, (to, answered): (&Sdp, &Media<'_>), faults:
         let zero = one.is_black_hole() && other.is_black_hole();
         fault(zero && !offer.has_candidates, Fault::ZeroAddress { stream });
     }
-    for payload in &answer.unexplained {
-        fault(true, Fault::Unexplained { stream, payload: *payload });
+    for payload in answer.unexplained() {
+        fault(true, Fault::Unexplained { stream, payload });
     }
     fault(answer.setup.or_else(|| to.attribute("setup")) == Some("actpass"), Fault::SetupOpen { stream });
     fault(answer.demands_mux, Fault::MuxOnlyAnswered { stream });
@@ -359,18 +359,9 @@ fn common(offer: (&Media<'_>, &Facts<'_>), answer: (&Media<'_>, &Facts<'_>)) -> 
 /// meaning.
 fn place(offer: &Facts<'_>, answer: &Facts<'_>, number: Option<u8>) -> Option<usize> {
     let wanted = number?;
-    let meaning = |facts: &Facts<'_>, number| facts.formats.iter().position(|format| format.number == number);
-    let codec = meaning(answer, Some(wanted)).and_then(|at| answer.formats.get(at));
-    let same = |other: &Option<u8>| {
-        let other_codec = meaning(offer, *other).and_then(|at| offer.formats.get(at));
-        match (codec, other_codec) {
-            (Some(codec), Some(other)) => codec.alike(other),
-            // A number nothing explains can only be compared as such.
-            _ => *other == Some(wanted),
-        }
-    };
-    let by_number = offer.numbers.iter().position(|other| *other == Some(wanted) && same(other));
-    by_number.or_else(|| offer.numbers.iter().position(same))
+    let same = |other: u8| answer.mean_the_same(wanted, offer, other);
+    let by_number = offer.numbers.iter().position(|other| *other == number).filter(|_| same(wanted));
+    by_number.or_else(|| offer.numbers.iter().position(|other| other.is_some_and(same)))
 }
 
 /// Says what is wrong with a description after the previous one of the same side. RFC 3264 §8.

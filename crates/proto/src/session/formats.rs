@@ -44,9 +44,7 @@ impl<'a> Format<'a> {
 
     /// The same encoding; parameters are left to the two parties.
     pub(super) fn alike(&self, other: &Format<'_>) -> bool {
-        self.clock == other.clock
-            && self.channels == other.channels
-            && (self.name == other.name || self.name.eq_ignore_ascii_case(other.name))
+        alike(&self.rtpmap(), &other.rtpmap())
     }
 
     /// The same encoding in a form both can read; numbers do not count.
@@ -130,7 +128,13 @@ pub(super) fn wished(stream: &Stream) -> Formats<'_> {
 
 /// The formats of an RTP stream in a description that something explains, each number once.
 pub(super) fn explained<'a>(media: &Media<'a>) -> Formats<'a> {
-    Facts::of(media).formats
+    Facts::of(media).formats()
+}
+
+/// The same encoding.
+fn alike(one: &RtpMap<'_>, other: &RtpMap<'_>) -> bool {
+    (one.clock, one.channels) == (other.clock, other.channels)
+        && (one.name == other.name || one.name.eq_ignore_ascii_case(other.name))
 }
 
 /// Which payload types came up already.
@@ -147,15 +151,13 @@ impl Seen {
     }
 }
 
-/// What a stream of a description says itself, gathered in one go.
+/// What a stream of a description says itself, gathered in one go. What its formats mean is read when it is asked for.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
     /// The payload types of its `m=` line in order, `None` for what is none; empty for other transports than RTP.
     pub(super) numbers: SmallVec<[Option<u8>; 8]>,
-    /// The formats something explains, each number once; none for other transports than RTP.
-    pub(super) formats: Formats<'a>,
-    /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
-    pub(super) unexplained: SmallVec<[u8; 8]>,
+    rtpmaps: Column<'a>,
+    fmtps: Column<'a>,
     pub(super) mid: Option<&'a str>,
     pub(super) setup: Option<&'a str>,
     pub(super) has_keys: bool,
@@ -166,13 +168,14 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(super) fn of(media: &Media<'a>) -> Self {
         let mut facts = Self::default();
-        let (mut rtpmaps, mut fmtps) = (Column::default(), Column::default());
-        for line in media.lines().skip(1) {
+        let mut lines = media.lines();
+        lines.next(); // the m= line
+        for line in lines {
             let Some((name, value)) = line.attribute() else { continue };
             let value = value.unwrap_or_default();
             match name {
-                "rtpmap" => rtpmaps.add(value),
-                "fmtp" => fmtps.add(value),
+                "rtpmap" => facts.rtpmaps.add(value),
+                "fmtp" => facts.fmtps.add(value),
                 "mid" => facts.mid = facts.mid.or(Some(value)),
                 "setup" => facts.setup = facts.setup.or(Some(value)),
                 "crypto" => facts.has_keys = true,
@@ -182,30 +185,46 @@ impl<'a> Facts<'a> {
             }
         }
         if media.is_rtp() {
-            facts.explain(media, &rtpmaps, &fmtps);
+            facts.numbers.extend(media.formats().map(|format| format.parse().ok()));
         }
         facts
     }
 
-    fn explain(&mut self, media: &Media<'a>, rtpmaps: &Column<'a>, fmtps: &Column<'a>) {
-        let mut seen = Seen::default();
-        for format in media.formats() {
-            let number = format.parse().ok();
-            self.numbers.push(number);
-            let Some(number) = number else { continue };
-            if !seen.first(number) {
-                continue;
-            }
-            let map = rtpmaps.find(number).map_or_else(|| RtpMap::fixed(number), RtpMap::parse);
-            match map {
-                Some(RtpMap { name, clock, channels }) => {
-                    let fmtp = fmtps.find(number);
-                    self.formats.push(Format { number: Some(number), name, clock, channels, fmtp });
-                }
-                None if (96..128).contains(&number) => self.unexplained.push(number),
-                None => {}
-            }
+    /// What a payload type means; `None` where nothing explains it.
+    fn meaning(&self, number: u8) -> Option<RtpMap<'a>> {
+        self.rtpmaps.find(number).map_or_else(|| RtpMap::fixed(number), RtpMap::parse)
+    }
+
+    /// Whether a payload type of these and one of the others mean the same; what nothing explains can only be compared as a
+    /// number.
+    pub(super) fn mean_the_same(&self, number: u8, other: &Facts<'_>, there: u8) -> bool {
+        if number == there && self.rtpmaps.find(number) == other.rtpmaps.find(number) {
+            return true;
         }
+        match (self.meaning(number), other.meaning(there)) {
+            (Some(here), Some(there)) => alike(&here, &there),
+            _ => number == there,
+        }
+    }
+
+    /// The payload types, each once.
+    fn distinct(&self) -> impl Iterator<Item = u8> {
+        let mut seen = Seen::default();
+        self.numbers.iter().flatten().copied().filter(move |number| seen.first(*number))
+    }
+
+    /// The formats something explains, each number once; none for other transports than RTP.
+    fn formats(&self) -> Formats<'a> {
+        let format = |number| {
+            let RtpMap { name, clock, channels } = self.meaning(number)?;
+            Some(Format { number: Some(number), name, clock, channels, fmtp: self.fmtps.find(number) })
+        };
+        self.distinct().filter_map(format).collect()
+    }
+
+    /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
+    pub(super) fn unexplained(&self) -> impl Iterator<Item = u8> {
+        self.distinct().filter(|number| (96..128).contains(number) && self.meaning(*number).is_none())
     }
 }
 
