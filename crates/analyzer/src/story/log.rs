@@ -1,5 +1,6 @@
 //! What the dialogs of a call go through, noted while it is observed: enough to put it into words later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_proto::dialog::{Dialog, InviteState, Offers, Sided, Way};
@@ -39,9 +40,9 @@ pub(super) enum What {
     /// An exchange was completed: what is in force, and the last two descriptions of the side that answered.
     Agreed { offerer: Way, on: u32, agreed: Sided<Said>, last: Option<Said>, new: Option<Said> },
     /// A side is reached elsewhere.
-    Target(Way, Box<str>),
+    Target(Way, Arc<str>),
     /// A side is somebody else.
-    Identity(Way, Box<str>),
+    Identity(Way, Arc<str>),
     /// The session timer, and the message that set it.
     Timer { running: Option<(Duration, Way)>, set_by: Option<u32> },
     /// A REFER of this side.
@@ -131,8 +132,8 @@ struct Look {
     /// The last description that each side gave, and in which message.
     last: Sided<Option<(u32, Sdp)>>,
     timer: Option<(Duration, Way)>,
-    targets: Sided<Box<str>>,
-    uris: Sided<Box<str>>,
+    targets: Sided<Arc<str>>,
+    uris: Sided<Arc<str>>,
     /// REFERs and the last status that was reported of each.
     transfers: Vec<(u32, Option<u16>)>,
 }

@@ -1,5 +1,7 @@
 //! Recording what happened, however wrong. Every way of a message, request or response, goes through [`Dialog::apply`].
 
+use std::sync::Arc;
+
 use midcall_wire::{Message, Method};
 use smallvec::SmallVec;
 
@@ -95,7 +97,7 @@ impl Dialog {
     pub fn timed_out(&mut self, way: Way, method: Method, cseq: u32) -> Applied {
         let mut noted = Applied::new();
         if let Some(open) = self.close(way, method, cseq) {
-            noted.extend(self.offers.withdraw(way, method, cseq).map(Noted::Exchange));
+            moved(&mut noted, self.offers.withdraw(way, method, cseq));
             if open.forms {
                 self.step(InviteEvent::failure, &mut noted);
             }
@@ -164,7 +166,7 @@ impl Dialog {
         let role = self.role_of_sdp(seen);
         let offered = matches!(role, SdpRole::Offer(_));
         if seen.has_sdp {
-            noted.extend(self.offers.record(seen, role, seen.way).map(Noted::Exchange));
+            moved(noted, self.offers.record(seen, role, seen.way));
         }
         match seen.method {
             Method::Prack => self.acknowledge(seen, noted),
@@ -288,10 +290,10 @@ impl Dialog {
         let forms = open.forms;
         let role = self.role_of_sdp(seen);
         if seen.has_sdp {
-            noted.extend(self.offers.record(seen, role, seen.way).map(Noted::Exchange));
+            moved(noted, self.offers.record(seen, role, seen.way));
         }
         // An offer in the 2xx that the ACK left unanswered is over: nothing can answer it any more.
-        noted.extend(self.offers.withdraw(seen.way, Method::Invite, seen.cseq).map(Noted::Exchange));
+        moved(noted, self.offers.withdraw(seen.way, Method::Invite, seen.cseq));
         self.close(seen.way, Method::Invite, seen.cseq);
         if forms {
             self.step(InviteEvent::ack, noted);
@@ -323,7 +325,7 @@ impl Dialog {
         }
         let adopted = if reliable.is_some() { open.target.take() } else { None };
         if seen.has_sdp {
-            noted.extend(self.offers.record(seen, role, request).map(Noted::Exchange));
+            moved(noted, self.offers.record(seen, role, request));
         }
         if let Some(target) = adopted {
             let before = self.set_target(request, &target, noted);
@@ -382,13 +384,13 @@ impl Dialog {
             .filter(|(cseq, _)| *cseq > seen.cseq)
             .or(Some((seen.cseq, seen.at.n)));
         if seen.has_sdp {
-            noted.extend(self.offers.record(seen, role, request).map(Noted::Exchange));
+            moved(noted, self.offers.record(seen, role, request));
         }
         if !exchanged {
             // The request made an offer and its 2xx brings no answer: nothing can any more.
             let previewed = self.offers.take_preview(request, seen.method, seen.cseq);
             let gone = || self.offers.withdraw(request, seen.method, seen.cseq);
-            noted.extend(previewed.or_else(gone).map(Noted::Exchange));
+            moved(noted, previewed.or_else(gone));
         }
         if let Some(target) = target {
             self.set_target(request, &target, noted);
@@ -463,7 +465,7 @@ impl Dialog {
         if let Some(open) = self.close(request, seen.method, seen.cseq) {
             self.note_refused(seen, &open);
         }
-        noted.extend(self.offers.withdraw(request, seen.method, seen.cseq).map(Noted::Exchange));
+        moved(noted, self.offers.withdraw(request, seen.method, seen.cseq));
         if MODIFY_SESSION.has(seen.method) && !forms {
             let asker = self.party.by_mut(request);
             let before = asker.refused.as_ref().map_or(0, |refusal| refusal.glare);
@@ -510,7 +512,7 @@ impl Dialog {
     }
 
     /// Sets where requests to this side go; gives the target before, if that was another.
-    fn set_target(&mut self, side: Way, target: &str, noted: &mut Applied) -> Option<Box<str>> {
+    fn set_target(&mut self, side: Way, target: &str, noted: &mut Applied) -> Option<Arc<str>> {
         let party = self.party.by_mut(side);
         if *party.target == *target {
             return None;
@@ -550,6 +552,13 @@ impl Dialog {
         if matches!(seen.status, Some(401 | 407)) && open.credentials != 0 {
             self.party.by_mut(open.way).challenged = Some(Box::new((open.credentials, seen.at.n)));
         }
+    }
+}
+
+/// Notes what became of an exchange, if something did.
+fn moved(noted: &mut Applied, outcome: Option<Outcome>) {
+    if let Some(outcome) = outcome {
+        noted.push(Noted::Exchange(outcome));
     }
 }
 

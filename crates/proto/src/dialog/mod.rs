@@ -37,7 +37,7 @@ pub use usage::{InviteEvent, InviteState};
 
 use std::sync::Arc;
 
-use midcall_wire::{Message, Method, Name};
+use midcall_wire::{Message, Method, Name, NameAddr};
 use thin_vec::ThinVec;
 
 use crate::time::Instant;
@@ -46,11 +46,11 @@ use crate::time::Instant;
 #[derive(Clone, Default, Debug)]
 pub struct Party {
     /// Its tag; empty for a peer of RFC 2543 (DLG-33).
-    pub tag: Box<str>,
+    pub tag: Arc<str>,
     /// Its URI, as it stands in From of its requests.
-    pub uri: Box<str>,
+    pub uri: Arc<str>,
     /// Its Contact URI: the target of requests to it.
-    pub target: Box<str>,
+    pub target: Arc<str>,
     /// The highest CSeq number of its requests; `None` before the first.
     pub cseq: Option<u32>,
     /// The highest CSeq number of its requests that got a 2xx, with that message (DLG-12).
@@ -71,7 +71,7 @@ pub struct Party {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StaleTarget {
     /// The URI.
-    pub uri: Box<str>,
+    pub uri: Arc<str>,
     /// Why it is not the target.
     pub why: Stale,
     /// The message that makes it so.
@@ -137,15 +137,6 @@ pub struct Dialog {
     pub forgotten: u32,
 }
 
-/// The URIs of an INVITE, empty where it names none.
-struct Ends<'a> {
-    from: &'a str,
-    to: &'a str,
-    contact: &'a str,
-    /// The Request-URI.
-    target: Option<&'a str>,
-}
-
 /// The most open requests that a dialog keeps; a peer that exceeds it makes the oldest be forgotten.
 const MOST_OPEN: usize = 16;
 /// The most subscriptions that a dialog keeps.
@@ -157,56 +148,52 @@ impl Dialog {
     /// `way` is the way of the INVITE as this party saw it, `local_tag` its own tag, `remote_tag` the peer's (empty if the
     /// peer has none). The INVITE itself is recorded by [`apply`](Self::apply), as is the response that forms the dialog.
     pub fn new<B: AsRef<[u8]>>(way: Way, invite: &Message<B>, local_tag: &str, remote_tag: &str) -> Self {
-        let ends = Ends {
-            from: invite.from().map(|from| from.uri).unwrap_or_default(),
-            to: invite.to().map(|to| to.uri).unwrap_or_default(),
-            contact: invite.contact().and_then(Result::ok).map(|contact| contact.uri).unwrap_or_default(),
-            target: invite.request_uri(),
+        let (from_tag, to_tag) = match way {
+            Way::Sent => (local_tag, remote_tag),
+            Way::Received => (remote_tag, local_tag),
         };
+        let uri =
+            |address: Option<NameAddr<'_>>| shared(address.map(|address| address.uri).unwrap_or_default());
+        let sender = Party {
+            tag: shared(from_tag),
+            uri: uri(invite.from().ok()),
+            target: uri(invite.contact().and_then(Result::ok)),
+            ..Party::default()
+        };
+        let receiver = Party { tag: shared(to_tag), uri: uri(invite.to().ok()), ..Party::default() };
         let call_id = invite.call_id().unwrap_or_default().into();
-        let mut dialog = Self::between(way, call_id, &ends, local_tag, remote_tag);
-        if way == Way::Received {
-            dialog.route = invite.values(Name::RecordRoute).map(Into::into).collect();
-        }
-        dialog
+        let of_sender = Self::between(call_id, sender, receiver, invite.request_uri());
+        if way == Way::Sent { of_sender } else { of_sender.mirrored(invite) }
     }
 
-    /// The same from the facts of an INVITE, `message`, in a call whose dialogs share the text of its Call-ID.
-    pub(crate) fn of_call<B: AsRef<[u8]>>(
-        way: Way,
+    /// The views of both parties from the facts of an INVITE, `message`: its sender's and its receiver's. They share their
+    /// texts with each other and the Call-ID with their call.
+    pub(crate) fn of_both<B: AsRef<[u8]>>(
         call_id: Arc<str>,
-        (seen, message): (&Seen<'_>, &Message<B>),
-        local_tag: &str,
-        remote_tag: &str,
-    ) -> Self {
-        let ends = Ends {
-            from: seen.from_uri.unwrap_or_default(),
-            to: seen.to_uri.unwrap_or_default(),
-            contact: seen.contact.unwrap_or_default(),
-            target: seen.uri,
+        seen: &Seen<'_>,
+        message: &Message<B>,
+    ) -> (Self, Self) {
+        let text = |text: Option<&str>| shared(text.unwrap_or_default());
+        let sender = Party {
+            tag: text(seen.from_tag),
+            uri: text(seen.from_uri),
+            target: text(seen.contact),
+            ..Party::default()
         };
-        let mut dialog = Self::between(way, call_id, &ends, local_tag, remote_tag);
-        if way == Way::Received && seen.headers.record_routes > 0 {
-            dialog.route = message.values(Name::RecordRoute).map(Into::into).collect();
-        }
-        dialog
+        let receiver = Party { tag: text(seen.to_tag), uri: text(seen.to_uri), ..Party::default() };
+        let of_sender = Self::between(call_id, sender, receiver, seen.uri);
+        let of_receiver = of_sender.mirrored(message);
+        (of_sender, of_receiver)
     }
 
-    fn between(way: Way, call_id: Arc<str>, ends: &Ends<'_>, local_tag: &str, remote_tag: &str) -> Self {
-        let (our_uri, their_uri) = match way {
-            Way::Sent => (ends.from, ends.to),
-            Way::Received => (ends.to, ends.from),
-        };
-        let mut dialog = Self {
+    /// What the sender of the INVITE knows.
+    fn between(call_id: Arc<str>, ours: Party, theirs: Party, request_uri: Option<&str>) -> Self {
+        Self {
             call_id,
-            owner: way,
-            party: Sided {
-                ours: Party { tag: local_tag.into(), uri: our_uri.into(), ..Party::default() },
-                theirs: Party { tag: remote_tag.into(), uri: their_uri.into(), ..Party::default() },
-            },
+            owner: Way::Sent,
+            party: Sided { ours, theirs },
             route: ThinVec::new(),
-            secure: ends
-                .target
+            secure: request_uri
                 .and_then(|uri| uri.as_bytes().split_at_checked(5))
                 .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(b"sips:") && !rest.is_empty()),
             usage: InviteState::default(),
@@ -216,9 +203,16 @@ impl Dialog {
             subscriptions: ThinVec::new(),
             unpracked: None,
             forgotten: 0,
-        };
-        dialog.party.by_mut(way).target = ends.contact.into();
-        dialog
+        }
+    }
+
+    /// What the receiver of the INVITE knows, as long as nothing else was recorded.
+    fn mirrored<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Self {
+        let mut mirrored = self.clone();
+        std::mem::swap(&mut mirrored.party.ours, &mut mirrored.party.theirs);
+        mirrored.owner = Way::Received;
+        mirrored.route = invite.values(Name::RecordRoute).map(Into::into).collect();
+        mirrored
     }
 
     /// Takes route set and remote target from a response that forms or confirms the dialog at the caller: its
@@ -275,4 +269,9 @@ impl Dialog {
     pub fn has_live_subscription(&self) -> bool {
         self.subscriptions.iter().any(Subscription::live)
     }
+}
+
+/// A text that several views may hold; nothing takes no room.
+fn shared(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::default() } else { text.into() }
 }

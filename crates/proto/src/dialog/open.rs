@@ -1,5 +1,7 @@
 //! Requests that still await their final response, and what is known of each.
 
+use std::sync::Arc;
+
 use midcall_wire::Method;
 use smallvec::SmallVec;
 
@@ -80,13 +82,13 @@ pub struct Open {
     /// Whether a CANCEL was seen: its number.
     pub cancelled: Option<u32>,
     /// The Contact it proposes, if it refreshes the target.
-    pub target: Option<Box<str>>,
+    pub target: Option<Arc<str>>,
     /// Whether its receiver sent a request there before it answered, and so took it (RFC 6141 §4.6).
     pub followed: bool,
     /// The target that a reliable provisional response to it replaced.
-    pub replaced: Option<Box<str>>,
+    pub replaced: Option<Arc<str>>,
     /// The From URI it came with, if that differs from the one in use (RFC 4916).
-    pub identity: Option<Box<str>>,
+    pub identity: Option<Arc<str>>,
     /// Whether an exchange inside it was completed: its changes count as executed (RFC 6141 §3.3).
     pub executed: bool,
     /// What its sender asked for: Supported.

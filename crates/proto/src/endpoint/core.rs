@@ -75,9 +75,9 @@ pub(super) enum Later {
     /// The call placed for a REFER has news.
     Referred { referrer: CallId, refer: u32, status: u16 },
     /// Forget this dialog's name.
-    Forget { call_id: Arc<str>, tag: Box<str>, call: CallId },
+    Forget { call_id: Arc<str>, tag: Arc<str>, call: CallId },
     /// Remember this dialog's name.
-    Index { call_id: Arc<str>, tag: Box<str>, call: CallId },
+    Index { call_id: Arc<str>, tag: Arc<str>, call: CallId },
 }
 
 /// Where the next hop of a request is.

@@ -6,6 +6,7 @@
 
 use midcall_wire::{Method, Name};
 use std::net::IpAddr;
+use std::sync::Arc;
 use thin_vec::ThinVec;
 
 use super::call::{Call, Refused, Spec, local};
@@ -171,7 +172,7 @@ pub(super) struct InFlight {
     /// Whether it was wished for this leg alone.
     pub(super) branch: bool,
     /// Where the peer was when it was sent.
-    pub(super) target: Box<str>,
+    pub(super) target: Arc<str>,
 }
 
 /// The wishes of a call.
@@ -464,7 +465,7 @@ impl Call {
                 cancel: super::call::Cancel::No,
                 leg: leg.id,
                 branch: queue().next().is_some_and(|asked| asked.branch.is_some()),
-                target: Box::default(),
+                target: Arc::default(),
             },
             body,
             Vec::new(),

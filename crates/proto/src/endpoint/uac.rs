@@ -229,7 +229,8 @@ impl Call {
         let applied = self.apply_received(core, now, index, at, message);
         let reliable = seen.reliable().is_some() && core.config.reliable != Reliable::Off;
         let early = self.legs.iter().filter(|leg| leg.dialog.usage.early()).count();
-        let branch = self.legs.get(index).map(|leg| leg.dialog.party.theirs.tag.clone()).unwrap_or_default();
+        let branch =
+            self.legs.get(index).map(|leg| (*leg.dialog.party.theirs.tag).into()).unwrap_or_default();
         core.tell(
             self.id,
             CallEvent::Progress {

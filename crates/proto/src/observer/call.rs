@@ -324,10 +324,7 @@ impl ObservedCall {
         patience: &Patience,
         claims: &mut Vec<Claim>,
     ) {
-        let view = |way, local_tag, remote_tag| {
-            Dialog::of_call(way, self.call_id.clone(), (seen, message), local_tag, remote_tag)
-        };
-        let (caller, callee) = (view(Way::Sent, facts.from_tag, ""), view(Way::Received, "", facts.from_tag));
+        let (caller, callee) = Dialog::of_both(self.call_id.clone(), seen, message);
         let mut seed = ObservedDialog::formed(facts.n, caller, callee);
         let by = Party::Caller;
         if let Some(before) = self.attempts.last() {
@@ -493,11 +490,7 @@ impl ObservedCall {
             // The response that forms it is what the trace lacks.
             Some((attempt, tag, by)) => (attempt.seed.fork(tag), by),
             None => {
-                let view = |way, local_tag, remote_tag| {
-                    Dialog::of_call(way, self.call_id.clone(), (seen, message), local_tag, remote_tag)
-                };
-                let sender = view(Way::Sent, facts.from_tag, facts.to_tag);
-                let other = view(Way::Received, facts.to_tag, facts.from_tag);
+                let (sender, other) = Dialog::of_both(self.call_id.clone(), seen, message);
                 let by = self.side_of(facts);
                 let (caller, callee) = if by == Party::Caller { (sender, other) } else { (other, sender) };
                 (ObservedDialog::joined(caller, callee), by)

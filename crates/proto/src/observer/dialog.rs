@@ -1,6 +1,7 @@
 //! One dialog of a trace: both parties' views, fed from the same wire.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_wire::sdp::Sdp;
@@ -371,8 +372,9 @@ impl ObservedDialog {
     /// The same INVITE in the dialog with this callee tag.
     pub(super) fn fork(&self, callee_tag: &str) -> Self {
         let mut fork = self.clone();
-        fork.caller.base.party.theirs.tag = callee_tag.into();
-        fork.callee.base.party.ours.tag = callee_tag.into();
+        let tag: Arc<str> = callee_tag.into();
+        fork.caller.base.party.theirs.tag = tag.clone();
+        fork.callee.base.party.ours.tag = tag;
         fork
     }
 

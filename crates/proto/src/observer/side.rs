@@ -148,6 +148,9 @@ impl Side {
     /// What its message would break once everything has come, and whether that is so whatever had come by then.
     pub(super) fn judge(&self, seen: &Seen<'_>) -> SmallVec<[(Breach, bool); 2]> {
         let breaches = self.ahead().judge(seen).breaches;
+        if breaches.is_empty() {
+            return SmallVec::new();
+        }
         let ahead: SmallVec<[RuleId; 4]> = breaches.iter().map(|breach| breach.rule).collect();
         let mut found: SmallVec<[(Breach, bool); 2]> =
             breaches.into_iter().map(|breach| (breach, true)).collect();

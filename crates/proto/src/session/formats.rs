@@ -185,7 +185,7 @@ impl<'a> Facts<'a> {
             }
         }
         if media.is_rtp() {
-            facts.numbers.extend(media.formats().map(|format| format.parse().ok()));
+            media.formats().for_each(|format| facts.numbers.push(format.parse().ok()));
         }
         facts
     }
