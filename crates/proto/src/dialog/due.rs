@@ -50,6 +50,11 @@ pub struct Due {
 }
 
 impl Dialog {
+    /// Whether nothing can be owed, as most of the life of a call.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.timer.running.is_none() && self.subscriptions.is_empty()
+    }
+
     /// Everything owed in this dialog now, by either side. `t1` is the T1 of RFC 3261.
     pub fn dues(&self, t1: Duration) -> impl Iterator<Item = Due> + '_ {
         let patience = t1 * 64;

@@ -33,6 +33,9 @@ impl ObservedDialog {
         let mut claims = Vec::new();
         for creditor in [Party::Caller, Party::Callee] {
             let base = &self.side(creditor).base;
+            if base.is_idle() {
+                continue;
+            }
             let mut dues: Vec<_> = base
                 .dues(patience.t1)
                 .filter(|due| due.who == Way::Received && due.by + patience.flight <= now)
@@ -168,6 +171,9 @@ impl ObservedDialog {
         let mut sooner = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
         for side in [Party::Caller, Party::Callee].map(|party| self.side(party)) {
             side.next(patience).into_iter().for_each(&mut sooner);
+            if side.base.is_idle() {
+                continue;
+            }
             for due in side.base.dues(patience.t1) {
                 if due.who == Way::Received && !self.told.contains(&(due.what, due.since)) {
                     sooner(due.by + patience.flight);
