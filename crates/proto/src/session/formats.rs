@@ -128,7 +128,17 @@ pub(super) fn wished(stream: &Stream) -> Formats<'_> {
 
 /// The formats of an RTP stream in a description that something explains, each number once.
 pub(super) fn explained<'a>(media: &Media<'a>) -> Formats<'a> {
-    Facts::of(media).formats()
+    let (facts, mut fmtps) = (Facts::of(media), Column::default());
+    for line in media.lines() {
+        if let Some(("fmtp", value)) = line.attribute() {
+            fmtps.add(value.unwrap_or_default());
+        }
+    }
+    let format = |number| {
+        let RtpMap { name, clock, channels } = facts.meaning(number)?;
+        Some(Format { number: Some(number), name, clock, channels, fmtp: fmtps.find(number) })
+    };
+    facts.distinct().filter_map(format).collect()
 }
 
 /// The same encoding.
@@ -137,16 +147,17 @@ fn alike(one: &RtpMap<'_>, other: &RtpMap<'_>) -> bool {
         && (one.name == other.name || one.name.eq_ignore_ascii_case(other.name))
 }
 
-/// Which payload types came up already.
+/// Which payload types came up already, as bits.
 #[derive(Default)]
-struct Seen(u128);
+struct Seen([u64; 2]);
 
 impl Seen {
     /// Whether this is a payload type and comes up for the first time.
     fn first(&mut self, number: u8) -> bool {
-        let Some(bit) = 1_u128.checked_shl(u32::from(number)) else { return false };
-        let new = self.0 & bit == 0;
-        self.0 |= bit;
+        let Some(known) = self.0.get_mut(usize::from(number >> 6)) else { return false };
+        let bit = 1 << (number & 63);
+        let new = *known & bit == 0;
+        *known |= bit;
         new
     }
 }
@@ -157,7 +168,6 @@ pub(super) struct Facts<'a> {
     /// The payload types of its `m=` line in order, `None` for what is none; empty for other transports than RTP.
     pub(super) numbers: SmallVec<[Option<u8>; 8]>,
     rtpmaps: Column<'a>,
-    fmtps: Column<'a>,
     pub(super) mid: Option<&'a str>,
     pub(super) setup: Option<&'a str>,
     pub(super) has_keys: bool,
@@ -175,7 +185,6 @@ impl<'a> Facts<'a> {
             let value = value.unwrap_or_default();
             match name {
                 "rtpmap" => facts.rtpmaps.add(value),
-                "fmtp" => facts.fmtps.add(value),
                 "mid" => facts.mid = facts.mid.or(Some(value)),
                 "setup" => facts.setup = facts.setup.or(Some(value)),
                 "crypto" => facts.has_keys = true,
@@ -211,15 +220,6 @@ impl<'a> Facts<'a> {
     fn distinct(&self) -> impl Iterator<Item = u8> {
         let mut seen = Seen::default();
         self.numbers.iter().flatten().copied().filter(move |number| seen.first(*number))
-    }
-
-    /// The formats something explains, each number once; none for other transports than RTP.
-    fn formats(&self) -> Formats<'a> {
-        let format = |number| {
-            let RtpMap { name, clock, channels } = self.meaning(number)?;
-            Some(Format { number: Some(number), name, clock, channels, fmtp: self.fmtps.find(number) })
-        };
-        self.distinct().filter_map(format).collect()
     }
 
     /// The dynamic payload types that no `a=rtpmap` line explains. RFC 3551 §3.
