@@ -227,6 +227,71 @@ impl std::fmt::Display for OptionSet {
     }
 }
 
+/// Reads lists, and remembers the last ones: peers repeat theirs in every message, and many have the same.
+#[derive(Default, Debug)]
+pub(crate) struct Lists {
+    methods: Lately<MethodSet>,
+    options: Lately<OptionSet>,
+}
+
+impl Lists {
+    /// One that remembers; the default does not.
+    pub(crate) fn remembered() -> Self {
+        Self {
+            methods: Lately { most: MOST_LISTS, ..Lately::default() },
+            options: Lately { most: MOST_LISTS, ..Lately::default() },
+        }
+    }
+
+    /// The methods in an Allow value.
+    pub(super) fn methods(&mut self, text: &str) -> MethodSet {
+        self.methods.read(text, MethodSet::parse)
+    }
+
+    /// The tags in a list of them.
+    pub(super) fn options(&mut self, text: &str) -> OptionSet {
+        self.options.read(text, OptionSet::parse)
+    }
+}
+
+/// The texts read last, and what they say.
+#[derive(Debug)]
+struct Lately<T> {
+    known: Vec<(Box<str>, T)>,
+    most: usize,
+    /// Which of them goes next.
+    oldest: usize,
+}
+
+impl<T> Default for Lately<T> {
+    fn default() -> Self {
+        Self { known: Vec::new(), most: 0, oldest: 0 }
+    }
+}
+
+impl<T: Copy> Lately<T> {
+    fn read(&mut self, text: &str, parse: impl FnOnce(&str) -> T) -> T {
+        if let Some((_, value)) = self.known.iter().find(|(known, _)| **known == *text) {
+            return *value;
+        }
+        let value = parse(text);
+        if text.len() > LONGEST_LIST {
+            return value;
+        }
+        if self.known.len() < self.most {
+            self.known.push((text.into(), value));
+        } else if let Some(place) = self.known.get_mut(self.oldest) {
+            *place = (text.into(), value);
+            self.oldest = (self.oldest + 1) % self.most;
+        }
+        value
+    }
+}
+
+/// How many lists of each kind are remembered, and up to what length.
+const MOST_LISTS: usize = 4;
+const LONGEST_LIST: usize = 512;
+
 /// What a party is known to be able to do in one dialog. Any message adds; only INVITE and its 2xx take away (DLG-31).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Capabilities {

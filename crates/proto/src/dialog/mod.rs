@@ -23,6 +23,7 @@ mod timer;
 mod usage;
 
 pub use apply::{Applied, Noted};
+pub(crate) use capability::Lists;
 pub use capability::{Capabilities, MethodSet, OptionSet, OptionTag};
 pub use due::{Due, DueKind};
 pub(crate) use envelope::Envelope;

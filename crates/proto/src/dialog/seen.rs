@@ -3,7 +3,7 @@
 use midcall_wire::sdp::Sdp;
 use midcall_wire::{Field, MediaType, Message, Method, Name, NameAddr, Refresher, multipart};
 
-use super::capability::{MethodSet, OptionSet, OptionTag};
+use super::capability::{Lists, MethodSet, OptionSet, OptionTag};
 use super::envelope::Envelope;
 use crate::rules::methods::REFRESH_TARGET;
 use crate::time::Instant;
@@ -151,15 +151,16 @@ pub struct HeaderFacts {
 impl<'a> Seen<'a> {
     /// Reads the facts of a message.
     pub fn read<B: AsRef<[u8]>>(way: Way, at: At, message: &'a Message<B>) -> Self {
-        Self::of(way, at, message, &Envelope::read(message))
+        Self::of(way, at, message, &Envelope::read(message), &mut Lists::default())
     }
 
-    /// The same of a message whose envelope is read already.
+    /// The same of a message whose envelope is read already, with lists that may be remembered.
     pub(crate) fn of<B: AsRef<[u8]>>(
         way: Way,
         at: At,
         message: &'a Message<B>,
         envelope: &Envelope<'a>,
+        lists: &mut Lists,
     ) -> Self {
         let cseq = envelope.cseq;
         let mut seen = Self::empty(way, at, envelope.method, cseq.map_or(0, |cseq| cseq.number));
@@ -183,7 +184,7 @@ impl<'a> Seen<'a> {
             match field.name() {
                 Name::ContentType => _ = kind.get_or_insert_with(|| field.text()),
                 Name::ContentDisposition => _ = disposition.get_or_insert_with(|| field.text()),
-                _ => seen.take(message, &field),
+                _ => seen.take(message, &field, lists),
             }
         }
         if let Some(kind) = kind.flatten() {
@@ -214,13 +215,13 @@ impl<'a> Seen<'a> {
     }
 
     /// Notes one header line.
-    fn take<B: AsRef<[u8]>>(&mut self, message: &'a Message<B>, field: &Field<'a>) {
+    fn take<B: AsRef<[u8]>>(&mut self, message: &'a Message<B>, field: &Field<'a>, lists: &mut Lists) {
         let facts = &mut self.headers;
         let text = || field.text().unwrap_or_default();
         match field.name() {
-            Name::Require => self.require.add(OptionSet::parse(text())),
-            Name::Supported => self.supported.add(OptionSet::parse(text())),
-            Name::Allow => self.allow.get_or_insert_default().add(MethodSet::parse(text())),
+            Name::Require => self.require.add(lists.options(text())),
+            Name::Supported => self.supported.add(lists.options(text())),
+            Name::Allow => self.allow.get_or_insert_default().add(lists.methods(text())),
             Name::RSeq => self.rseq = message.rseq().and_then(Result::ok),
             Name::RAck => {
                 self.rack =

@@ -13,7 +13,7 @@ use super::side::Patience;
 use super::signs;
 use super::trace::{Repeat, Taken, Transactions};
 use super::weigh::against;
-use crate::dialog::{At, Dialog, Evidence, Seen, Way};
+use crate::dialog::{At, Dialog, Evidence, Lists, Seen, Way};
 use crate::rules::RuleId;
 use crate::time::Instant;
 
@@ -196,6 +196,7 @@ impl ObservedCall {
         message: &Message<&[u8]>,
         patience: &Patience,
         bounds: &Bounds,
+        lists: &mut Lists,
     ) -> Vec<Claim> {
         self.last = self.last.max(facts.at);
         let mut claims = Vec::new();
@@ -244,7 +245,9 @@ impl ObservedCall {
                 (known.map(|(_, by)| by).or(Some(self.side_of(facts))), Kind::Again { of, how })
             }
             Taken::New => {
-                let by = self.take_new(facts, message, patience, bounds, &mut claims);
+                let at = At { n: facts.n, time: facts.at };
+                let seen = Seen::of(Way::Sent, at, message, facts.envelope, lists);
+                let by = self.take_new(facts, &seen, message, patience, bounds, &mut claims);
                 (by, Kind::First)
             }
         };
@@ -281,37 +284,34 @@ impl ObservedCall {
     fn take_new(
         &mut self,
         facts: &Facts<'_>,
+        seen: &Seen<'_>,
         message: &Message<&[u8]>,
         patience: &Patience,
         bounds: &Bounds,
         claims: &mut Vec<Claim>,
     ) -> Option<Party> {
-        let seen = Seen::of(Way::Sent, At { n: facts.n, time: facts.at }, message, facts.envelope);
         if facts.is_request() && facts.method == Method::Invite && facts.to_tag.is_empty() {
-            self.attempt(facts, &seen, message, patience, claims);
+            self.attempt(facts, seen, message, patience, claims);
             return Some(Party::Caller);
         }
         if let Some(attempt) = self.attempt_of(facts) {
-            return Some(self.around_attempt(attempt, facts, &seen, message, patience, bounds, claims));
+            return Some(self.around_attempt(attempt, facts, seen, message, patience, bounds, claims));
         }
         let (index, by) = match self.dialog_of(facts) {
             Some(known) => known,
             None => match self.dialog_meant(facts) {
                 Some(meant) => meant,
                 None if facts.is_request() && !facts.to_tag.is_empty() => {
-                    self.join(facts, &seen, message, bounds)?
+                    self.join(facts, seen, message, bounds)?
                 }
                 // Outside any dialog there is nothing to judge it by.
                 None => return (facts.method == Method::Refer).then(|| self.side_of(facts)),
             },
         };
-        self.changes.before(by, &seen, self.dialogs.get(index)?, bounds.changes);
+        self.changes.before(by, seen, self.dialogs.get(index)?, bounds.changes);
         let dialog = self.dialogs.get_mut(index)?;
-        dialog.pass(
-            Passing { by, seen: &seen, facts, message, trace: &self.trace, patience, route: None },
-            claims,
-        );
-        self.changes.after(by, &seen, dialog);
+        dialog.pass(Passing { by, seen, facts, message, trace: &self.trace, patience, route: None }, claims);
+        self.changes.after(by, seen, dialog);
         Some(by)
     }
 

@@ -62,7 +62,7 @@ use self::facts::Facts;
 use self::held::Release;
 use self::side::Patience;
 use self::table::Table;
-use crate::dialog::Envelope;
+use crate::dialog::{Envelope, Lists};
 use crate::time::Instant;
 
 /// Settings of an [`Observer`].
@@ -135,6 +135,7 @@ pub struct Observer {
     table: Table,
     findings: Vec<Finding>,
     stats: ObserverStats,
+    lists: Lists,
     now: Instant,
     last: u32,
     /// Where the message observed last went.
@@ -150,6 +151,7 @@ impl Observer {
             config,
             findings: Vec::new(),
             stats: ObserverStats::default(),
+            lists: Lists::remembered(),
             now: Instant::ZERO,
             last: 0,
             latest: None,
@@ -312,7 +314,7 @@ impl Observer {
     fn take(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<&[u8]>) {
         let (patience, bounds) = (self.patience(), self.bounds());
         let Some(entry) = self.table.get_mut(slot) else { return };
-        let claims = entry.call.take(facts, message, &patience, &bounds);
+        let claims = entry.call.take(facts, message, &patience, &bounds, &mut self.lists);
         self.report(slot, claims);
     }
 
