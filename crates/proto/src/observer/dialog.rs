@@ -277,14 +277,13 @@ impl ObservedDialog {
         if seen.is_request() && matches!(seen.method, Method::Cancel | Method::Bye) {
             self.ended = Some(seen.at.time);
         }
-        let before = self.side(by).base.offers.last.ours.clone();
+        let before = seen.sdp.as_ref().and_then(|_| self.side(by).base.offers.last.ours.clone());
         let applied = self.side_mut(by).sent(seen);
         let agreed = applied.iter().any(|noted| matches!(noted, Noted::Exchange(Outcome::Agreed { .. })));
         if agreed {
             (self.whole, self.unsure) = (true, false);
         }
-        let received = Seen { way: seen.way.reversed(), ..seen.clone() };
-        self.side_mut(by.other()).receive(&received, route);
+        self.side_mut(by.other()).receive(seen, route);
         if let Some(before) = before.filter(|before| overtaken(before, seen)) {
             self.side_mut(by).change(|dialog| dialog.offers.last.ours = Some(before.clone()));
         }

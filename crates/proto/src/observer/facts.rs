@@ -167,13 +167,11 @@ pub(super) fn hash<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
     for part in parts {
-        let mut chunks = part.chunks_exact(8);
-        for chunk in &mut chunks {
-            mix(chunk.try_into().map_or(0, u64::from_le_bytes));
+        let (chunks, rest) = part.as_chunks::<8>();
+        for chunk in chunks {
+            mix(u64::from_le_bytes(*chunk));
         }
-        for byte in chunks.remainder() {
-            mix(u64::from(*byte));
-        }
+        mix(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
         mix(part.len() as u64);
     }
     hash

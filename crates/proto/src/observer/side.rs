@@ -82,13 +82,14 @@ impl Texts {
 }
 
 impl Flying {
-    fn new(seen: &Seen<'_>, route: Option<Vec<Box<str>>>) -> Self {
+    /// `sent` is as the other side sees it.
+    fn new(sent: &Seen<'_>, route: Option<Vec<Box<str>>>) -> Self {
         Self {
-            texts: Texts::of([seen.contact, seen.from_uri, seen.to_tag]),
+            texts: Texts::of([sent.contact, sent.from_uri, sent.to_tag]),
             route,
-            last: seen.at.time,
+            last: sent.at.time,
             resent: false,
-            seen: detached(seen),
+            seen: Seen { way: sent.way.reversed(), ..detached(sent) },
         }
     }
 
@@ -226,23 +227,24 @@ impl Side {
         change(&mut self.base);
     }
 
-    /// A message passed towards it. `seen` is as it receives it.
-    pub(super) fn receive(&mut self, seen: &Seen<'_>, route: Option<Vec<Box<str>>>) {
-        if seen.status == Some(100) {
-            self.apply(seen); // changes nothing that could cross
+    /// A message passed towards it. `sent` is as the other side sees it.
+    pub(super) fn receive(&mut self, sent: &Seen<'_>, route: Option<Vec<Box<str>>>) {
+        let received = || Seen { way: sent.way.reversed(), ..sent.clone() };
+        if sent.status == Some(100) {
+            self.apply(&received()); // changes nothing that could cross
             return;
         }
         if let Some(dialog) = &mut self.in_order {
             if let Some(route) = &route {
                 dialog.route = route.iter().cloned().collect();
             }
-            dialog.apply(seen);
+            dialog.apply(&received());
         }
         if self.flight.len() >= MOST_FLYING {
             self.deliver(0);
         }
         self.flight.reserve_exact(1); // there is seldom a second, and each is large
-        self.flight.push(Flying::new(seen, route));
+        self.flight.push(Flying::new(sent, route));
     }
 
     /// What it sends proves what it answers or acknowledges.
