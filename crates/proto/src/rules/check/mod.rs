@@ -91,9 +91,14 @@ pub fn of(seen: &Seen<'_>) -> impl Iterator<Item = &'static Check> + use<> {
     };
     let row = LOOKERS.get(Kinds::of(seen.status).0.trailing_zeros() as usize);
     let among = row.and_then(|row| row.get(seen.method as usize)).copied().unwrap_or_default();
-    let mut left = among & (VIEWS[view as usize] | VIEWS[View::Both as usize]);
+    let left = among & (VIEWS[view as usize] | VIEWS[View::Both as usize]);
+    // One half after the other: a whole takes several steps for each check.
+    let (mut left, mut later, mut first) = (left as u64, Some((left >> u64::BITS) as u64), 0);
     std::iter::from_fn(move || {
-        let next = CHECKS.get(left.trailing_zeros() as usize)?;
+        while left == 0 {
+            (left, first) = (later.take()?, u64::BITS);
+        }
+        let next = CHECKS.get((first + left.trailing_zeros()) as usize)?;
         left &= left - 1;
         Some(*next)
     })
