@@ -128,9 +128,10 @@ impl Outline {
         let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
         let mut outline = Self { session: Span::new(0, bytes.len()), ..Self::default() };
         for line in Lines::new(bytes, text, 0, bytes.len()) {
-            match line.letter() {
-                Some(b'm') => outline.begin(&line, bytes.len()),
-                Some(b'c') => {
+            let [letter, b'=', ..] = line.content() else { continue };
+            match letter {
+                b'm' => outline.begin(&line, bytes.len()),
+                b'c' => {
                     let place = match outline.streams.last_mut() {
                         Some(stream) => &mut stream.connection,
                         None => &mut outline.connection,
@@ -141,13 +142,13 @@ impl Outline {
                         *place = Connected::at(span, text);
                     }
                 }
-                Some(b'o') if outline.streams.is_empty() && outline.origin.end == 0 => {
+                b'o' if outline.streams.is_empty() && outline.origin.end == 0 => {
                     if let Some((span, text)) = value(&line) {
                         outline.origin = span;
                         outline.count(text);
                     }
                 }
-                Some(b'a') => outline.attribute(&line),
+                b'a' => outline.attribute(&line),
                 _ => {}
             }
         }
