@@ -322,8 +322,10 @@ impl Sdp {
         }
         let (mut ours, mut theirs) = self.behind_origin(other);
         loop {
-            if !skip_common(&mut ours, &mut theirs) {
-                return true;
+            match skip_common(&mut ours, &mut theirs) {
+                None => return true,
+                Some(Differ::Plainly) => return false,
+                Some(Differ::Perhaps) => {}
             }
             match (next_line(&mut ours), next_line(&mut theirs)) {
                 (None, None) => return true,
@@ -340,7 +342,7 @@ impl Sdp {
     pub fn same_but_direction(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = self.behind_origin(other);
         loop {
-            if !skip_common(&mut ours, &mut theirs) {
+            if skip_common(&mut ours, &mut theirs).is_none() {
                 return true;
             }
             let line = |bytes| Lines::new(bytes, None, 0, bytes.len()).next();
@@ -413,16 +415,26 @@ fn same_line(one: &Line<'_>, other: &Line<'_>) -> bool {
     words(one).eq(words(other))
 }
 
-/// Steps over the lines that both begin with; says whether anything differs behind them.
-fn skip_common(ours: &mut &[u8], theirs: &mut &[u8]) -> bool {
+/// How lines differ whose beginning is the same.
+enum Differ {
+    /// In a word, and it is no `o=` line.
+    Plainly,
+    /// In white space, or maybe in the version.
+    Perhaps,
+}
+
+/// Steps over the lines that both begin with; says how the lines behind them differ, if they do.
+fn skip_common(ours: &mut &[u8], theirs: &mut &[u8]) -> Option<Differ> {
     let same = common_prefix(ours, theirs);
     if same == ours.len() && same == theirs.len() {
-        return false;
+        return None;
     }
+    let in_word = |bytes: &[u8]| bytes.get(same).is_some_and(|byte| !byte.is_ascii_whitespace());
+    let both = in_word(ours) && in_word(theirs);
     // Back to where the line with the difference starts.
     let same = ours.get(..same).and_then(|bytes| memchr::memrchr(b'\n', bytes)).map_or(0, |end| end + 1);
     (*ours, *theirs) = (ours.get(same..).unwrap_or_default(), theirs.get(same..).unwrap_or_default());
-    true
+    Some(if both && !ours.starts_with(b"o") { Differ::Plainly } else { Differ::Perhaps })
 }
 
 /// Takes the first line that is not blank.
