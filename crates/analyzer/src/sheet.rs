@@ -3,22 +3,25 @@
 //! Every call is looked at for everything, and most calls have nothing: so what is asked of each description is gathered in
 //! one go, and what only few of them have is looked up when it is there.
 
-use midcall_wire::sdp::{Connection, Direction, Group, Media, RtpMap, Sdp};
+use midcall_wire::sdp::{Connection, Crypto, Direction, Group, Lines, RtpMap, Sdp, SdpLimits};
 
 /// A description.
 pub(crate) struct Sheet<'s> {
-    pub(crate) sdp: &'s Sdp,
+    bytes: &'s [u8],
     pub(crate) streams: Vec<Stream<'s>>,
+    /// Its `o=` line.
+    pub(crate) origin: Option<&'s str>,
     /// Whether streams share a port (RFC 9143).
     pub(crate) bundled: bool,
 }
 
 /// A stream of a description; what it does not say itself is taken from the session.
+#[derive(Default)]
 pub(crate) struct Stream<'s> {
-    sdp: &'s Sdp,
-    index: usize,
     pub(crate) kind: &'s str,
     pub(crate) port: u16,
+    /// The transport as written.
+    pub(crate) protocol: &'s str,
     /// Whether it is refused or switched off.
     pub(crate) rejected: bool,
     pub(crate) connection: Option<Connection<'s>>,
@@ -27,8 +30,10 @@ pub(crate) struct Stream<'s> {
     /// What must not get lost from one description to the next.
     pub(crate) bond: Bond<'s>,
     pub(crate) rtcp_mux: bool,
-    /// Whether it has a key of its own for SRTP.
-    pub(crate) crypto: bool,
+    /// Its own keys for SRTP, as written.
+    pub(crate) crypto: Vec<&'s str>,
+    /// Whether it says that it has no port of its own.
+    bundle_only: bool,
     /// Whether it asks for preconditions (RFC 3312).
     pub(crate) preconditions: bool,
 }
@@ -53,15 +58,20 @@ pub(crate) struct Format<'s> {
 }
 
 impl<'s> Sheet<'s> {
-    pub(crate) fn read(sdp: &'s Sdp) -> Self {
-        let mut sheet = Self { sdp, streams: Vec::new(), bundled: false };
-        let mut session = Stream::begin(sdp, 0, "");
+    /// Reads a description, if that can be taken for one.
+    pub(crate) fn read(bytes: &'s [u8]) -> Option<Self> {
+        let mut sheet = Self { bytes, streams: Vec::new(), origin: None, bundled: false };
+        let limits = SdpLimits::default();
+        let mut session = Stream::default();
         let (mut direction, mut own_direction, mut own_connection) = (None, None, false);
-        for line in sdp.lines() {
+        let lines = Lines::of(bytes);
+        let begins = lines.clone().next().is_some_and(|line| line.letter().is_some());
+        let mut sound = begins && bytes.len() <= limits.bytes;
+        for line in lines {
             let stream = match line.letter() {
                 Some(b'm') => {
-                    let mut stream =
-                        Stream::begin(sdp, sheet.streams.len(), line.value().unwrap_or_default());
+                    let (mut stream, whole) = Stream::begin(line.value().unwrap_or_default());
+                    sound &= whole && stream.formats.len() <= limits.formats;
                     (own_direction, own_connection) = (None, false);
                     stream.connection = session.connection;
                     stream.direction = direction.unwrap_or_default();
@@ -83,6 +93,7 @@ impl<'s> Sheet<'s> {
                         session.connection = Connection::parse(value);
                     }
                 }
+                (Some(b'o'), None) if sheet.origin.is_none() => sheet.origin = line.value(),
                 (Some(b'a'), stream) => {
                     let Some((name, value)) = line.attribute() else { continue };
                     let value = value.unwrap_or_default();
@@ -103,11 +114,21 @@ impl<'s> Sheet<'s> {
                 _ => {}
             }
         }
-        for stream in &mut sheet.streams {
+        // What is odd about it is for a closer look to tell.
+        let sound = sound && sheet.streams.len() <= limits.media;
+        let shared = sheet.streams.iter().any(|stream| stream.port == 0 && stream.bundle_only);
+        let sdp = if sound && !shared { None } else { Some(sheet.sdp()?) };
+        for (index, stream) in sheet.streams.iter_mut().enumerate() {
             stream.bond = stream.bond.or(session.bond);
-            stream.rejected = stream.port == 0 && stream.media().is_none_or(|media| media.rejected());
+            let media = sdp.as_ref().and_then(|sdp| sdp.media_at(index));
+            stream.rejected = stream.port == 0 && media.is_none_or(|media| media.rejected());
         }
-        sheet
+        Some(sheet)
+    }
+
+    /// All that it says.
+    pub(crate) fn sdp(&self) -> Option<Sdp> {
+        Sdp::parse(self.bytes).ok()
     }
 
     /// The first stream with voice.
@@ -130,42 +151,33 @@ impl<'s> Sheet<'s> {
 }
 
 impl<'s> Stream<'s> {
-    /// A stream with this `m=` line, of which nothing else is known.
-    fn begin(sdp: &'s Sdp, index: usize, line: &'s str) -> Self {
+    /// A stream with this `m=` line, of which nothing else is known, and whether the line is complete.
+    fn begin(line: &'s str) -> (Self, bool) {
         let mut fields = line.split_ascii_whitespace();
-        let kind = fields.next().unwrap_or_default();
-        let port = fields.next().and_then(|port| port.split('/').next()?.parse().ok()).unwrap_or(0);
-        let formats = fields.skip(1).map(|number| Format { number, mapped: None, fmtp: None });
-        Self {
-            sdp,
-            index,
-            kind,
-            port,
-            rejected: false,
-            connection: None,
-            direction: Direction::default(),
-            formats: formats.collect(),
-            bond: Bond::default(),
-            rtcp_mux: false,
-            crypto: false,
-            preconditions: false,
-        }
+        let [kind, port, protocol] = [(); 3].map(|()| fields.next().unwrap_or_default());
+        let (port, count) = port.split_once('/').map_or((port, None), |(port, count)| (port, Some(count)));
+        let port = port.parse().ok();
+        let whole = port.is_some() && count.is_none_or(|count| count.parse::<u16>().is_ok());
+        let formats = fields.map(|number| Format { number, mapped: None, fmtp: None }).collect();
+        let stream = Self { kind, port: port.unwrap_or(0), protocol, formats, ..Self::default() };
+        (stream, whole && !protocol.is_empty())
     }
 
     /// Takes note of an attribute; of one that is a direction, gives it.
     fn attribute(&mut self, name: &str, value: &'s str) -> Option<Direction> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let is = |known: &str| name == known || name.eq_ignore_ascii_case(known);
         match name.len() {
             3 if is("des") => self.preconditions = true,
             4 if is("fmtp") => self.format(value, |format| &mut format.fmtp),
             6 if is("rtpmap") => self.format(value, |format| &mut format.mapped),
             6 if is("tls-id") => _ = self.bond.tls_id.get_or_insert(value),
-            6 if is("crypto") => self.crypto |= midcall_wire::sdp::Crypto::parse(value).is_some(),
+            6 if is("crypto") => self.crypto.push(value),
             7 if is("ice-pwd") => _ = self.bond.password.get_or_insert(value),
             8 if is("rtcp-mux") => self.rtcp_mux = true,
             8 => return Direction::parse(name),
             9 if is("ice-ufrag") => _ = self.bond.fragment.get_or_insert(value),
             11 if is("fingerprint") => _ = self.bond.fingerprint.get_or_insert(value),
+            11 if is("bundle-only") => self.bundle_only = true,
             _ => {}
         }
         None
@@ -184,24 +196,14 @@ impl<'s> Stream<'s> {
         }
     }
 
-    /// All that the description says of it.
-    pub(crate) fn media(&self) -> Option<Media<'s>> {
-        self.sdp.media_at(self.index)
-    }
-
     /// A format by its number.
     pub(crate) fn numbered(&self, number: &str) -> Option<&Format<'s>> {
         self.formats.iter().find(|format| format.number == number)
     }
 
-    /// The transport as written.
-    pub(crate) fn protocol(&self) -> &'s str {
-        self.media().map_or("", |media| media.protocol())
-    }
-
     /// Whether somebody can be sure of whom it encrypts for.
     pub(crate) fn keyed(&self) -> bool {
-        self.crypto || self.bond.fingerprint.is_some()
+        self.bond.fingerprint.is_some() || self.crypto.iter().any(|crypto| Crypto::parse(crypto).is_some())
     }
 
     /// The address for its media.

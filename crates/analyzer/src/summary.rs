@@ -88,7 +88,7 @@ impl Summaries {
 
 /// Codecs of the first stream; where it is not both ways, its direction and the best codec.
 fn describe(sdp: &Sdp, words: &mut String) {
-    let sheet = Sheet::read(sdp);
+    let Some(sheet) = Sheet::read(sdp.as_bytes()) else { return };
     let Some(stream) = sheet.streams.first() else { return words.push_str("without streams") };
     if stream.rejected {
         return words.push_str("refused");

@@ -24,6 +24,10 @@ pub fn session_description<'a>(
     content_disposition: Option<&str>,
     body: &'a [u8],
 ) -> Option<&'a [u8]> {
+    // Nearly every body is a description and nothing else.
+    if content_disposition.is_none() && content_type == "application/sdp" {
+        return Some(body);
+    }
     find(content_type, content_disposition, body, "session", DEPTH)
 }
 

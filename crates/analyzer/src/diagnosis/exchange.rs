@@ -6,31 +6,32 @@ use midcall_wire::{Message, Method};
 
 use super::read::Reading;
 
-/// An offer and its answer or refusal.
+/// An offer and its answer or refusal; `D` is what is read of a description.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Exchange<D = Sdp> {
     /// Who offered.
     pub(crate) by: Party,
     /// The message with the offer.
     pub(crate) offer: u32,
     /// What it says.
-    pub(crate) offered: Sdp,
+    pub(crate) offered: D,
     /// The message with the answer, and what it says.
-    pub(crate) answer: Option<(u32, Sdp)>,
+    pub(crate) answer: Option<(u32, D)>,
     /// The final response that refused it.
     pub(crate) refusal: Option<u32>,
 }
 
-impl Exchange {
+impl<D> Exchange<D> {
     /// The offer and its answer.
-    pub(crate) fn done(&self) -> Option<(&Sdp, u32, &Sdp)> {
+    pub(crate) fn done(&self) -> Option<(&D, u32, &D)> {
         self.answer.as_ref().map(|(n, answer)| (&self.offered, *n, answer))
     }
 }
 
-/// The exchanges of a call in the order of their offers. Of a fork, the branch that accepted counts.
-pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
-    let mut found: Vec<Exchange> = Vec::new();
+/// The exchanges of a call in the order of their offers, with what `describe` reads of the description in a message. Of a
+/// fork, the branch that accepted counts.
+pub(crate) fn read<D>(reading: &Reading<'_>, describe: impl Fn(u32) -> Option<D>) -> Vec<Exchange<D>> {
+    let mut found: Vec<Exchange<D>> = Vec::new();
     // Requests whose transaction may still bring an offer or an answer: their message and the exchange.
     let mut open: Vec<Open> = Vec::new();
     for (own, glance) in reading.glances_of_originals() {
@@ -38,18 +39,19 @@ pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
         let Some((number, method)) = glance.cseq else { continue };
         match glance.status {
             None if matches!(method, Method::Invite | Method::Update | Method::Prack) => {
-                let waits = method == Method::Prack && answers(&mut found, &mut open, reading, own.n, own.by);
+                let waits = method == Method::Prack
+                    && answers(&mut found, &mut open, reading, &describe, own.n, own.by);
                 if waits {
                     continue;
                 }
-                let index = has_sdp.then(|| offer(&mut found, reading, own.n, own.by)).flatten();
+                let index = has_sdp.then(|| offer(&mut found, &describe, own.n, own.by)).flatten();
                 if open.len() >= MOST_OPEN {
                     open.remove(0);
                 }
                 open.push(Open { by: own.by, method, cseq: number, index, answered: false });
             }
             None if method == Method::Ack => {
-                answers(&mut found, &mut open, reading, own.n, own.by);
+                answers(&mut found, &mut open, reading, &describe, own.n, own.by);
             }
             Some(status) if status > 100 => {
                 let Some(at) = open
@@ -72,12 +74,12 @@ pub(crate) fn read(reading: &Reading<'_>) -> Vec<Exchange> {
                         one.answered = true;
                         if let Some(exchange) = found.get_mut(index).filter(|exchange| exchange.by != own.by)
                         {
-                            exchange.answer = reading.sdp(own.n).map(|sdp| (own.n, sdp));
+                            exchange.answer = describe(own.n).map(|sdp| (own.n, sdp));
                         }
                     }
                     None if reliable && has_sdp => {
                         // The offer comes back, and PRACK or ACK will answer it.
-                        one.index = offer(&mut found, reading, own.n, own.by);
+                        one.index = offer(&mut found, &describe, own.n, own.by);
                     }
                     _ => {}
                 }
@@ -100,15 +102,27 @@ struct Open {
     answered: bool,
 }
 
-fn offer(found: &mut Vec<Exchange>, reading: &Reading<'_>, n: u32, by: Party) -> Option<usize> {
-    let offered = reading.sdp(n)?;
+fn offer<D>(
+    found: &mut Vec<Exchange<D>>,
+    describe: impl Fn(u32) -> Option<D>,
+    n: u32,
+    by: Party,
+) -> Option<usize> {
+    let offered = describe(n)?;
     found.push(Exchange { by, offer: n, offered, answer: None, refusal: None });
     Some(found.len() - 1)
 }
 
 /// An ACK or PRACK that answers an offer that came in a response; whether it does.
-fn answers(found: &mut [Exchange], open: &mut [Open], reading: &Reading<'_>, n: u32, by: Party) -> bool {
-    let Some(sdp) = reading.sdp(n) else { return false };
+fn answers<D>(
+    found: &mut [Exchange<D>],
+    open: &mut [Open],
+    reading: &Reading<'_>,
+    describe: impl Fn(u32) -> Option<D>,
+    n: u32,
+    by: Party,
+) -> bool {
+    let Some(sdp) = describe(n) else { return false };
     let invite = match reading.get(n).and_then(Message::rack) {
         Some(rack) => rack.map_or(0, |rack| rack.cseq),
         None => reading.cseq(n),

@@ -66,10 +66,15 @@ impl<'c> Reading<'c> {
         self.parsed.get(index)?.get_or_init(|| read(raw)).as_ref()
     }
 
+    /// The bytes of the session description of a message.
+    pub(crate) fn description(&self, n: u32) -> Option<&'c [u8]> {
+        let place = self.glance(n)?.description()?;
+        self.call.message(n)?.raw.get(place)
+    }
+
     /// The session description of a message.
     pub(crate) fn sdp(&self, n: u32) -> Option<Sdp> {
-        let place = self.glance(n)?.description()?;
-        Sdp::parse(self.call.message(n)?.raw.get(place)?).ok()
+        Sdp::parse(self.description(n)?).ok()
     }
 
     /// Who sent a message.

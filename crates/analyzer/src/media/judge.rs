@@ -17,7 +17,7 @@ use crate::model::{Call, Finding};
 /// Everything that the media of a call says about it.
 pub(super) fn judge(call: &Call, flows: &Flows) -> Vec<Finding> {
     let reading = Reading::new(call);
-    let exchanges = exchanges(&reading);
+    let exchanges = exchanges(&reading, |n| reading.sdp(n));
     let known: HashSet<SocketAddr> = exchanges
         .iter()
         .flat_map(|exchange| {

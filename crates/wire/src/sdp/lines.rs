@@ -149,6 +149,11 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// The lines of a description, whether it is a good one or not.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, std::str::from_utf8(bytes).ok(), 0, bytes.len())
+    }
+
     /// `whole` is the same as `bytes`, where those are text.
     pub(super) fn new(bytes: &'a [u8], whole: Option<&'a str>, at: usize, end: usize) -> Self {
         Self { rest: bytes.get(at..end.min(bytes.len())).unwrap_or_default(), whole, at }

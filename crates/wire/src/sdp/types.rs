@@ -44,7 +44,7 @@ impl Direction {
 
     /// Reads an attribute name; letter case does not matter, as some peers write `SendOnly`.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|direction| direction.as_str().eq_ignore_ascii_case(name))
+        Self::of_name(name.as_bytes())
     }
 
     /// The same of bytes: all four have eight letters, which are compared at once and in any case.

@@ -33,10 +33,11 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
 
 /// F-SDP9: the rule finds it in answers.
 fn unexplained(scene: &Scene<'_, '_>, n: u32, sdp: &Sheet<'_>, found: &mut Vec<Finding>) {
-    let bare = sdp.streams.iter().filter(|stream| !stream.rejected).find_map(|stream| {
+    let streams = sdp.streams.iter().enumerate().filter(|(_, stream)| !stream.rejected);
+    let bare = streams.into_iter().find_map(|(index, stream)| {
         let dynamic = |number: &str| number.parse::<u8>().is_ok_and(|number| (96..128).contains(&number));
         let bare = stream.formats.iter().find(|format| format.mapped.is_none() && dynamic(format.number))?;
-        stream.media()?.is_rtp().then_some((stream.kind, bare.number))
+        sdp.sdp()?.media_at(index)?.is_rtp().then_some((stream.kind, bare.number))
     });
     let Some((kind, number)) = bare.filter(|_| !scene.has("OA-47", n)) else { return };
     let r = scene.reading;

@@ -25,11 +25,11 @@ use super::read::Reading;
 use super::table;
 use super::words::advise;
 use crate::model::Finding;
+use crate::sheet::Sheet;
 
 /// Everything that the checks find in a call.
 pub(super) fn find(reading: &Reading<'_>) -> Vec<Finding> {
-    let exchanges = exchange::read(reading);
-    let deals: Vec<_> = exchanges.iter().map(Deal::read).collect();
+    let deals = exchange::read(reading, |n| Sheet::read(reading.description(n)?));
     let scene = Scene { reading, deals: &deals };
     let mut found = Vec::new();
     for look in LOOKS {

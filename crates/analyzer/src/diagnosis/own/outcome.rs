@@ -75,7 +75,7 @@ fn precondition(scene: &Scene<'_, '_>) -> Option<Finding> {
     if !first.offered.streams.iter().any(|stream| stream.preconditions) {
         return None;
     }
-    let offered = first.offered.sdp;
+    let offered = first.offered.sdp()?;
     let mut wishes = offered.media().flat_map(|media| media.attributes("des").collect::<Vec<_>>());
     if !wishes.any(|wish| wish.contains(" mandatory ")) {
         return None;
@@ -83,12 +83,9 @@ fn precondition(scene: &Scene<'_, '_>) -> Option<Finding> {
     let (invite, _) =
         r.originals().find(|(_, message)| message.is_request() && message.method() == Method::Invite)?;
     let failure = r.final_of(invite.n).filter(|n| matches!(r.status(*n), 487 | 580 | 408 | 504))?;
-    let confirmed = scene.deals.iter().skip(1).any(|exchange| {
-        exchange
-            .offered
-            .sdp
-            .media()
-            .any(|media| media.attributes("curr").any(|curr| curr.contains("sendrecv")))
+    let later = scene.deals.iter().skip(1).filter_map(|exchange| exchange.offered.sdp());
+    let confirmed = later.into_iter().any(|offered| {
+        offered.media().any(|media| media.attributes("curr").any(|curr| curr.contains("sendrecv")))
     });
     if confirmed {
         return None;

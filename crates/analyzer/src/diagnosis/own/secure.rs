@@ -97,21 +97,21 @@ fn identity(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>
 /// F-MED4.
 fn downgrade(scene: &Scene<'_, '_>, old: (u32, &Sheet<'_>), new: (u32, &Sheet<'_>)) -> Option<Finding> {
     let (was, is) = streams(old.1, new.1).find(|(was, is)| {
-        let secure = |stream: &Stream<'_>| stream.protocol().contains("SAVP");
+        let secure = |stream: &Stream<'_>| stream.protocol.contains("SAVP");
         was.keyed() && secure(was) && (!is.keyed() || !secure(is))
     })?;
     if scene.has("OA-54", new.0) {
         return None;
     }
     let r = scene.reading;
-    let lost = match is.protocol().contains("SAVP") {
+    let lost = match is.protocol.contains("SAVP") {
         true => "without a key".to_owned(),
-        false => format!("as {}", is.protocol()),
+        false => format!("as {}", is.protocol),
     };
     let means = format!(
         "{} was encrypted ({} in {}), and {}'s {} at {} (message {}) offers it {lost}.",
         capital(is.kind),
-        was.protocol(),
+        was.protocol,
         r.the(old.0),
         r.sender(new.0),
         r.label(new.0),
