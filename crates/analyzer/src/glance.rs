@@ -7,7 +7,8 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
-use midcall_wire::{Message, Method, Name};
+use midcall_proto::dialog::Envelope;
+use midcall_wire::{Message, Method, Name, multipart};
 
 /// What a message says in short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,39 +23,56 @@ pub(crate) struct Glance {
     described: (u32, u32),
     /// A print of its Allow; 0 without one.
     pub(crate) allow: u32,
+    /// How many hops an INVITE may go yet.
+    pub(crate) max_forwards: Option<u8>,
     signs: u8,
 }
 
 impl Glance {
-    pub(crate) fn of(message: &Message<&[u8]>) -> Self {
-        let sdp = message.sdp();
+    pub(crate) fn of(message: &Message<&[u8]>, envelope: &Envelope<'_>) -> Self {
         let (mut signs, mut allow) = (0, 0);
-        for header in message.headers() {
-            signs |= match header.name {
-                Name::UserAgent | Name::Server if header.value.starts_with(HUB) => OF_HUB,
-                Name::RSeq => RELIABLE,
-                Name::SessionExpires => TIMED,
-                Name::Allow if allow == 0 => {
-                    allow = print(header.value);
-                    0
-                }
-                _ => 0,
-            };
+        // The first line of these counts, also where it is not even text.
+        let [mut kind, mut disposition] = [None; 2];
+        for field in envelope.head().fields() {
+            match field.name() {
+                Name::ContentType => _ = kind.get_or_insert_with(|| field.text()),
+                Name::ContentDisposition => _ = disposition.get_or_insert_with(|| field.text()),
+                Name::Allow if allow == 0 => allow = print(field.bytes()),
+                Name::UserAgent | Name::Server if field.bytes().starts_with(HUB) => signs |= OF_HUB,
+                Name::RSeq => signs |= RELIABLE,
+                Name::SessionExpires => signs |= TIMED,
+                Name::SessionId
+                | Name::Replaces
+                | Name::ReferredBy
+                | Name::Authorization
+                | Name::ProxyAuthorization
+                | Name::UserToUser
+                | Name::PChargingVector
+                | Name::Other => signs |= TELLING,
+                _ => {}
+            }
         }
-        let unended = sdp
-            .is_some_and(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n") && sdp.len() == message.body().len());
+        let body = message.body();
+        let kind = kind.flatten().filter(|_| !body.is_empty());
+        let sdp = kind.and_then(|kind| multipart::session_description(kind, disposition.flatten(), body));
+        let unended =
+            sdp.is_some_and(|sdp| !sdp.is_empty() && !sdp.ends_with(b"\n") && sdp.len() == body.len());
         if unended {
             signs |= UNENDED;
         }
-        if message.to().is_ok_and(|to| to.tag().is_some()) {
+        if envelope.to_tag().is_some() {
             signs |= TAGGED;
         }
+        let method = envelope.method();
+        let invites = message.is_request() && method == Method::Invite;
+        let hops = invites.then(|| message.max_forwards()?.ok()).flatten();
         Self {
-            method: message.method(),
+            method,
             status: message.status(),
-            cseq: message.cseq().ok().map(|cseq| (cseq.number, cseq.method)),
+            cseq: envelope.cseq().map(|cseq| (cseq.number, cseq.method)),
             described: sdp.and_then(|sdp| place(sdp, message.bytes())).unwrap_or_default(),
             allow,
+            max_forwards: hops.and_then(|hops| hops.try_into().ok()),
             signs,
         }
     }
@@ -94,6 +112,11 @@ impl Glance {
         self.signs & TIMED != 0
     }
 
+    /// Whether it has a header that may tell of other calls, or one that nobody knows.
+    pub(crate) const fn is_telling(&self) -> bool {
+        self.signs & TELLING != 0
+    }
+
     /// Whether its description, all of its body, lacks the last line end.
     pub(crate) const fn is_unended(&self) -> bool {
         self.signs & UNENDED != 0
@@ -126,13 +149,17 @@ const RELIABLE: u8 = 2;
 const TIMED: u8 = 4;
 const UNENDED: u8 = 8;
 const OF_HUB: u8 = 16;
+const TELLING: u8 = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn glance(text: &str) -> (Glance, Option<&[u8]>) {
-        let glance = Glance::of(&Message::parse(text.as_bytes()).unwrap());
+        let glance = {
+            let message = Message::parse(text.as_bytes()).unwrap();
+            Glance::of(&message, &Envelope::read(&message))
+        };
         (glance, glance.description().and_then(|place| text.as_bytes().get(place)))
     }
 

@@ -87,6 +87,7 @@ impl Legs {
     pub fn take(&mut self, mut call: Call, now: Instant) {
         call.findings.extend(hops::find(&call));
         let known = Known::of(&call);
+        call.glances = Vec::new();
         call.findings.extend(self.flood.take(&known));
         call.findings.extend(self.tags.take(&call, &known));
         call.findings.extend(transfer::alone(&known));

@@ -8,6 +8,7 @@ use midcall_proto::rules::{Cite, Severity};
 use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
+use crate::glance::Glance;
 use crate::source::Place;
 use crate::story::{Log, Numbers};
 
@@ -40,6 +41,8 @@ pub struct Call {
     pub dropped: u64,
     /// What its story is told from, if that was noted while it was observed.
     pub(crate) log: Option<Box<(Log, Numbers)>>,
+    /// Its messages at a glance, until it was compared with other calls; `None` for those without bytes.
+    pub(crate) glances: Vec<Option<Glance>>,
 }
 
 impl Call {

@@ -32,14 +32,11 @@ pub(crate) use self::read::{Reading, capital, seconds};
 pub use self::table::{Diagnosis, Shown, all, by_id};
 pub(crate) use self::words::advise;
 
-use crate::glance::Glance;
 use crate::model::Call;
 
 /// Adds what no rule covers to the findings of a call.
-///
-/// Each of its messages is there at a glance.
-pub(crate) fn find(call: &mut Call, glances: &[Option<Glance>]) {
-    let found = own::find(&Reading::with(call, glances.into()));
+pub(crate) fn find(call: &mut Call) {
+    let found = own::find(&Reading::new(call));
     call.findings.extend(found);
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt::Write as _;
 
+use midcall_proto::dialog::Envelope;
 use midcall_proto::observer::{Kind, Party};
 use midcall_wire::sdp::{Media, Sdp};
 use midcall_wire::{Message, Method, Name};
@@ -20,14 +21,14 @@ pub(crate) struct Reading<'c> {
 
 impl<'c> Reading<'c> {
     pub(crate) fn new(call: &'c Call) -> Self {
+        let unread = || call.messages.iter().map(|_| OnceCell::new());
+        if call.glances.len() == call.messages.len() {
+            return Self { call, glances: (&call.glances).into(), parsed: unread().collect() };
+        }
         let parsed: Vec<_> = call.messages.iter().map(|message| read(&message.raw)).collect();
-        let glances = parsed.iter().map(|parsed| parsed.as_ref().map(Glance::of)).collect();
+        let glance = |message| Glance::of(message, &Envelope::read(message));
+        let glances = parsed.iter().map(|parsed| parsed.as_ref().map(glance)).collect();
         Self { call, glances, parsed: parsed.into_iter().map(OnceCell::from).collect() }
-    }
-
-    /// The same where each message was glanced at before.
-    pub(crate) fn with(call: &'c Call, glances: Cow<'c, [Option<Glance>]>) -> Self {
-        Self { call, glances, parsed: call.messages.iter().map(|_| OnceCell::new()).collect() }
     }
 
     /// The messages in order, at a glance; those that say nothing readable are left out.

@@ -2,9 +2,7 @@
 
 use midcall_proto::observer::Party;
 use midcall_proto::rules::Severity;
-use midcall_wire::Message;
 
-use crate::glance::Glance;
 use crate::model::{Call, Finding};
 use crate::sample;
 
@@ -161,9 +159,7 @@ fn torn_and_twisted_messages_are_told_as_far_as_they_can_be_read() {
                 finding.at = u32::try_from(chance(12)).unwrap();
                 finding.means = raw_means(finding);
             }
-            let parsed = call.messages.iter().map(|message| Message::parse(message.raw.as_slice()).ok());
-            let glances: Vec<_> = parsed.map(|sip| sip.as_ref().map(Glance::of)).collect();
-            super::find(&mut call, &glances);
+            super::find(&mut call);
             super::tell(&mut call);
             findings += call.findings.len();
             assert!(

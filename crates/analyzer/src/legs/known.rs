@@ -1,16 +1,19 @@
 //! What is remembered of a finished call to compare it with others.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use midcall_proto::observer::{Kind, Party};
+use foldhash::quality::FixedState;
+use midcall_proto::observer::Party;
 use midcall_proto::time::Instant;
-use midcall_wire::sdp::Sdp;
+use midcall_wire::sdp::Origin;
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
+use crate::diagnosis::Reading;
+use crate::glance::Glance;
 use crate::model::{Call, Message};
+use crate::sheet::Sheet;
 
 /// A call boiled down to what others are compared with.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub(super) struct Known {
 pub(super) struct Setup {
     /// Its number, 0 if it was not seen.
     pub(super) n: u32,
-    pub(super) max_forwards: Option<u32>,
+    pub(super) max_forwards: Option<u8>,
     pub(super) offered: bool,
     /// Session-Expires in the INVITE, and in its 2xx.
     pub(super) timer: (bool, bool),
@@ -153,15 +156,14 @@ impl Known {
                 .collect(),
             setup: Setup::default(),
             refers: Vec::new(),
-            events: Vec::new(),
-            traits: Vec::new(),
+            events: Vec::with_capacity(call.messages.len().min(MOST_EVENTS)),
+            traits: Vec::with_capacity(MOST_TRAITS / 2),
             described: Vec::new(),
             faults: Vec::new(),
         };
-        for message in &call.messages {
-            if !matches!(message.kind, Kind::Again { .. }) {
-                known.read(message);
-            }
+        let reading = Reading::new(call);
+        for (message, glance) in reading.glances_of_originals() {
+            known.read(&reading, message, glance);
         }
         known.place();
         // There are many of them.
@@ -310,8 +312,10 @@ impl Known {
         (self.began.as_micros() / micros(width)).saturating_add_signed(near)
     }
 
-    fn read(&mut self, message: &Message) {
-        let Some((method, status, cseq)) = glance(&message.raw) else { return };
+    fn read(&mut self, reading: &Reading<'_>, message: &Message, glance: &Glance) {
+        let sip = || reading.get(message.n);
+        let Some((cseq, method)) = glance.cseq.or_else(|| sip().and_then(beyond)) else { return };
+        let status = glance.status.unwrap_or(0);
         // Of INVITEs and their 2xx only those that set the call up.
         let telling = match (method, status) {
             (Method::Invite, 0) => self.setup.n == 0,
@@ -321,20 +325,27 @@ impl Known {
             _ => false,
         };
         let mut media = 0;
-        if telling && let Ok(sip) = Sip::parse(message.raw.as_slice()) {
-            media = self.describe(&sip, message.by);
+        if telling {
+            media = reading.description(message.n).map_or(0, |sdp| self.describe(sdp, message.by));
             match (method, status) {
-                (Method::Invite, 0) if self.setup.n == 0 && message.by == Party::Caller => {
-                    self.set_up(&sip, message.n);
+                (Method::Invite, 0) if message.by == Party::Caller => {
+                    self.setup.n = message.n;
+                    self.setup.max_forwards = glance.max_forwards;
+                    self.setup.offered = glance.description().is_some();
+                    self.setup.timer.0 = glance.is_timed();
                 }
-                (Method::Invite, 0) => {}
-                (Method::Invite, _) => self.session_of(&sip),
-                (Method::Refer, _) => self.refer(&sip, message),
-                (Method::Subscribe, _) => self.unsubscribe(&sip, message),
+                (Method::Invite, 200..=299) => self.setup.timer.1 = glance.is_timed(),
                 _ => {}
             }
-            if (method, status / 100) == (Method::Invite, 2) && self.setup.outcome.is_none() {
-                self.setup.timer.1 = sip.header(Name::SessionExpires).is_some();
+            let may_tell = method != Method::Ack && (method != Method::Invite || glance.is_telling());
+            if may_tell && let Some(sip) = sip() {
+                match (method, status) {
+                    (Method::Invite, 0) if message.by == Party::Caller => self.set_up(sip),
+                    (Method::Invite, 200..=299) => self.session_of(sip),
+                    (Method::Refer, _) => self.refer(sip, message),
+                    (Method::Subscribe, _) => self.unsubscribe(sip, message),
+                    _ => {}
+                }
             }
         }
         if method == Method::Invite
@@ -363,11 +374,8 @@ impl Known {
         }
     }
 
-    fn set_up(&mut self, sip: &Sip<&[u8]>, n: u32) {
-        self.setup.n = n;
-        self.setup.max_forwards = sip.max_forwards().and_then(Result::ok);
-        self.setup.offered = sip.sdp().is_some();
-        self.setup.timer.0 = sip.header(Name::SessionExpires).is_some();
+    /// What the INVITE says of other calls.
+    fn set_up(&mut self, sip: &Sip<&[u8]>) {
         self.setup.replaces = sip.replaces().and_then(Result::ok).map(|one| {
             Box::new(Named {
                 call_id: one.call_id.into(),
@@ -416,25 +424,23 @@ impl Known {
     }
 
     /// The traits of a description, and a print of where it wants media.
-    fn describe(&mut self, sip: &Sip<&[u8]>, by: Party) -> u32 {
-        let Some(sdp) = sip.sdp().and_then(|bytes| Sdp::parse(bytes).ok()) else { return 0 };
+    fn describe(&mut self, sdp: &[u8], by: Party) -> u32 {
+        let Some(sheet) = Sheet::read(sdp) else { return 0 };
         let mut first = 0;
-        for media in sdp.media().filter(|media| !media.rejected() && media.port() > 9) {
-            let Some(address) = media.connection().filter(|address| !matches!(*address, "0.0.0.0" | "::"))
-            else {
-                continue;
-            };
-            let value = hash(&(address, media.port()));
+        for stream in sheet.streams.iter().filter(|stream| !stream.rejected && stream.port > 9) {
+            let address = stream.address().filter(|address| !matches!(*address, "0.0.0.0" | "::"));
+            let Some(address) = address else { continue };
+            let value = hash(&(address, stream.port));
             first = if first == 0 { value } else { first };
             self.say(Trait::Media, by, value);
-            let secrets = media.attributes("crypto").filter_map(|crypto| crypto.split("inline:").nth(1));
-            let secrets: Vec<u64> = secrets.map(hash).collect();
-            secrets.into_iter().for_each(|key| self.add(Trait::Secret, key));
-            if let Some(fragment) = media.attribute("ice-ufrag").or_else(|| sdp.attribute("ice-ufrag")) {
+            for key in stream.crypto.iter().filter_map(|crypto| crypto.split("inline:").nth(1)) {
+                self.add(Trait::Secret, hash(key));
+            }
+            if let Some(fragment) = stream.bond.fragment {
                 self.add(Trait::Secret, hash(fragment));
             }
         }
-        if let Some(origin) = sdp.origin()
+        if let Some(origin) = sheet.origin.and_then(Origin::parse)
             && origin.session_id.len() > 4
         {
             self.say(Trait::Origin, by, hash(&(origin.username, origin.session_id, origin.address)));
@@ -501,36 +507,23 @@ fn correlates(name: &str) -> bool {
     CORRELATING.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Method, status (0 for a request) and CSeq number, without reading the rest.
-fn glance(raw: &[u8]) -> Option<(Method, u16, u32)> {
-    let mut rest = raw;
-    let mut lines = std::iter::from_fn(|| {
-        let (line, after) =
-            rest.split_at_checked(memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1))?;
-        rest = after;
-        (!line.is_empty()).then(|| line.strip_suffix(b"\n").unwrap_or(line))
-    });
-    let status = match lines.next()?.strip_prefix(b"SIP/2.0 ") {
-        Some(rest) => std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?,
-        None => 0,
-    };
-    let cseq = lines.take_while(|line| line.len() > 1).find_map(|line| {
-        let value = line.get(..5).filter(|name| name.eq_ignore_ascii_case(b"CSeq:")).and(line.get(5..))?;
-        std::str::from_utf8(value).ok()
-    })?;
-    let mut words = cseq.split_ascii_whitespace();
+/// Number and method of a CSeq whose number is none that it may have.
+fn beyond(sip: &Sip<&[u8]>) -> Option<(u32, Method)> {
+    let mut words = sip.header(Name::CSeq)?.split_ascii_whitespace();
     let number = words.next()?.parse().ok()?;
-    Some((Method::parse(words.next()?), status, number))
+    Some((number, Method::parse(words.next()?)))
 }
 
 /// The user part of a URI, as far as boxes leave it alone: of a number the last digits, since prefixes change.
 pub(super) fn user(uri: &str) -> u64 {
     let Ok(uri) = Uri::parse(uri) else { return 0 };
     let Some(user) = uri.user.filter(|user| !user.is_empty()) else { return 0 };
-    let digits: Vec<u8> = user.bytes().filter(u8::is_ascii_digit).collect();
-    let number = user.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'));
-    if number && digits.len() > 7 {
-        return hash(&digits.get(digits.len() - 8..));
+    if user.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.')) {
+        let mut last = [0_u8; 8];
+        let digits = user.bytes().rev().filter(u8::is_ascii_digit);
+        if last.iter_mut().zip(digits).map(|(place, digit)| *place = digit).count() == last.len() {
+            return hash(&last);
+        }
     }
     hash(&user.to_ascii_lowercase())
 }
@@ -540,9 +533,7 @@ fn print(kind: Trait, value: &u64) -> u64 {
 }
 
 fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(value)
 }
 
 fn micros(time: Duration) -> u64 {

@@ -7,21 +7,13 @@ use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, Observe
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
 use super::keep::{Kept, Stored};
-use crate::glance::Glance;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
 use crate::papers::Papers;
 use crate::story::Numbers;
 use crate::summary::Summaries;
 
-/// A call, and its messages at a glance.
-pub(super) struct Built {
-    pub(super) call: Call,
-    /// `None` where the bytes of a message are lost.
-    pub(super) glances: Vec<Option<Glance>>,
-}
-
 /// Everything but the details.
-pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
+pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Call {
     let (number, dropped) = (kept.number, kept.dropped + u64::from(observed.dropped()));
     let mut known = observed.messages().to_vec();
     let sorted = known.is_sorted_by_key(|message| message.n);
@@ -93,7 +85,7 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
             _ => (Party::Caller.as_str().to_owned(), Party::Callee.as_str().to_owned()),
         };
     }
-    let call = Call {
+    Call {
         number,
         call_id: observed.call_id().to_owned(),
         caller,
@@ -107,8 +99,8 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Built {
         ended: observed.ended(),
         dropped,
         log: log.map(|log| Box::new((*log, numbers))),
-    };
-    Built { call, glances }
+        glances,
+    }
 }
 
 /// What a call says of itself.
@@ -201,9 +193,9 @@ fn judged(
 
 fn person(party: &ObservedParty) -> Person {
     Person {
-        uri: party.uri.to_string(),
+        uri: party.uri.clone().into(),
         name: name(&party.uri),
-        tag: party.tag.to_string(),
+        tag: party.tag.clone().into(),
         address: party.address,
         user_agent: None,
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use midcall_proto::dialog::Envelope;
 use midcall_proto::observer::{ObservedCall, Observer, ObserverStats};
 use midcall_proto::time::Instant;
 use midcall_wire::Message;
 
-use super::build::{self, Built};
+use super::build;
 use super::keep::Keep;
 use super::{Details, Settings};
 use crate::diagnosis;
@@ -85,8 +86,10 @@ impl Worker {
             Item::Sip(packet) => packet,
         };
         let message = Message::parse(packet.payload.as_slice()).ok();
-        let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, message.as_ref());
-        let glance = message.as_ref().filter(|_| n.is_some()).map(Glance::of);
+        let envelope = message.as_ref().map(Envelope::read);
+        let read = message.as_ref().zip(envelope.as_ref());
+        let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, read);
+        let glance = read.filter(|_| n.is_some()).map(|(message, envelope)| Glance::of(message, envelope));
         // First what ended before this message: it may begin a call with the same Call-ID.
         self.gather();
         if let (Some(n), Some(glance), Some(call)) = (n, glance, self.observer.latest()) {
@@ -111,7 +114,9 @@ impl Worker {
         self.finished = true;
         self.observer.finish(self.last + AFTERWARDS);
         self.gather();
-        for call in self.observer.take_open() {
+        let open = self.observer.take_open();
+        self.ended.reserve_exact(open.len());
+        for call in open {
             self.over(&call);
         }
     }
@@ -142,10 +147,12 @@ impl Worker {
 
     fn over(&mut self, observed: &ObservedCall) {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
-        let Built { mut call, glances } = build::call(observed, kept);
+        let mut call = build::call(observed, kept);
         if self.details != Details::None {
             call.findings.extend(self.media.of(&call));
-            diagnosis::find(&mut call, &glances);
+            diagnosis::find(&mut call);
+        } else {
+            call.glances = Vec::new();
         }
         if self.details == Details::All && !self.finished {
             call.work_out_alone();

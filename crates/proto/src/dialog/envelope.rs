@@ -4,7 +4,7 @@ use midcall_wire::{CSeq, Head, Message, Method, Name, NameAddr, Via};
 
 /// What identifies a message, and the rest of its header lines for whoever goes on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Envelope<'a> {
+pub struct Envelope<'a> {
     pub(crate) head: Head<'a>,
     /// The method; of the request for a response.
     pub(crate) method: Method,
@@ -37,7 +37,8 @@ pub(crate) struct Vias<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn read<B: AsRef<[u8]>>(message: &'a Message<B>) -> Self {
+    /// Reads it off a message.
+    pub fn read<B: AsRef<[u8]>>(message: &'a Message<B>) -> Self {
         let head = message.head();
         let [mut from, mut to, mut cseq, mut rseq, mut call_id]: [Line<'_>; 5] = [None; 5];
         let mut vias = Vias::default();
@@ -80,6 +81,30 @@ impl<'a> Envelope<'a> {
             call_id: call_id.flatten(),
             rseq_text: rseq.flatten(),
         }
+    }
+
+    /// The header lines.
+    #[must_use]
+    pub const fn head(&self) -> Head<'a> {
+        self.head
+    }
+
+    /// The method; of the request for a response.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// CSeq, if it is there and can be read.
+    #[must_use]
+    pub const fn cseq(&self) -> Option<CSeq<'a>> {
+        self.cseq
+    }
+
+    /// The tag in To.
+    #[must_use]
+    pub const fn to_tag(&self) -> Option<&'a str> {
+        self.to_tag
     }
 
     /// The branch of the top Via.

@@ -26,7 +26,7 @@ pub use apply::{Applied, Noted};
 pub(crate) use capability::Lists;
 pub use capability::{Capabilities, MethodSet, OptionSet, OptionTag};
 pub use due::{Due, DueKind};
-pub(crate) use envelope::Envelope;
+pub use envelope::Envelope;
 pub use judge::{Breach, Verdict};
 pub use offers::{Carrier, Offer, Offers, Outcome, SdpRole, Sided};
 pub use open::{Evidence, Open, Owed, Phase, Unacknowledged};

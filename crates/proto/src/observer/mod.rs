@@ -162,27 +162,27 @@ impl Observer {
     /// `None` if it is no SIP.
     pub fn observe(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<u32> {
         let message = Message::parse(bytes).ok();
-        self.observe_parsed(at, from, to, message.as_ref())
+        let envelope = message.as_ref().map(Envelope::read);
+        self.observe_parsed(at, from, to, message.as_ref().zip(envelope.as_ref()))
     }
 
-    /// The same for a message that was read before, `None` if it is no SIP.
+    /// The same for a message that was read before, with its envelope; `None` if it is no SIP.
     pub fn observe_parsed(
         &mut self,
         at: Instant,
         from: SocketAddr,
         to: SocketAddr,
-        message: Option<&Message<&[u8]>>,
+        message: Option<(&Message<&[u8]>, &Envelope<'_>)>,
     ) -> Option<u32> {
         self.tick(at);
         self.latest = None;
-        let Some(message) = message else {
+        let Some((message, envelope)) = message else {
             self.stats.not_sip += 1;
             return None;
         };
         self.last = self.last.saturating_add(1);
         self.stats.messages += 1;
-        let envelope = Envelope::read(message);
-        self.sort(Facts::read(self.last, at, from, to, message, &envelope), message);
+        self.sort(Facts::read(self.last, at, from, to, message, envelope), message);
         Some(self.last)
     }
 

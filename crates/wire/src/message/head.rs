@@ -66,6 +66,13 @@ impl<'a> Field<'a> {
         self.slice(self.line.value())
     }
 
+    /// The same as it came, UTF-8 or not.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.head.bytes.get(self.line.value()).unwrap_or_default()
+    }
+
     /// The values of the line: the elements of a list, empty ones left out. Like
     /// [`Message::values`](crate::Message::values), but of this line alone.
     #[inline]
