@@ -1,26 +1,24 @@
 //! Tags across calls: each is random and never used twice (RFC 3261 §19.3).
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
+use foldhash::quality::FixedState;
 use midcall_proto::observer::Party;
 use midcall_proto::rules::{RuleId, Severity};
 
 use super::known::Known;
 use crate::model::{Call, Finding};
 
-type Fixed = BuildHasherDefault<DefaultHasher>;
-
 /// The tags of the calls before.
 #[derive(Default, Debug)]
 pub(super) struct Tags {
     /// Each tag with whose it is and its call; all by print.
-    seen: HashMap<u64, (u64, u64), Fixed>,
+    seen: HashMap<u64, (u64, u64), FixedState>,
     order: VecDeque<u64>,
     /// How each address makes its tags.
-    makers: HashMap<IpAddr, Maker, Fixed>,
+    makers: HashMap<IpAddr, Maker, FixedState>,
     addresses: VecDeque<IpAddr>,
 }
 
@@ -57,7 +55,7 @@ impl Tags {
 
     /// Whether this address had the tag in another call, or counts its tags up.
     fn is_no_chance(&mut self, tag: &str, owner: IpAddr, call: u64) -> bool {
-        let (print, whose) = (print(tag), Fixed::default().hash_one(owner));
+        let (print, whose) = (print(tag), FixedState::default().hash_one(owner));
         if let Some((before, of)) = self.seen.get(&print).copied() {
             // Another address may pass it on from leg to leg.
             return of != call && before == whose;
@@ -95,7 +93,7 @@ impl Tags {
 }
 
 fn print(text: &str) -> u64 {
-    Fixed::default().hash_one(text)
+    FixedState::default().hash_one(text)
 }
 
 /// The most tags that are remembered.

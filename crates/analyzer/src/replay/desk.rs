@@ -59,7 +59,7 @@ impl Desk {
     /// Takes what all workers have to tell of the trace up to `now`, in the order of the workers.
     pub(super) fn take(&mut self, shares: Vec<Share>, now: Instant) {
         self.number(&shares);
-        let mut ended: Vec<Ended> = Vec::new();
+        let mut ended: Vec<Ended> = Vec::with_capacity(shares.iter().map(|share| share.ended.len()).sum());
         for (worker, share) in shares.into_iter().enumerate() {
             if let Some(counted) = self.counted.get_mut(worker) {
                 *counted = share.counted;
@@ -71,7 +71,8 @@ impl Desk {
                 ended.push(one);
             }
         }
-        ended.sort_by_key(|one| (one.last, one.call.number));
+        // They may be many at once, and each has a number of its own.
+        ended.sort_unstable_by_key(|one| (one.last, one.call.number));
         for Ended { call, last } in ended {
             if self.details == Details::None {
                 self.tell(call);
@@ -132,10 +133,12 @@ impl Desk {
     pub(super) fn close(mut self, shares: Vec<Share>, now: Instant) -> Rest {
         let told = self.finished();
         self.over = true;
+        let open = shares.iter().map(|share| share.ended.len()).sum::<usize>() + self.legs.waiting();
+        self.finished.reserve_exact(open);
         self.take(shares, now);
         let mut open = self.finished();
         open.extend(self.legs.all());
-        open.sort_by_key(|call| call.number);
+        open.sort_unstable_by_key(|call| call.number);
         for one in &self.counted {
             self.stats.messages += one.seen.messages;
             self.stats.not_sip += one.seen.not_sip;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use foldhash::quality::RandomState;
 use midcall_proto::flow::Transport;
 use midcall_proto::observer::ObservedCall;
 use midcall_proto::time::Instant;
@@ -95,7 +96,7 @@ impl Kept {
 /// The messages of all live calls, bounded in number and bytes.
 #[derive(Debug)]
 pub(super) struct Keep {
-    index: HashMap<Box<str>, usize>,
+    index: HashMap<Box<str>, usize, RandomState>,
     slots: Vec<Option<Kept>>,
     free: Vec<usize>,
     begun: u32,
@@ -114,7 +115,7 @@ pub(super) struct Keep {
 impl Keep {
     pub(super) fn new(most: usize, most_of_call: usize, most_messages: usize, logs: bool) -> Self {
         Self {
-            index: HashMap::new(),
+            index: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
             begun: 0,

@@ -3,6 +3,8 @@
 //! The messages of a call say the same again and again: who speaks with whom, what each side can do, most of a description.
 //! So a line that stood in an earlier message is kept as the place where it stands, and what follows there as well.
 
+use std::ops::Range;
+
 /// The lines of messages, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Pack {
@@ -34,18 +36,21 @@ impl Pack {
     pub(super) fn put(&mut self, raw: &[u8]) -> Option<Packed> {
         let whole = self.text.len().checked_add(raw.len()).and_then(|length| u32::try_from(length).ok());
         let (Some(_), Ok(first)) = (whole, u32::try_from(self.pieces.len())) else { return None };
-        let mut piece = (0, 0);
+        // The piece that goes on.
+        let mut piece = 0..0;
         let mut rest = raw;
         while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
-            let (line, after) = rest.split_at_checked(end)?;
+            let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+            let (line, after) = rest.split_at_checked(length)?;
             rest = after;
-            let (begin, end) = self.line(line);
-            if begin != piece.1 {
+            // What followed before mostly does again.
+            let again = piece.end > 0 && self.text.get(piece.end..piece.end + length) == Some(line);
+            let begin = if again { piece.end } else { self.line(line, rest.len()) };
+            if begin != piece.end {
                 self.piece(piece);
-                piece.0 = begin;
+                piece = begin..begin;
             }
-            piece.1 = end;
+            piece.end = begin + length;
         }
         self.piece(piece);
         Some(Packed { first, last: u32::try_from(self.pieces.len()).ok()? })
@@ -61,13 +66,13 @@ impl Pack {
         raw
     }
 
-    /// Notes a piece of the text by its begin and end.
-    fn piece(&mut self, (begin, end): (u32, u32)) {
-        if begin == end {
+    /// Notes a piece of the text.
+    fn piece(&mut self, piece: Range<usize>) {
+        if piece.is_empty() {
             return;
         }
         room(&mut self.pieces, 16);
-        for number in [begin, end - begin] {
+        for number in [piece.start, piece.len()] {
             let mut rest = number;
             while rest > 0x7f {
                 self.pieces.push(0x80 | (rest & 0x7f) as u8);
@@ -77,23 +82,22 @@ impl Pack {
         }
     }
 
-    /// Where in the text a line stands; it is put there if it is new.
-    fn line(&mut self, line: &[u8]) -> (u32, u32) {
+    /// Where in the text a line begins; it is put there if it is new. So many bytes of its message are behind it.
+    fn line(&mut self, line: &[u8], behind: usize) -> usize {
         let places = self.places.get_or_insert_with(|| Box::new([0; PLACES]));
         let mut place = places.get_mut(print(line));
         let known = place.as_ref().and_then(|place| usize::from(**place).checked_sub(1));
         let known = known.filter(|begin| self.text.get(*begin..*begin + line.len()) == Some(line));
-        let begin = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let begin = self.text.len();
             if let (Some(place), Ok(begin)) = (&mut place, u16::try_from(begin + 1)) {
                 **place = begin;
             }
-            room(&mut self.text, line.len());
+            // All of the first message is new.
+            room(&mut self.text, line.len() + if begin == 0 { behind } else { 0 });
             self.text.extend_from_slice(line);
             begin
-        });
-        // Its end fits: that was looked at when its message came.
-        (u32::try_from(begin).unwrap_or(u32::MAX), u32::try_from(begin + line.len()).unwrap_or(u32::MAX))
+        })
     }
 }
 
