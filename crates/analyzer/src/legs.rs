@@ -34,9 +34,10 @@ use midcall_proto::rules::{RuleId, Severity};
 use midcall_proto::time::Instant;
 
 use self::flood::Flood;
-use self::known::Known;
+pub(crate) use self::known::Known;
 use self::score::{Common, Tie};
 use self::tags::Tags;
+use crate::diagnosis::{self, Reading};
 use crate::model::{Call, Finding, Leg};
 
 /// Joins finished calls to conversations.
@@ -46,7 +47,7 @@ pub struct Legs {
     /// The serial number of the first of them.
     first: u64,
     /// Who has a trait, by its print: serial numbers.
-    prints: HashMap<u64, Vec<u64>, BuildHasherDefault<Print>>,
+    prints: HashMap<u64, Having, BuildHasherDefault<Print>>,
     waiting: VecDeque<(Instant, Call)>,
     flood: Flood,
     tags: Tags,
@@ -74,6 +75,40 @@ impl Hasher for Print {
     }
 }
 
+/// The calls that have a trait, by serial number; most traits are of one call only.
+#[derive(Debug)]
+struct Having {
+    first: u64,
+    more: Box<[u64]>,
+}
+
+impl Having {
+    const fn len(&self) -> usize {
+        1 + self.more.len()
+    }
+
+    fn all(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// Adds a call if it is not the last already.
+    fn add(&mut self, serial: u64) {
+        if self.all().last() != Some(serial) {
+            let mut more = std::mem::take(&mut self.more).into_vec();
+            more.push(serial);
+            self.more = more.into();
+        }
+    }
+
+    /// Whether anybody has it still without this call.
+    fn remains_without(&mut self, serial: u64) -> bool {
+        let mut rest = self.all().filter(|known| *known != serial);
+        let Some(first) = rest.next() else { return false };
+        *self = Self { first, more: rest.collect() };
+        true
+    }
+}
+
 /// What is found in a call by comparing it with others: the call's number in the trace comes first.
 #[derive(Debug, Default)]
 struct Found {
@@ -84,10 +119,17 @@ struct Found {
 
 impl Legs {
     /// Takes a finished call. `now` is how far the trace has come.
-    pub fn take(&mut self, mut call: Call, now: Instant) {
+    pub fn take(&mut self, call: Call, now: Instant) {
+        let reading = Reading::new(&call);
+        let known = Known::of(&reading, &diagnosis::deals(&reading));
+        self.join(call, known, now);
+    }
+
+    /// The same of a call of which it is known what others are compared with, but for its number and what was found in it.
+    pub(crate) fn join(&mut self, mut call: Call, mut known: Known, now: Instant) {
         call.findings.extend(hops::find(&call));
-        let known = Known::of(&call);
-        call.glances = Vec::new();
+        known.number = call.number;
+        known.note_faults(&call);
         call.findings.extend(self.flood.take(&known));
         call.findings.extend(self.tags.take(&call, &known));
         call.findings.extend(transfer::alone(&known));
@@ -100,7 +142,7 @@ impl Legs {
             transfer::find(&known, other, &tie, &mut found);
             ties.push((other.number, other.call_id.clone(), tie));
         }
-        let mine = (known.number, known.call_id.clone());
+        let mine = (known.number, if ties.is_empty() { Box::default() } else { known.call_id.clone() });
         self.remember(known, now);
         self.waiting.push_back((now, call));
         for (number, call_id, tie) in ties {
@@ -178,9 +220,9 @@ impl Legs {
             let Some(serials) = self.prints.get(&print).filter(|serials| serials.len() <= MOST_SHARED) else {
                 continue;
             };
-            for serial in serials {
-                if !found.contains(serial) && found.len() < MOST_CANDIDATES {
-                    found.push(*serial);
+            for serial in serials.all() {
+                if !found.contains(&serial) && found.len() < MOST_CANDIDATES {
+                    found.push(serial);
                 }
             }
         }
@@ -189,7 +231,7 @@ impl Legs {
 
     /// How many calls share what these two have in common.
     fn common(&self, known: &Known, other: &Known) -> Common {
-        let having = |print: u64| self.prints.get(&print).map(Vec::len).unwrap_or_default();
+        let having = |print: u64| self.prints.get(&print).map_or(0, Having::len);
         let shared = known.media().filter(|print| other.media().any(|theirs| theirs == *print));
         // Both legs are at the box, one in and one out: how many more like either were there.
         let alike = known.meetings().chain(other.meetings());
@@ -206,21 +248,19 @@ impl Legs {
             let Some(gone) = self.known.pop_front() else { break };
             self.dropped += u64::from(gone.last + FORGET >= now);
             for print in gone.shows() {
-                if let Some(serials) = self.prints.get_mut(&print) {
-                    serials.retain(|serial| *serial != self.first);
-                    if serials.is_empty() {
-                        self.prints.remove(&print);
-                    }
+                let having = self.prints.get_mut(&print);
+                if having.is_some_and(|having| !having.remains_without(self.first)) {
+                    self.prints.remove(&print);
                 }
             }
             self.first += 1;
         }
         let serial = self.first + self.known.len() as u64;
         for print in known.shows() {
-            // Most are of one call only.
-            let serials = self.prints.entry(print).or_insert_with(|| Vec::with_capacity(1));
-            if serials.len() <= MOST_SHARED && serials.last() != Some(&serial) {
-                serials.push(serial);
+            let having = self.prints.entry(print);
+            let having = having.or_insert_with(|| Having { first: serial, more: Box::default() });
+            if having.len() <= MOST_SHARED {
+                having.add(serial);
             }
         }
         self.known.push_back(known);

@@ -41,7 +41,7 @@ pub struct Call {
     pub dropped: u64,
     /// What its story is told from, if that was noted while it was observed.
     pub(crate) log: Option<Box<(Log, Numbers)>>,
-    /// Its messages at a glance, until it was compared with other calls; `None` for those without bytes.
+    /// Its messages at a glance, until it was looked through; `None` for those without bytes.
     pub(crate) glances: Vec<Option<Glance>>,
 }
 

@@ -5,6 +5,7 @@ use midcall_wire::sdp::Sdp;
 use midcall_wire::{Message, Method};
 
 use super::read::Reading;
+use crate::sheet::Sheet;
 
 /// An offer and its answer or refusal; `D` is what is read of a description.
 #[derive(Debug)]
@@ -22,10 +23,24 @@ pub(crate) struct Exchange<D = Sdp> {
 }
 
 impl<D> Exchange<D> {
+    /// What the description in this message says, if it is the offer or the answer.
+    pub(crate) fn description(&self, n: u32) -> Option<&D> {
+        let answer = self.answer.as_ref().filter(|(answer, _)| *answer == n);
+        answer.map(|(_, answered)| answered).or((self.offer == n).then_some(&self.offered))
+    }
+
     /// The offer and its answer.
     pub(crate) fn done(&self) -> Option<(&D, u32, &D)> {
         self.answer.as_ref().map(|(n, answer)| (&self.offered, *n, answer))
     }
+}
+
+/// An exchange with its descriptions at hand.
+pub(crate) type Deal<'c> = Exchange<Sheet<'c>>;
+
+/// The exchanges of a call with their descriptions at hand.
+pub(crate) fn deals<'c>(reading: &Reading<'c>) -> Vec<Deal<'c>> {
+    read(reading, |n| Sheet::read(reading.description(n)?))
 }
 
 /// The exchanges of a call in the order of their offers, with what `describe` reads of the description in a message. Of a

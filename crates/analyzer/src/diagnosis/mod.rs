@@ -27,17 +27,16 @@ mod table;
 mod tests;
 mod words;
 
-pub(crate) use self::exchange::{Exchange, read as exchanges};
+pub(crate) use self::exchange::{Deal, Exchange, deals, read as exchanges};
 pub(crate) use self::read::{Reading, capital, seconds};
 pub use self::table::{Diagnosis, Shown, all, by_id};
 pub(crate) use self::words::advise;
 
-use crate::model::Call;
+use crate::model::{Call, Finding};
 
-/// Adds what no rule covers to the findings of a call.
-pub(crate) fn find(call: &mut Call) {
-    let found = own::find(&Reading::new(call));
-    call.findings.extend(found);
+/// What no rule covers in a call with these exchanges.
+pub(crate) fn find(reading: &Reading<'_>, deals: &[Deal<'_>]) -> Vec<Finding> {
+    own::find(reading, deals)
 }
 
 /// Says all findings in the words of the call, and puts consequences under their cause.

@@ -3,6 +3,7 @@
 use midcall_proto::observer::Party;
 use midcall_proto::rules::Severity;
 
+use super::Reading;
 use crate::model::{Call, Finding};
 use crate::sample;
 
@@ -159,7 +160,9 @@ fn torn_and_twisted_messages_are_told_as_far_as_they_can_be_read() {
                 finding.at = u32::try_from(chance(12)).unwrap();
                 finding.means = raw_means(finding);
             }
-            super::find(&mut call);
+            let reading = Reading::new(&call);
+            let found = super::find(&reading, &super::deals(&reading));
+            call.findings.extend(found);
             super::tell(&mut call);
             findings += call.findings.len();
             assert!(

@@ -10,14 +10,14 @@ use midcall_proto::time::Instant;
 use midcall_wire::sdp::Origin;
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
-use crate::diagnosis::Reading;
+use crate::diagnosis::{Deal, Reading};
 use crate::glance::Glance;
 use crate::model::{Call, Message};
 use crate::sheet::Sheet;
 
 /// A call boiled down to what others are compared with.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     pub(super) number: u32,
     pub(super) call_id: Box<str>,
     pub(super) began: Instant,
@@ -136,7 +136,9 @@ pub(super) enum Trait {
 }
 
 impl Known {
-    pub(super) fn of(call: &Call) -> Self {
+    /// What is known of a call by its messages and exchanges.
+    pub(crate) fn of(reading: &Reading<'_>, deals: &[Deal<'_>]) -> Self {
+        let call = reading.call;
         let first = call.messages.first();
         let unknown = IpAddr::from([0, 0, 0, 0]);
         let mut known = Self {
@@ -161,23 +163,26 @@ impl Known {
             described: Vec::new(),
             faults: Vec::new(),
         };
-        let reading = Reading::new(call);
         for (message, glance) in reading.glances_of_originals() {
-            known.read(&reading, message, glance);
+            known.read(reading, deals, message, glance);
         }
         known.place();
         // There are many of them.
         known.traits.shrink_to_fit();
         known.events.shrink_to_fit();
         known.described.shrink_to_fit();
-        let at = |n: u32| call.message(n).map_or(known.began, |message| message.at);
-        known.faults = call
+        known
+    }
+
+    /// Notes what was found in the call.
+    pub(super) fn note_faults(&mut self, call: &Call) {
+        let at = |n: u32| call.message(n).map_or(self.began, |message| message.at);
+        self.faults = call
             .findings
             .iter()
             .take(MOST_FAULTS)
             .map(|finding| (finding.code, finding.by, finding.at, at(finding.at)))
             .collect();
-        known
     }
 
     /// Prints of what others may find it by.
@@ -312,7 +317,7 @@ impl Known {
         (self.began.as_micros() / micros(width)).saturating_add_signed(near)
     }
 
-    fn read(&mut self, reading: &Reading<'_>, message: &Message, glance: &Glance) {
+    fn read(&mut self, reading: &Reading<'_>, deals: &[Deal<'_>], message: &Message, glance: &Glance) {
         let sip = || reading.get(message.n);
         let Some((cseq, method)) = glance.cseq.or_else(|| sip().and_then(beyond)) else { return };
         let status = glance.status.unwrap_or(0);
@@ -326,7 +331,15 @@ impl Known {
         };
         let mut media = 0;
         if telling {
-            media = reading.description(message.n).map_or(0, |sdp| self.describe(sdp, message.by));
+            // What sets a call up is mostly part of an exchange.
+            let sheet = deals.iter().find_map(|deal| deal.description(message.n));
+            media = match (sheet, reading.description(message.n)) {
+                (Some(sheet), _) => self.describe(sheet, message.by),
+                (None, Some(bytes)) => {
+                    Sheet::read(bytes).map_or(0, |sheet| self.describe(&sheet, message.by))
+                }
+                (None, None) => 0,
+            };
             match (method, status) {
                 (Method::Invite, 0) if message.by == Party::Caller => {
                     self.setup.n = message.n;
@@ -424,8 +437,7 @@ impl Known {
     }
 
     /// The traits of a description, and a print of where it wants media.
-    fn describe(&mut self, sdp: &[u8], by: Party) -> u32 {
-        let Some(sheet) = Sheet::read(sdp) else { return 0 };
+    fn describe(&mut self, sheet: &Sheet<'_>, by: Party) -> u32 {
         let mut first = 0;
         for stream in sheet.streams.iter().filter(|stream| !stream.rejected && stream.port > 9) {
             let address = stream.address().filter(|address| !matches!(*address, "0.0.0.0" | "::"));

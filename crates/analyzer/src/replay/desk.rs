@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use midcall_proto::time::Instant;
 
 use super::Details;
@@ -32,7 +33,7 @@ pub(super) struct Desk {
     /// Calls that were begun.
     begun: u32,
     /// The number in the trace of a live call, by its worker and its number there.
-    numbers: HashMap<(usize, u32), u32>,
+    numbers: HashMap<(usize, u32), u32, RandomState>,
     /// The calls that each worker began.
     known: Vec<u32>,
     counted: Vec<Counted>,
@@ -49,7 +50,7 @@ impl Desk {
             finished: Vec::new(),
             stats: Stats::default(),
             begun: 0,
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             known: vec![0; workers],
             counted: vec![Counted::default(); workers],
             over: false,
@@ -73,15 +74,15 @@ impl Desk {
         }
         // They may be many at once, and each has a number of its own.
         ended.sort_unstable_by_key(|one| (one.last, one.call.number));
-        for Ended { call, last } in ended {
-            if self.details == Details::None {
+        for Ended { call, last, known } in ended {
+            let Some(known) = known else {
                 self.tell(call);
                 continue;
-            }
+            };
             // By the time of the call, not by how far somebody has read: then it makes no difference who was faster.
             let until = now.min(last + QUIET);
             self.release(until);
-            self.legs.take(call, until);
+            self.legs.join(call, *known, until);
         }
         // Whatever ends from here on ends later than this.
         self.release(now - GRACE);

@@ -10,8 +10,9 @@ use midcall_wire::Message;
 use super::build;
 use super::keep::Keep;
 use super::{Details, Settings};
-use crate::diagnosis;
+use crate::diagnosis::{self, Reading};
 use crate::glance::Glance;
+use crate::legs::Known;
 use crate::media::Media;
 use crate::model::Call;
 use crate::source::Item;
@@ -35,6 +36,8 @@ pub(super) struct Ended {
     /// When its last message passed.
     pub(super) last: Instant,
     pub(super) call: Call,
+    /// What others are compared with; `None` if nobody asks for that.
+    pub(super) known: Option<Box<Known>>,
 }
 
 /// What a worker has to tell.
@@ -148,17 +151,21 @@ impl Worker {
     fn over(&mut self, observed: &ObservedCall) {
         let Some(kept) = self.keep.take(observed.call_id()) else { return };
         let mut call = build::call(observed, kept);
+        let mut known = None;
         if self.details != Details::None {
             call.findings.extend(self.media.of(&call));
-            diagnosis::find(&mut call);
-        } else {
-            call.glances = Vec::new();
+            let reading = Reading::new(&call);
+            let deals = diagnosis::deals(&reading);
+            known = Some(Box::new(Known::of(&reading, &deals)));
+            let found = diagnosis::find(&reading, &deals);
+            call.findings.extend(found);
         }
+        call.glances = Vec::new();
         if self.details == Details::All && !self.finished {
             call.work_out_alone();
         }
         let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
-        self.ended.push(Ended { last, call });
+        self.ended.push(Ended { last, call, known });
     }
 }
 

@@ -1,12 +1,9 @@
-//! The exchanges of a call with their descriptions at hand.
+//! Looking back over the exchanges of a call.
 
 use midcall_proto::observer::Party;
 
-use crate::diagnosis::exchange::Exchange;
+pub(super) use crate::diagnosis::exchange::Deal;
 use crate::sheet::Sheet;
-
-/// An exchange of offer and answer with both descriptions read.
-pub(super) type Deal<'c> = Exchange<Sheet<'c>>;
 
 /// A party's last description that was agreed on before this exchange: its message and what it says.
 pub(super) fn before<'d, 'c>(deals: &'d [Deal<'c>], index: usize, by: Party) -> Option<(u32, &'d Sheet<'c>)> {

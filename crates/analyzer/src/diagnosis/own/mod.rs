@@ -20,17 +20,14 @@ use midcall_proto::rules::Severity;
 use midcall_wire::Method;
 
 use self::deal::Deal;
-use super::exchange;
 use super::read::Reading;
 use super::table;
 use super::words::advise;
 use crate::model::Finding;
-use crate::sheet::Sheet;
 
 /// Everything that the checks find in a call.
-pub(super) fn find(reading: &Reading<'_>) -> Vec<Finding> {
-    let deals = exchange::read(reading, |n| Sheet::read(reading.description(n)?));
-    let scene = Scene { reading, deals: &deals };
+pub(super) fn find(reading: &Reading<'_>, deals: &[Deal<'_>]) -> Vec<Finding> {
+    let scene = Scene { reading, deals };
     let mut found = Vec::new();
     for look in LOOKS {
         look(&scene, &mut found);
