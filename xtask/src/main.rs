@@ -67,9 +67,8 @@ const HELP: &str = "\
 cargo xtask TASK
 
   test [--require-peers] [--fuzz SECONDS] [--minutes N]
-            everything: format, clippy, tests, sockets, docs, licences, fuzzing when asked (of all
-            targets but session, whose seeds are tests), real peers;
-            an absent peer is a failure when peers are required; ends within N minutes (28)
+            everything: format, clippy, tests, sockets, docs, licences, fuzzing when asked, real
+            peers; an absent peer is a failure when peers are required; ends within N minutes (28)
   ci        what must be green before a commit: format, clippy, tests, docs, licences
   interop [PEER...] [--require-peers]
             scenarios against real peers (interop/), all of them or those named
