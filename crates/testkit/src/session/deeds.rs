@@ -69,6 +69,9 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             undone(stage, side, at, patience) && undone(stage, 1 - side, first, patience)
                 || undone(stage, 1 - side, at, patience) && undone(stage, side, first, patience)
         }),
+        // So many changes were asked for at once that their requests kept meeting those of the other side.
+        "GL-06" => because(0)
+            .is_some_and(|refusal| (0..2).any(|side| open(stage, side, refusal.sent).count() > IN_A_ROW)),
         // It asked for the stream when it knew of the hold.
         "GL-05" => because(1).and_then(|hold| heard(stage, hold)).is_some_and(|held| {
             let mut adds = open(stage, side, at.sent).filter(|wish| wish.what == What::AddStream).peekable();
@@ -170,6 +173,9 @@ fn open(stage: &Stage, side: usize, at: Instant) -> impl Iterator<Item = Wish> {
         });
     wishes.filter(move |wish| wish.asked <= at && wish.over.is_none_or(|over| over > at))
 }
+
+/// After how many 491 in a row somebody should give up (GL-06).
+const IN_A_ROW: usize = 3;
 
 /// How long nobody may come back after two changes met, before it counts as forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(10);
