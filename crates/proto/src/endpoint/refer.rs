@@ -28,6 +28,11 @@ const MOST_OVERTAKEN: u8 = 3;
 /// How long a REFER waits for the application before it is answered all the same, undecided (RF-04).
 const DECISION: Duration = Duration::from_secs(3);
 
+/// A time in whole seconds that is not over before it: what is told to expire later than it does harms nobody.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
 /// A REFER that we accepted, with the subscription it made.
 pub(super) struct Referral {
     pub(super) refer: u32,
@@ -481,7 +486,7 @@ impl Call {
                 (false, true) => "terminated;reason=timeout".to_owned(),
                 (false, false) => {
                     let word = if referral.undecided { "pending" } else { "active" };
-                    format!("{word};expires={}", referral.expires.since(now).as_secs().max(1))
+                    format!("{word};expires={}", whole_seconds(referral.expires.since(now)).max(1))
                 }
             };
             // Where another REFER came meanwhile, a NOTIFY without id may be about either (RF-07).

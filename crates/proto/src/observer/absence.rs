@@ -36,9 +36,14 @@ impl ObservedDialog {
             if base.is_idle() {
                 continue;
             }
+            // Only a request may be resent for long before it comes.
+            let late = |due: &Due| match due.what {
+                DueKind::FinalNotify => due.by + patience.transaction() <= now,
+                _ => due.by + patience.flight <= now,
+            };
             let mut dues: Vec<_> = base
                 .dues(patience.t1)
-                .filter(|due| due.who == Way::Received && due.by + patience.flight <= now)
+                .filter(|due| due.who == Way::Received && late(due))
                 .filter(|due| !self.told.contains(&(due.what, due.since)))
                 .collect();
             dues.extend(self.unnotified(creditor, now, patience));

@@ -241,7 +241,9 @@ impl Side {
             dialog.apply(&received());
         }
         if self.flight.len() >= MOST_FLYING {
-            self.deliver(0);
+            // Rather one that time alone proves than a request that may be lost.
+            let proven = |flying: &Flying| !flying.seen.is_request() || flying.seen.method == Method::Ack;
+            self.deliver(self.flight.iter().position(proven).unwrap_or_default());
         }
         self.flight.reserve_exact(1); // there is seldom a second, and each is large
         self.flight.push(Flying::new(sent, route));

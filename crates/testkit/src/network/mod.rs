@@ -376,10 +376,11 @@ impl Network {
             delay += self.weather.latency;
         }
         match planned {
-            Some(Act::Lose) if spared => {}
+            // A stream loses and repeats nothing.
+            Some(Act::Lose) if spared || !datagram => {}
             Some(Act::Lose) => return,
             Some(Act::Hold) => return self.settle(at, Fate::Held),
-            Some(Act::Double) => double = true,
+            Some(Act::Double) => double = datagram,
             Some(Act::Delay(by)) => delay += by,
             None if lost => return,
             None => {}

@@ -26,6 +26,9 @@ pub(super) fn quiet(stage: &mut Stage) -> Result<(), String> {
         if second == RINGS.as_secs() {
             stage.give_up_ringing();
         }
+        if second >= RINGS.as_secs() {
+            stage.decide();
+        }
         stage.trio.run_for(secs(1));
         match rest(stage) {
             Ok(()) => rested += 1,
@@ -140,8 +143,12 @@ fn agree(one: (&str, CallRef<'_>), other: (&str, CallRef<'_>), now: Instant) -> 
         let (Some(wanted), Some(agreed)) = (call.wanted(), call.agreed()) else {
             return Err("no session".to_owned());
         };
-        for (wish, stream) in wanted.streams.iter().zip(&agreed.streams) {
-            if !wish.wish().receives() && stream.receives {
+        for (place, stream) in agreed.streams.iter().enumerate().filter(|(_, stream)| stream.receives) {
+            // A stream keeps its place on the wire, which need not be its place among the wishes.
+            let own = |port: &u16| wanted.streams.iter().find(|wish| wish.enabled && wish.port == *port);
+            let wish = stream.local.as_ref().and_then(|(_, port)| own(port));
+            let wish = wish.or_else(|| wanted.streams.get(place));
+            if wish.is_some_and(|wish| !wish.wish().receives()) {
                 return Err(format!("{name} wants to receive nothing, but does"));
             }
         }

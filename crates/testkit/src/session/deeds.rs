@@ -72,10 +72,17 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
         // So many changes were asked for at once that their requests kept meeting those of the other side.
         "GL-06" => because(0)
             .is_some_and(|refusal| (0..2).any(|side| open(stage, side, refusal.sent).count() > IN_A_ROW)),
-        // It asked for the stream when it knew of the hold.
+        // Whoever was called did nothing at all for minutes.
+        "TX-25" => !stage.trio.packets().iter().any(|packet| {
+            let raw = packet.raw();
+            let rings = raw.method() == "INVITE" && matches!(raw.status(), Some(101..=199));
+            rings && packet.from == address && raw.call_id() == at.raw().call_id() && packet.sent <= at.sent
+        }),
+        // It asked for the stream when it knew of the hold, or anew after the refusal.
         "GL-05" => because(1).and_then(|hold| heard(stage, hold)).is_some_and(|held| {
+            let refused = because(0).and_then(|refusal| heard(stage, refusal)).unwrap_or(held);
             let mut adds = open(stage, side, at.sent).filter(|wish| wish.what == What::AddStream).peekable();
-            adds.peek().is_some() && adds.all(|wish| wish.asked >= held)
+            adds.peek().is_some() && adds.all(|wish| wish.asked >= held.min(refused))
         }),
         // It asked for the refresh, or for what goes out as one.
         "ST-25" => asked_to_repeat(stage, side, at.sent),

@@ -184,6 +184,11 @@ impl Stage {
         }
     }
 
+    /// Every offer that waits for a person is taken, without its new streams.
+    pub(super) fn decide(&mut self) {
+        (0..2).for_each(|side| self.answer_offer(side, false));
+    }
+
     /// Hangs up whatever is up; gives the Call-IDs of the calls that were up on both sides.
     pub(super) fn hang_up(&mut self) -> BTreeSet<String> {
         let mut hung_up = BTreeSet::new();

@@ -107,3 +107,24 @@ A -> B 200 answer sdp:port=41000
 expect nothing",
     );
 }
+
+/// An UPDATE that holds is no refresh, even when its answer is known and the next one has gone out.
+#[test]
+fn a_hold_is_no_refresh_that_meets_another() {
+    ladder(
+        "A -> B INVITE offer [Session-Expires: 90]
+B -> A 200 answer [Session-Expires: 90;refresher=uac] [Require: timer]
+A -> B ACK
+A -> B UPDATE [Session-Expires: 90;refresher=uac] @45s
+B >< A UPDATE [Session-Expires: 90;refresher=uas]
+B -> A 200 of=4 [Session-Expires: 90;refresher=uac] [Require: timer]
+A -> B 200 of=5 [Session-Expires: 90;refresher=uas] [Require: timer]
+B -> A UPDATE offer sdp:sendonly [Session-Expires: 90;refresher=uas] @90s
+A -> B 200 answer [Session-Expires: 90;refresher=uas] [Require: timer]
+B -> A UPDATE offer [Session-Expires: 90;refresher=uas]
+A >< B UPDATE [Session-Expires: 90;refresher=uac]
+A -> B 200 of=10 answer [Session-Expires: 90;refresher=uas] [Require: timer]
+B -> A 200 of=11 [Session-Expires: 90;refresher=uac] [Require: timer]
+expect nothing",
+    );
+}

@@ -123,16 +123,17 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     }
 }
 
-/// Whoever asks again has no 2xx yet: one that passed before seemed to set roles that a later one changed, but it comes behind
-/// that one, and then the roles are as it says.
+/// Whoever asks again has no 2xx yet, and neither may who is told again: one that passed before seemed to set roles that a
+/// later one changed, but it comes behind that one, and then the roles are as it says.
 pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>, trace: &Transactions) {
-    if !facts.is_request() || !MODIFY_SESSION.has(facts.method) {
+    if !MODIFY_SESSION.has(facts.method) {
         return;
     }
+    let asker = if facts.is_request() { by } else { by.other() };
     let Some(asked) = trace.find(facts.from_tag, facts.method, facts.cseq) else { return };
     let awaits = |n: u32| asked.responses.iter().any(|response| response.n == n);
     observed
-        .side_mut(by)
+        .side_mut(asker)
         .change(|dialog| dialog.timer.flipped = dialog.timer.flipped.filter(|n| !awaits(*n)));
 }
 
@@ -179,7 +180,7 @@ fn as_agreed(base: &Dialog, offered: &Sdp) -> bool {
 fn only_refreshes(base: &Dialog, open: &Open, offered: Option<&Sdp>) -> bool {
     let same = match offered {
         Some(offered) => as_agreed(base, offered),
-        None => open.method == Method::Update,
+        None => open.method == Method::Update && !open.offered,
     };
     same && open.session_expires.is_some()
         && open.target.as_deref().is_none_or(|target| *target == *base.party.ours.target)
@@ -198,8 +199,8 @@ fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
 
 /// The refresh of the other side that this one meets, if neither changes anything else.
 fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
-    let theirs = &observed.side(passing.by.other()).base;
-    theirs.timer.running?;
+    let theirs = observed.side(passing.by.other());
+    theirs.base.timer.running?;
     let asked = |open: &&Open| {
         open.way == Way::Sent
             && open.session_expires.is_some()
@@ -207,16 +208,18 @@ fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
             && !open.forms
             && MODIFY_SESSION.has(open.method)
     };
+    theirs.base.open.iter().find(asked)?;
+    // Whatever is on its way to either may have come: then nothing crossed.
+    let (theirs, own) = (theirs.ahead(), observed.side(passing.by).ahead());
     let other = theirs.open.iter().find(asked)?;
     let pending = theirs.offers.pending.ours.as_ref().filter(|offer| offer.on == other.on);
     let offered = pending.and_then(|offer| offer.sdp.as_ref());
-    let own = &observed.side(passing.by).base;
     let same = match passing.seen.sdp.as_ref() {
-        Some(offered) => as_agreed(own, offered),
+        Some(offered) => as_agreed(&own, offered),
         None => passing.seen.method == Method::Update && !passing.seen.has_sdp,
     };
     let stays = passing.seen.contact.is_none_or(|contact| *contact == *own.party.ours.target);
-    (same && stays && only_refreshes(theirs, other, offered)).then_some(other.on)
+    (same && stays && only_refreshes(&theirs, other, offered)).then_some(other.on)
 }
 
 /// RFC 4028 §4: one side refreshes. Where both do, their refreshes meet again and again.
