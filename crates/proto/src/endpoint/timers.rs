@@ -222,12 +222,14 @@ impl Call {
 pub(super) fn unchanged(dialog: &Dialog, wish: Option<&Wanted>) -> Option<Vec<u8>> {
     let last = dialog.offers.last.ours.as_ref()?;
     let mut sdp = dialog.offers.agreed.as_ref().map_or(last, |agreed| &agreed.ours).clone();
-    for (line, stream) in wish.iter().flat_map(|wish| &wish.streams).enumerate() {
-        let differs = sdp
-            .media_at(line)
-            .is_some_and(|media| !media.rejected() && stream.enabled && media.direction() != stream.wish());
-        if let Some(mut media) = sdp.media_mut(line).filter(|_| differs) {
-            media.set_direction(stream.wish());
+    for line in 0..sdp.media_count() {
+        let said = sdp.media_at(line);
+        let wished = said.and_then(|media| Some((media.direction(), wish?.stream_of(&media)?.wish())));
+        if let Some((said, wished)) = wished
+            && said != wished
+            && let Some(mut media) = sdp.media_mut(line)
+        {
+            media.set_direction(wished);
         }
     }
     if sdp.same_but_version(last) {

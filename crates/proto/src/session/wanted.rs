@@ -216,6 +216,18 @@ impl Wanted {
         self.streams.get(index).is_some_and(Stream::held)
     }
 
+    /// The stream that a line of our own description is about: a stream keeps its place on the wire, which need not be its place
+    /// here once dead lines were taken again (RFC 3264 §8.1, §8.2).
+    pub fn stream_of(&self, line: &Media<'_>) -> Option<&Stream> {
+        let about =
+            |stream: &&Stream| stream.port == line.port() && stream.kind == MediaKind::parse(line.kind());
+        let mut enabled = self.streams.iter().filter(|stream| stream.enabled);
+        enabled
+            .find(about)
+            .or_else(|| self.streams.get(line.index()).filter(|stream| stream.enabled))
+            .filter(|_| !line.rejected())
+    }
+
     /// Changes the codecs of one stream; DTMF stays if the stream had it. RFC 4733 §2.1.
     ///
     /// ```

@@ -123,18 +123,20 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     }
 }
 
-/// Whoever asks again has no 2xx yet, and neither may who is told again: one that passed before seemed to set roles that a
-/// later one changed, but it comes behind that one, and then the roles are as it says.
+/// Whoever asks again has no 2xx yet, and neither may who is told again: one that passed behind it seemed to set roles, but it
+/// comes behind that one, and then the roles are as it says.
 pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>, trace: &Transactions) {
     if !MODIFY_SESSION.has(facts.method) {
         return;
     }
     let asker = if facts.is_request() { by } else { by.other() };
     let Some(asked) = trace.find(facts.from_tag, facts.method, facts.cseq) else { return };
-    let awaits = |n: u32| asked.responses.iter().any(|response| response.n == n);
-    observed
-        .side_mut(asker)
-        .change(|dialog| dialog.timer.flipped = dialog.timer.flipped.filter(|n| !awaits(*n)));
+    let success = asked.responses.iter().filter(|response| (200..300).contains(&response.status));
+    let Some(told) = success.map(|response| response.n).min() else { return };
+    observed.side_mut(asker).change(|dialog| {
+        let timer = &mut dialog.timer;
+        timer.flipped = timer.flipped.filter(|_| timer.running.is_some_and(|running| running.set_by < told));
+    });
 }
 
 /// Whether this 2xx started a timer that its requester had not asked for.
