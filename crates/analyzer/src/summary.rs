@@ -39,10 +39,12 @@ impl Summaries {
         }
         words.push_str(message.method_name());
         let _ = write!(words, " {cseq}");
-        let role = self.role(message, cseq, sdp.is_some());
+        if message.is_request() {
+            self.asked(message, cseq, sdp.is_some());
+        }
         if let Some(sdp) = sdp {
             words.push(' ');
-            words.push_str(role);
+            words.push_str(self.role(message, cseq));
             words.push(' ');
             describe(sdp, &mut words);
         }
@@ -63,26 +65,29 @@ impl Summaries {
         words
     }
 
-    fn role<B: AsRef<[u8]>>(&mut self, message: &Message<B>, cseq: u32, described: bool) -> &'static str {
-        let call = message.call_id().unwrap_or_default();
-        match message.status() {
-            // The answer to an offer in the 2xx.
-            None if message.method() == Method::Ack => "answer",
-            None => {
-                let offered = match self.offered.get_mut(call) {
-                    Some(offered) => offered,
-                    None => self.offered.entry(call.into()).or_default(),
-                };
-                offered.insert((cseq, message.method()), described);
-                "offer"
-            }
-            Some(_) => {
-                match self.offered.get(call).and_then(|offered| offered.get(&(cseq, message.method()))) {
-                    Some(true) => "answer",
-                    _ => "offer",
-                }
-            }
+    /// Notes whether a request carried a description. That of an ACK is the answer to an offer in the 2xx.
+    fn asked<B: AsRef<[u8]>>(&mut self, request: &Message<B>, cseq: u32, described: bool) {
+        if request.method() == Method::Ack {
+            return;
         }
+        let call = request.call_id().unwrap_or_default();
+        let offered = match self.offered.get_mut(call) {
+            Some(offered) => offered,
+            None => self.offered.entry(call.into()).or_default(),
+        };
+        offered.insert((cseq, request.method()), described);
+    }
+
+    /// What the description of a message is.
+    fn role<B: AsRef<[u8]>>(&self, message: &Message<B>, cseq: u32) -> &'static str {
+        let answers = match message.status() {
+            None => message.method() == Method::Ack,
+            Some(_) => {
+                let offered = self.offered.get(message.call_id().unwrap_or_default());
+                offered.and_then(|offered| offered.get(&(cseq, message.method()))) == Some(&true)
+            }
+        };
+        if answers { "answer" } else { "offer" }
     }
 }
 

@@ -86,7 +86,7 @@ impl Kept {
         });
         if self.messages.len() == self.messages.capacity() {
             // There are many calls with few messages: twice the room would be mostly empty.
-            self.messages.reserve_exact(4 + self.messages.len() / 4);
+            self.messages.reserve_exact(2 + self.messages.len() / 8);
         }
         let Place { source, number } = place;
         self.messages.push(Stored { n, at, from, to, transport, source, number, cut, raw, glance });

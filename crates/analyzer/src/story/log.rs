@@ -110,7 +110,7 @@ struct Notes<'l> {
 impl Notes<'_> {
     fn note(&mut self, what: What) {
         if self.turns.len() == self.turns.capacity() {
-            self.turns.reserve_exact(2 + self.turns.len() / 4);
+            self.turns.reserve_exact(2 + self.turns.len() / 8);
         }
         self.turns.push(Turn { n: self.n, dialog: self.dialog, what });
     }
