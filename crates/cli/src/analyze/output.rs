@@ -36,7 +36,7 @@ impl Output {
         let plain = |out: Box<dyn Write>| Box::new(anstream::AutoStream::never(out)) as Box<dyn Write>;
         let bare = || match &options.output {
             Some(path) => create(path),
-            None => Ok(Box::new(BufWriter::with_capacity(AT_ONCE, io::stdout())) as Box<dyn Write>),
+            None => Ok(Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>),
         };
         if let Some(export) = options.export {
             return Ok(Self::Export(export, Box::default(), bare()?));
@@ -214,8 +214,6 @@ fn width(options: &AnalyzeOptions) -> usize {
     terminal.flatten().map_or(80, |(width, _)| usize::from(width.0))
 }
 
-/// So many bytes of a report are written at once.
-const AT_ONCE: usize = 64 << 10;
 /// So many calls are put in the order of their beginning.
 const FEW: usize = 100;
 /// So many calls show their ladder without being asked.
