@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::slice::IterMut;
 
 use midcall_proto::observer::{Kind, Repeat};
 use midcall_proto::rules::Cite;
@@ -127,15 +128,15 @@ struct Address(SocketAddr);
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let SocketAddr::V4(address) = self.0 else { return serializer.collect_str(&self.0) };
-        let mut text = Vec::with_capacity("255.255.255.255:65535".len());
-        for octet in address.ip().octets() {
-            decimal(&mut text, u16::from(octet));
-            text.push(b'.');
+        let mut text = [0; "255.255.255.255:65535".len()];
+        let mut rest = text.iter_mut();
+        for (octet, behind) in address.ip().octets().into_iter().zip(*b"...:") {
+            decimal(&mut rest, u16::from(octet));
+            put(&mut rest, behind);
         }
-        text.pop();
-        text.push(b':');
-        decimal(&mut text, address.port());
-        serializer.serialize_bytes(&text)
+        decimal(&mut rest, address.port());
+        let unused = rest.len();
+        serializer.serialize_bytes(text.get(..text.len() - unused).unwrap_or_default())
     }
 }
 
@@ -413,11 +414,17 @@ fn text(raw: &[u8]) -> Cow<'_, str> {
 }
 
 /// Writes a number in digits.
-fn decimal(text: &mut Vec<u8>, number: u16) {
+fn decimal(rest: &mut IterMut<'_, u8>, number: u16) {
     for place in [10_000, 1_000, 100, 10, 1] {
         if number >= place || place == 1 {
-            text.push(b'0' + (number / place % 10) as u8);
+            put(rest, b'0' + (number / place % 10) as u8);
         }
+    }
+}
+
+fn put(rest: &mut IterMut<'_, u8>, byte: u8) {
+    if let Some(place) = rest.next() {
+        *place = byte;
     }
 }
 
