@@ -72,6 +72,8 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
         // So many changes were asked for at once that their requests kept meeting those of the other side.
         "GL-06" => because(0)
             .is_some_and(|refusal| (0..2).any(|side| open(stage, side, refusal.sent).count() > IN_A_ROW)),
+        // What brought the old descriptions back was asked for.
+        "OA-14" => open(stage, side, at.sent).next().is_some(),
         // Whoever was called did nothing at all for minutes.
         "TX-25" => !stage.trio.packets().iter().any(|packet| {
             let raw = packet.raw();
