@@ -183,7 +183,9 @@ impl Dialog {
             _ => {}
         }
         if self.open.len() >= MOST_OPEN {
-            self.open.remove(0);
+            // Rather one that changes nothing: what offers has to be closed when its answer comes.
+            let idle = |open: &Open| !open.offered && open.method != Method::Invite;
+            self.open.remove(self.open.iter().position(idle).unwrap_or_default());
             self.forgotten = self.forgotten.saturating_add(1);
         }
         self.open.reserve_exact(1); // there is seldom a second, and each is large

@@ -30,6 +30,10 @@ pub(super) fn again(
 fn insists(by: Party, facts: &Facts<'_>, trace: &Transactions) -> Option<Claim> {
     let one = trace.find(facts.from_tag, Method::Invite, facts.cseq).filter(|one| one.insisted > 0)?;
     let heard = one.responses.iter().find(|response| (101..=199).contains(&response.status))?;
+    // Behind a final response it is no 1xx that is missing, and a 2xx is not repeated once the call is over.
+    if one.responses.iter().any(|response| response.status >= 200) {
+        return None;
+    }
     let because = smallvec![one.n, heard.n];
     if one.ignored >= DEAD_SILENT && one.insisted >= STUBBORN && !one.reliable {
         return Some(against(by.other(), RuleId::ResendRepeatsProvisional, facts.n, because));
