@@ -235,8 +235,8 @@ fn reports(call: &Call) -> String {
 }
 
 fn identity() -> impl Strategy<Value = String> {
-    // Letters that no word of a report begins like this.
-    "q[a-z]{4,8}x".prop_map(|name| name)
+    // No word of a report begins like this, and without these letters it holds no name that is replaced below.
+    "q[d-z]{4,8}x".prop_map(|name| name)
 }
 
 proptest! {

@@ -86,8 +86,8 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             let mut adds = open(stage, side, at.sent).filter(|wish| wish.what == What::AddStream).peekable();
             adds.peek().is_some() && adds.all(|wish| wish.asked >= held.min(refused))
         }),
-        // It asked for the refresh, or for what goes out as one.
-        "ST-25" => asked_to_repeat(stage, side, at.sent),
+        // One of the two that met was asked for, or what goes out as one.
+        "ST-25" => (0..2).any(|side| asked_to_repeat(stage, side, at.sent)),
         // It asked for every one of the re-INVITEs that changed nothing.
         "RI-25" => because(0).is_some_and(|first| {
             let mut burst = stage.trio.packets().iter().filter(|packet| {

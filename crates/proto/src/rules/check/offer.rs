@@ -198,6 +198,10 @@ fn continued(
     sdp: &Sdp,
     mut found: impl FnMut(RuleId, Evidence),
 ) {
+    // Behind a BYE nothing is continued, and what came before it may not have come.
+    if dialog.usage.over() {
+        return;
+    }
     let offers = &dialog.offers;
     let Some(last) = offers.last.by(seen.way).as_ref() else {
         if let Some(fault) = session::check_origin_numbers(sdp) {

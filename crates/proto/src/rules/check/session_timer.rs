@@ -259,5 +259,5 @@ fn version_without_change(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> 
     (new.version() != last.version() && new.same_but_version(last) && agreed()).then(Evidence::new)
 }
 
-/// RFC 3261 T2: the longest pause between two copies of a message.
-const SETTLED: std::time::Duration = std::time::Duration::from_secs(4);
+/// RFC 3261 64*T1: for how long a 2xx is sent again. Refreshes are further apart: at least half of 90 s (RFC 4028 §4, §10).
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(32);
