@@ -78,7 +78,10 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
         "TX-25" => !stage.trio.packets().iter().any(|packet| {
             let raw = packet.raw();
             let rings = raw.method() == "INVITE" && matches!(raw.status(), Some(101..=199));
-            rings && packet.from == address && raw.call_id() == at.raw().call_id() && packet.number < at.number
+            rings
+                && packet.from == address
+                && raw.call_id() == at.raw().call_id()
+                && packet.number < at.number
         }),
         // It asked for the stream when it knew of the hold, or anew after the refusal.
         "GL-05" => because(1).and_then(|hold| heard(stage, hold)).is_some_and(|held| {
