@@ -69,9 +69,13 @@ pub(super) fn explain(stage: &Stage, found: &Sighting) -> bool {
             undone(stage, side, at, patience) && undone(stage, 1 - side, first, patience)
                 || undone(stage, 1 - side, at, patience) && undone(stage, side, first, patience)
         }),
-        // So many changes were asked for at once that their requests kept meeting those of the other side.
-        "GL-06" => because(0)
-            .is_some_and(|refusal| (0..2).any(|side| open(stage, side, refusal.sent).count() > IN_A_ROW)),
+        // So many changes were asked for at once, or between, that their requests kept meeting those of the other side.
+        "GL-06" => because(0).is_some_and(|refusal| {
+            let between = |deed: &Deed| (refusal.sent..=at.sent).contains(&deed.at);
+            let asked = |deed: &Deed| matches!(deed.verb, Verb::Ask(..)) && between(deed);
+            stage.deeds.iter().any(asked)
+                || (0..2).any(|side| open(stage, side, refusal.sent).count() > IN_A_ROW)
+        }),
         // What brought the old descriptions back was asked for.
         "OA-14" => open(stage, side, at.sent).next().is_some(),
         // Whoever was called did nothing at all for minutes.

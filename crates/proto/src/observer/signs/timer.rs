@@ -246,7 +246,8 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
     let (by, n, now) = (passing.by, passing.facts.n, passing.facts.at);
     let base = &observed.side(by).base;
     let memory = observed.memory.timer.as_deref();
-    if let Some(running) = base.timer.running {
+    // While it rings no timer ends it (RFC 4028 §7.2).
+    if let Some(running) = base.timer.running.filter(|_| !base.usage.early()) {
         if let Some(first) = from_the_middle(observed, passing)
             && running.give_up_at() <= now + passing.patience.flight
         {
