@@ -11,6 +11,11 @@ pub(super) fn trouble(why: &Ended, up: bool, to: &str, credentials: bool) -> Opt
         Ended::HungUp | Ended::PeerHungUp { .. } | Ended::Replaced | Ended::Cancelled { by: Side::Us } => {
             return None;
         }
+        Ended::Refused { by: Side::Us, status: 513 } => Trouble::failed(
+            "the call cannot be placed",
+            "its INVITE would be longer than a message may be: 64 KiB, with 2 KiB for the URI and 16 KiB for a header line",
+            "call a shorter URI, or leave headers or codecs out",
+        ),
         Ended::Refused { by: Side::Us, status } if *status != 422 => return None,
         Ended::Refused { status, .. } => refused(*status, to),
         Ended::Cancelled { .. } => Trouble::failed(
@@ -144,6 +149,8 @@ mod tests {
             .iter()
             .map(|why| trouble(why, false, "sip:bob@192.0.2.7", false).unwrap().to_string())
             .collect();
+        let too_long = Ended::Refused { status: 513, by: Side::Us };
+        told.push(trouble(&too_long, false, "sip:bob@192.0.2.7", false).unwrap().to_string());
         told.push(trouble(&Ended::Timeout, true, "sip:bob@192.0.2.7", false).unwrap().to_string());
         told.push(
             trouble(&Ended::Unauthorized { status: 401 }, false, "sip:bob@192.0.2.7", true)

@@ -507,7 +507,7 @@ impl Call {
     }
 
     /// Gives back memory that only a busy call needs: a held call may idle for hours, and there may be many.
-    pub(super) fn trim(&mut self) {
+    pub(super) fn trim(&mut self, core: &mut Core) {
         free(&mut self.asked);
         free(&mut self.unsent);
         free(&mut self.invited);
@@ -519,6 +519,8 @@ impl Call {
             free(&mut leg.resends);
             free(&mut leg.acks);
             free(&mut leg.dialog.open);
+            core.share(&mut leg.dialog.party.ours.uri);
+            core.share(&mut leg.dialog.party.ours.target);
         }
     }
 

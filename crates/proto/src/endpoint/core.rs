@@ -34,6 +34,8 @@ pub(super) const METHODS: &[Method] = &[
 
 /// How long the addresses of a name are believed without asking again. A name without any is asked for again at once.
 const NAME_HOLDS: Duration = Duration::from_secs(60);
+/// How many of our own URIs are remembered to be shared: an identity and a Contact, and some to change to.
+const MOST_OWN_URIS: usize = 4;
 /// The most host names that an endpoint remembers the addresses of.
 const MOST_NAMES: usize = 1024;
 
@@ -106,6 +108,8 @@ pub(super) struct Core {
     pub(super) clients: BTreeMap<ClientId, User>,
     pub(super) delivery: Delivery,
     pub(super) later: Vec<Later>,
+    /// The last of our own URIs: nearly all calls have the same, and each shares its text.
+    own_uris: Vec<Arc<str>>,
     /// Addresses of names.
     names: BTreeMap<String, Found>,
     /// When the oldest of them runs out.
@@ -117,6 +121,18 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Lets a text of ours share its memory with the same one of other calls.
+    pub(super) fn share(&mut self, uri: &mut Arc<str>) {
+        if let Some(known) = self.own_uris.iter().find(|known| *known == uri) {
+            uri.clone_from(known);
+            return;
+        }
+        if self.own_uris.len() >= MOST_OWN_URIS {
+            self.own_uris.remove(0);
+        }
+        self.own_uris.push(uri.clone());
+    }
+
     pub(super) fn new(config: Config, seed: u64) -> Self {
         let timers = Timers { t1: config.t1, t2: config.t2, t4: config.t4 };
         Self {
@@ -127,6 +143,7 @@ impl Core {
             clients: BTreeMap::new(),
             delivery: Delivery::default(),
             later: Vec::new(),
+            own_uris: Vec::new(),
             names: BTreeMap::new(),
             names_checked: Instant::MAX,
             questions: BTreeMap::new(),

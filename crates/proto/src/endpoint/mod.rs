@@ -235,7 +235,7 @@ impl Endpoint {
 
     /// Puts a call back after its turn, or lets it go when nothing is left to do.
     fn put_back(&mut self, now: Instant, mut call: Box<Call>) {
-        call.trim();
+        call.trim(&mut self.core);
         for leg in call.legs.iter().filter(|_| call.is_done(now)) {
             self.halves.remove(&leg.dialog.call_id, &leg.dialog.party.ours.tag, call.id);
         }
