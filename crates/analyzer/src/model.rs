@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use midcall_proto::flow::Transport;
 use midcall_proto::observer::{Certainty, ChangeOutcome, Kind, Party};
 use midcall_proto::rules::{Cite, Severity};
@@ -110,7 +111,7 @@ pub struct Message {
     /// What a ladder shows of it: `INVITE (sendonly)`, `200 OK (UPDATE)`.
     pub summary: String,
     /// Its bytes.
-    pub raw: Vec<u8>,
+    pub raw: Bytes,
     /// Where in the trace it stands.
     pub place: Place,
     /// Whether the trace lacks the end of it.

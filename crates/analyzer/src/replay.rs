@@ -4,6 +4,7 @@
 //! finished call can be told whole. What was handed out is forgotten: memory follows the calls that live, not the trace.
 
 mod build;
+mod call_id;
 mod crew;
 mod desk;
 mod keep;

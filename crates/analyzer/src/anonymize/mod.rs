@@ -36,10 +36,10 @@ impl Anonymizer {
         }
         let mut summaries = Summaries::default();
         for message in &mut call.messages {
-            message.raw = self.message(&message.raw);
+            message.raw = self.message(&message.raw).into();
             message.from = self.socket(message.from);
             message.to = self.socket(message.to);
-            message.summary = match Sip::parse(message.raw.as_slice()) {
+            message.summary = match Sip::parse(message.raw.as_ref()) {
                 Ok(sip) => summaries.of(&sip),
                 Err(_) => self.words(&message.summary),
             };

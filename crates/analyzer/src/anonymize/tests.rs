@@ -190,7 +190,7 @@ fn packets(calls: &[Call]) -> Vec<Packet> {
             from: message.from,
             to: message.to,
             transport: message.transport,
-            payload: message.raw.clone(),
+            payload: message.raw.to_vec(),
             place: message.place,
             cut: message.cut,
         })

@@ -203,7 +203,9 @@ proptest! {
         let damaged = &mut call.messages[message];
         let at = place.index(damaged.raw.len());
         let end = (at + with.len() / 2).min(damaged.raw.len());
-        damaged.raw.splice(at..end, with);
+        let mut raw = damaged.raw.to_vec();
+        raw.splice(at..end, with);
+        damaged.raw = raw.into();
         damaged.by = by;
         let _ = ladder(&call, None);
         for party in [Party::Caller, Party::Callee] {

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, ObservedParty, Party, Repeat};
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
-use super::keep::{Kept, Stored};
+use super::keep::{Kept, Plain, Stored};
+use crate::glance::Glance;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
 use crate::papers::Papers;
 use crate::story::Numbers;
 use crate::summary::Summaries;
 
 /// Everything but the details.
-pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Call {
+pub(super) fn call(observed: &ObservedCall, kept: &mut Kept, plain: Plain) -> Call {
     let (number, dropped) = (kept.number, kept.dropped + u64::from(observed.dropped()));
     let mut known = observed.messages().to_vec();
     let sorted = known.is_sorted_by_key(|message| message.n);
@@ -22,27 +24,35 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Call {
         let index = known.binary_search_by_key(&n, |message| message.n).ok()?;
         known.get(index)
     };
-    let mut stored = std::mem::take(&mut kept.messages);
+    let (messages, seen) = (std::mem::take(&mut kept.messages), std::mem::take(&mut kept.seen));
+    let bytes = Bytes::from(plain.bytes);
+    let begins = std::iter::once(0).chain(plain.ends.iter().copied());
+    let raws = begins.zip(&plain.ends).map(|(begin, end)| bytes.slice(begin..*end));
+    let mut parts: Vec<Part> = messages
+        .into_iter()
+        .zip(seen)
+        .zip(raws)
+        .map(|((stored, (n, glance)), raw)| Part { n, stored, glance, raw })
+        .collect();
     if !sorted {
-        sort(&mut stored, observed.messages(), known);
+        sort(&mut parts, observed.messages(), known);
     }
-    let numbers = Numbers::new(stored.iter().map(|message| message.n).zip(1..).collect());
+    let numbers = Numbers::new(parts.iter().map(|part| part.n).zip(1..).collect());
     let new = |n: u32| numbers.of(n).unwrap_or_default();
     let all = |list: &[u32]| list.iter().map(|n| new(*n)).filter(|n| *n > 0).collect::<Vec<u32>>();
     let kind = |kind: Kind| match kind {
         Kind::Again { of, how } => Kind::Again { of: new(of), how },
         other => other,
     };
-    let mut glances = Vec::with_capacity(stored.len());
-    let messages: Vec<Message> = stored
+    let mut glances = Vec::with_capacity(parts.len());
+    let messages: Vec<Message> = parts
         .into_iter()
         .zip(1..)
-        .map(|(message, n)| {
-            let known = known(message.n);
-            let (from, to) = kept.ends(&message);
-            let raw = kept.raw(&message);
-            glances.push((!raw.is_empty()).then_some(message.glance));
-            let (place, Stored { at, transport, cut, .. }) = (message.place(), message);
+        .map(|(Part { n: seen, stored, glance, raw }, n)| {
+            let known = known(seen);
+            let (from, to) = kept.ends(&stored);
+            glances.push((!raw.is_empty()).then_some(glance));
+            let (place, Stored { at, transport, cut, .. }) = (stored.place(), stored);
             Message {
                 n,
                 at,
@@ -103,6 +113,14 @@ pub(super) fn call(observed: &ObservedCall, mut kept: Kept) -> Call {
     }
 }
 
+/// A message with all that is known of it.
+struct Part {
+    n: u32,
+    stored: Stored,
+    glance: Glance,
+    raw: Bytes,
+}
+
 /// What a call says of itself.
 pub(super) struct Detail {
     /// A summary of each message that can be read.
@@ -152,7 +170,7 @@ impl Detail {
 
 /// Puts messages in the order of the trace, but behind what caused them.
 fn sort<'k>(
-    stored: &mut [Stored],
+    parts: &mut [Part],
     taken: &[ObservedMessage],
     known: impl Fn(u32) -> Option<&'k ObservedMessage>,
 ) {
@@ -163,10 +181,10 @@ fn sort<'k>(
         highest = highest.max(message.n);
         places.insert(message.n, highest);
     }
-    stored.sort_by_key(|message| {
-        let late = places.get(&message.n).copied();
-        let orphan = known(message.n).is_some_and(|known| known.kind == Kind::Orphan);
-        (late.filter(|_| !orphan).unwrap_or(message.n), late.is_some_and(|late| late > message.n))
+    parts.sort_by_key(|Part { n, .. }| {
+        let late = places.get(n).copied();
+        let orphan = known(*n).is_some_and(|known| known.kind == Kind::Orphan);
+        (late.filter(|_| !orphan).unwrap_or(*n), late.is_some_and(|late| late > *n))
     });
 }
 
@@ -224,7 +242,7 @@ fn far_end(messages: &[Message], first: SocketAddr) -> SocketAddr {
     for message in hops {
         let forwards = message.from == end || message.from.ip() == end.ip();
         if forwards
-            && Sip::parse(message.raw.as_slice())
+            && Sip::parse(message.raw.as_ref())
                 .is_ok_and(|sip| sip.status().is_none() && sip.method() == Method::Invite)
         {
             end = message.to;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use midcall_proto::time::Instant;
 
 use super::Settings;
+use super::call_id::call_id;
 use super::worker::{Share, Worker};
 use crate::source::Item;
 
@@ -143,27 +144,6 @@ fn part(message: &[u8], workers: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     hasher.write(call_id(message).unwrap_or_default());
     usize::try_from(hasher.finish() % workers.max(1) as u64).unwrap_or_default()
-}
-
-/// The value of the Call-ID header, or what looks like one: no more is needed to tell calls apart.
-fn call_id(message: &[u8]) -> Option<&[u8]> {
-    let mut rest = message;
-    loop {
-        rest = rest.get(memchr::memchr(b'\n', rest)? + 1..)?;
-        let name = match rest.first()? {
-            b'C' | b'c' if rest.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"Call-ID")) => 7,
-            b'I' | b'i' => 1,
-            b'\r' | b'\n' => return None,
-            _ => continue,
-        };
-        let after = rest.get(name..)?.trim_ascii_start();
-        if let Some(value) = after.strip_prefix(b":") {
-            let value = value.trim_ascii_start();
-            return value
-                .get(..memchr::memchr2(b'\r', b'\n', value).unwrap_or(value.len()))
-                .map(<[u8]>::trim_ascii_end);
-        }
-    }
 }
 
 /// Rounds on their way at once.

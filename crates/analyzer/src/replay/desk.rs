@@ -165,4 +165,4 @@ impl Desk {
 /// How long a call is quiet before it counts as over: 64*T1 (RFC 3261 §17.1.1.2).
 const QUIET: Duration = Duration::from_secs(32);
 /// A little more than a worker may be late in noticing that.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(2);

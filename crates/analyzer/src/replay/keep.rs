@@ -1,11 +1,14 @@
 //! The messages of live calls, kept until their call is told.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use midcall_proto::flow::Transport;
-use midcall_proto::observer::ObservedCall;
+use midcall_proto::observer::Aside;
 use midcall_proto::time::Instant;
 
 use super::pack::{Pack, Packed};
@@ -17,8 +20,6 @@ use crate::story::Log;
 /// A message as it was captured.
 #[derive(Debug)]
 pub(super) struct Stored {
-    /// The observer's number of it.
-    pub(super) n: u32,
     pub(super) at: Instant,
     /// Who sent it and whom it was sent to, among the addresses of its call.
     from: u16,
@@ -29,7 +30,6 @@ pub(super) struct Stored {
     number: u64,
     pub(super) cut: bool,
     raw: Packed,
-    pub(super) glance: Glance,
 }
 
 impl Stored {
@@ -39,12 +39,16 @@ impl Stored {
     }
 }
 
-/// The messages of one call.
+/// The messages of one call, and where its judgement stands.
 #[derive(Debug)]
 pub(super) struct Kept {
-    /// The number of the call, in the order of beginning, from 1.
+    /// The number of the call, in the order of beginning, from 1; 0 before it has one.
     pub(super) number: u32,
     pub(super) messages: Vec<Stored>,
+    /// Those of them that were observed: the observer's number and what they say in short.
+    pub(super) seen: Vec<(u32, Glance)>,
+    /// What was made of those, where the call went on.
+    pub(super) aside: Option<Box<Aside>>,
     /// What its dialogs went through, where that is kept.
     pub(super) log: Option<Box<Log>>,
     addresses: Vec<SocketAddr>,
@@ -52,20 +56,122 @@ pub(super) struct Kept {
     /// Messages that were not kept, or lost their bytes.
     pub(super) dropped: u64,
     bytes: usize,
+    call_id: Arc<[u8]>,
+    /// When its last message passed.
+    last: Instant,
+    /// Whether something passed with which calls end.
+    closing: bool,
+    /// When what was observed is to be looked at again.
+    pub(super) due: Instant,
+    /// When it is woken.
+    wake: Instant,
     /// Whether a message came since the hand last passed.
     touched: bool,
 }
 
 impl Kept {
+    fn new(call_id: Arc<[u8]>, logs: bool) -> Self {
+        Self {
+            number: 0,
+            messages: Vec::new(),
+            seen: Vec::new(),
+            aside: None,
+            log: logs.then(Box::default),
+            addresses: Vec::new(),
+            pack: Pack::default(),
+            dropped: 0,
+            bytes: 0,
+            call_id,
+            last: Instant::ZERO,
+            closing: false,
+            due: Instant::MAX,
+            wake: Instant::MAX,
+            touched: true,
+        }
+    }
+
     /// Who sent a message of it, and whom it was sent to.
     pub(super) fn ends(&self, message: &Stored) -> (SocketAddr, SocketAddr) {
         let address = |index: u16| self.addresses.get(usize::from(index)).copied().unwrap_or(NOWHERE);
         (address(message.from), address(message.to))
     }
 
-    /// The bytes of a message of it.
-    pub(super) fn raw(&self, message: &Stored) -> Vec<u8> {
-        self.pack.get(message.raw)
+    /// The bytes of all its messages.
+    pub(super) fn unpack(&self) -> Plain {
+        let mut plain = self.room();
+        self.messages.iter().for_each(|message| plain.add(&self.pack, message));
+        plain
+    }
+
+    /// Room for the bytes of its messages.
+    pub(super) fn room(&self) -> Plain {
+        Plain { bytes: Vec::with_capacity(self.bytes), ends: Vec::with_capacity(self.messages.len()) }
+    }
+
+    /// The next of its messages that was not observed: when it passed, from whom to whom, and its bytes.
+    pub(super) fn next<'p>(
+        &self,
+        plain: &'p mut Plain,
+    ) -> Option<(Instant, (SocketAddr, SocketAddr), &'p [u8])> {
+        let message = self.messages.get(self.seen.len())?;
+        plain.add(&self.pack, message);
+        Some((message.at, self.ends(message), plain.last()))
+    }
+
+    /// When the next of its messages passed that was not observed.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        self.messages.get(self.seen.len()).map(|message| message.at)
+    }
+
+    /// Takes those of its messages apart that were not observed, as those of another call with this Call-ID.
+    pub(super) fn split_off(&mut self, logs: bool) -> Self {
+        let pending = self.seen.len() < self.messages.len();
+        let mut rest = Self::new(self.call_id.clone(), logs && pending);
+        (rest.last, rest.closing) = (self.last, self.closing);
+        for message in self.messages.split_off(self.seen.len()) {
+            let ((from, to), place) = (self.ends(&message), message.place());
+            let mut payload = Vec::new();
+            self.pack.get(message.raw, &mut payload);
+            self.bytes -= payload.len();
+            let Stored { at, transport, cut, .. } = message;
+            rest.push(Packet { at, from, to, transport, payload, place, cut });
+        }
+        rest
+    }
+
+    /// Takes a message that was observed, without its bytes: there is no room for them.
+    pub(super) fn push_bare(&mut self, n: u32, glance: Glance, mut packet: Packet, most: usize) {
+        self.dropped += 1;
+        self.log = None;
+        if self.messages.len() < most {
+            packet.payload = Vec::new();
+            self.push(packet);
+            self.seen.push((n, glance));
+        }
+    }
+
+    /// That one turned out to be none of it.
+    pub(super) fn skip(&mut self) {
+        self.messages.remove(self.seen.len());
+    }
+
+    /// It is judged up to now and goes on: it is to be looked at again by then.
+    pub(super) fn goes_on(&mut self, aside: Box<Aside>, due: Instant) {
+        (self.aside, self.due, self.closing) = (Some(aside), due, false);
+    }
+
+    /// A message of it passed.
+    pub(super) fn notice(&mut self, at: Instant, payload: &[u8]) {
+        self.last = self.last.max(at);
+        self.touched = true;
+        self.closing |= closes(payload);
+    }
+
+    /// When there is something to do about it: to observe what came, once nothing more did for a while, or what is due by then.
+    fn due(&self, quiet: Quiet) -> Instant {
+        let pending = self.seen.len() < self.messages.len();
+        let quiet = self.last + if self.closing { quiet.closing } else { quiet.open };
+        if pending { quiet.min(self.due) } else { self.due }
     }
 
     /// The place of an address among those of the call; it has few of them.
@@ -77,7 +183,8 @@ impl Kept {
         u16::try_from(index).unwrap_or(u16::MAX)
     }
 
-    fn push(&mut self, n: u32, packet: Packet, glance: Glance) {
+    /// Takes a message.
+    fn push(&mut self, packet: Packet) {
         let Packet { at, from, to, transport, payload, place, cut } = packet;
         let (from, to) = (self.place(from), self.place(to));
         let raw = self.pack.put(&payload).unwrap_or_else(|| {
@@ -86,26 +193,93 @@ impl Kept {
         });
         if self.messages.len() == self.messages.capacity() {
             // There are many calls with few messages: twice the room would be mostly empty.
-            self.messages.reserve_exact(2 + self.messages.len() / 8);
+            self.messages.reserve_exact(6 + self.messages.len() / 2);
         }
+        self.bytes += payload.len();
         let Place { source, number } = place;
-        self.messages.push(Stored { n, at, from, to, transport, source, number, cut, raw, glance });
+        self.messages.push(Stored { at, from, to, transport, source, number, cut, raw });
+    }
+}
+
+/// The bytes of messages one after the other, as they came.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    pub(super) bytes: Vec<u8>,
+    /// Where each of them ends.
+    pub(super) ends: Vec<usize>,
+}
+
+impl Plain {
+    fn add(&mut self, pack: &Pack, message: &Stored) {
+        pack.get(message.raw, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn last(&self) -> &[u8] {
+        let begin = self.ends.iter().rev().nth(1).copied().unwrap_or_default();
+        self.bytes.get(begin..).unwrap_or_default()
+    }
+
+    /// Forgets the last message.
+    pub(super) fn pop(&mut self) {
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or_default());
+    }
+}
+
+/// Whether calls may be over with such a message, as far as its first line tells.
+fn closes(message: &[u8]) -> bool {
+    match message.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.first_chunk::<3>()) {
+        // Asked to prove who it is, to ask for longer or again later: the same request comes again.
+        Some(b"401" | b"407" | b"422" | b"491") => false,
+        Some([class, ..]) => (b'3'..=b'6').contains(class),
+        None => ENDINGS.iter().any(|method| message.starts_with(method)),
+    }
+}
+
+/// Requests with which calls end, or what goes on behind them.
+const ENDINGS: [&[u8]; 3] = [b"BYE ", b"CANCEL ", b"NOTIFY "];
+
+/// How long a call is without a message before it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quiet {
+    /// One that may be over.
+    pub(super) closing: Duration,
+    /// One that goes on, as far as anybody can see from afar.
+    pub(super) open: Duration,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes of all calls and of one.
+    pub(super) bytes: usize,
+    pub(super) bytes_of_call: usize,
+    /// Messages of one call.
+    pub(super) messages: usize,
+    pub(super) calls: usize,
+}
+
+impl Limits {
+    /// Whether a call may keep a message of this length.
+    pub(super) const fn allow(&self, kept: &Kept, length: usize) -> bool {
+        kept.messages.len() < self.messages && kept.bytes + length <= self.bytes_of_call
     }
 }
 
 /// The messages of all live calls, bounded in number and bytes.
 #[derive(Debug)]
 pub(super) struct Keep {
-    index: HashMap<Box<str>, usize, RandomState>,
-    slots: Vec<Option<Kept>>,
-    free: Vec<usize>,
+    index: HashMap<Arc<[u8]>, u32, RandomState>,
+    slots: Vec<Option<Box<Kept>>>,
+    free: Vec<u32>,
+    wakes: BinaryHeap<Reverse<(Instant, u32)>>,
     begun: u32,
     /// Where in the trace the calls began that were not told of yet.
     untold: Vec<u64>,
     bytes: usize,
-    most: usize,
-    most_of_call: usize,
-    most_messages: usize,
+    limits: Limits,
+    quiet: Quiet,
     /// Whether logs are kept of what dialogs go through.
     logs: bool,
     /// Where the search for a quiet call goes on.
@@ -113,17 +287,17 @@ pub(super) struct Keep {
 }
 
 impl Keep {
-    pub(super) fn new(most: usize, most_of_call: usize, most_messages: usize, logs: bool) -> Self {
+    pub(super) fn new(limits: Limits, quiet: Quiet, logs: bool) -> Self {
         Self {
             index: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
+            wakes: BinaryHeap::new(),
             begun: 0,
             untold: Vec::new(),
             bytes: 0,
-            most,
-            most_of_call,
-            most_messages,
+            limits,
+            quiet,
             logs,
             hand: 0,
         }
@@ -137,97 +311,160 @@ impl Keep {
         self.index.len()
     }
 
+    /// Whether there are as many calls as there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.index.len() >= self.limits.calls
+    }
+
+    /// Whether more bytes are kept than there may be.
+    pub(super) const fn is_heavy(&self) -> bool {
+        self.bytes > self.limits.bytes
+    }
+
     /// Where in the trace calls began since the last time.
     pub(super) fn take_begun(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.untold)
     }
 
-    /// Keeps a message of a call; `index` is its place in the trace.
-    pub(super) fn store(
-        &mut self,
-        index: u64,
-        call: &ObservedCall,
-        n: u32,
-        mut packet: Packet,
-        glance: Glance,
-    ) {
-        let call_id = call.call_id();
-        let slot = match self.index.get(call_id) {
-            Some(slot) => *slot,
+    /// The call with this Call-ID.
+    pub(super) fn find(&self, call_id: &[u8]) -> Option<u32> {
+        self.index.get(call_id).copied()
+    }
+
+    /// Every call, in the order of their numbers.
+    pub(super) fn all(&self) -> Vec<u32> {
+        let live = self.index.values().filter_map(|slot| Some((self.kept(*slot)?.number, *slot)));
+        let mut all: Vec<(u32, u32)> = live.collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Makes room for a call with this Call-ID, whose first message stands here in the trace.
+    pub(super) fn begin(&mut self, call_id: &[u8], index: u64) -> u32 {
+        let call_id: Arc<[u8]> = call_id.into();
+        let mut kept = Box::new(Kept::new(call_id.clone(), self.logs));
+        self.number(&mut kept, index);
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
             None => {
-                self.untold.push(index);
-                self.begin(call_id)
+                self.slots.push(None);
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        let Some(Some(kept)) = self.slots.get_mut(slot) else { return };
-        kept.touched = true;
-        if kept.messages.len() >= self.most_messages {
-            kept.dropped += 1;
-            return;
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(kept);
         }
-        if let Some(log) = &mut kept.log {
-            log.notice(call, n);
-        }
-        if kept.bytes + packet.payload.len() > self.most_of_call {
-            kept.dropped += 1;
-            kept.log = None;
-            packet.payload = Vec::new();
-        }
-        kept.bytes += packet.payload.len();
-        self.bytes += packet.payload.len();
-        kept.push(n, packet, glance);
-        while self.bytes > self.most && self.shed() {}
-    }
-
-    /// Hands over what was kept of a call.
-    pub(super) fn take(&mut self, call_id: &str) -> Option<Kept> {
-        let slot = self.index.remove(call_id)?;
-        let kept = self.slots.get_mut(slot)?.take()?;
-        self.free.push(slot);
-        self.bytes -= kept.bytes;
-        Some(kept)
-    }
-
-    fn begin(&mut self, call_id: &str) -> usize {
-        self.begun = self.begun.saturating_add(1);
-        let kept = Kept {
-            number: self.begun,
-            messages: Vec::new(),
-            log: self.logs.then(Box::default),
-            addresses: Vec::new(),
-            pack: Pack::default(),
-            dropped: 0,
-            bytes: 0,
-            touched: true,
-        };
-        let slot = self.free.pop().unwrap_or(self.slots.len());
-        match self.slots.get_mut(slot) {
-            Some(place) => *place = Some(kept),
-            None => self.slots.push(Some(kept)),
-        }
-        self.index.insert(call_id.into(), slot);
+        self.index.insert(call_id, slot);
         slot
     }
 
-    /// A call that had no message since the hand last passed it loses the bytes of its messages. Whether there was one.
-    fn shed(&mut self) -> bool {
+    /// Gives a call its number, if it has none yet.
+    pub(super) fn number(&mut self, kept: &mut Kept, index: u64) {
+        if kept.number == 0 {
+            self.begun = self.begun.saturating_add(1);
+            self.untold.push(index);
+            kept.number = self.begun;
+        }
+    }
+
+    /// Whether a call may keep a message of this length.
+    pub(super) fn has_room(&self, slot: u32, length: usize) -> bool {
+        self.kept(slot).is_some_and(|kept| self.limits.allow(kept, length))
+    }
+
+    /// Keeps a message of a call until that is observed.
+    pub(super) fn store(&mut self, slot: u32, packet: Packet) {
+        let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { return };
+        self.bytes += packet.payload.len();
+        kept.notice(packet.at, &packet.payload);
+        kept.push(packet);
+        self.schedule(slot);
+    }
+
+    /// Lends a call out, to be [given back](Self::give_back) or [forgotten](Self::forget).
+    pub(super) fn lend(&mut self, slot: u32) -> Option<Box<Kept>> {
+        self.slots.get_mut(slot as usize)?.take()
+    }
+
+    /// Takes back a call that was lent, however much of it is left.
+    pub(super) fn give_back(&mut self, slot: u32, kept: Box<Kept>) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(kept);
+        }
+        self.schedule(slot);
+    }
+
+    /// Nothing is left of a call that was lent but this.
+    pub(super) fn forget(&mut self, slot: u32, kept: &Kept) {
+        self.index.remove(&kept.call_id);
+        self.free.push(slot);
+        self.told(kept);
+    }
+
+    /// What was kept of a call is told, so it weighs nothing any more.
+    pub(super) const fn told(&mut self, kept: &Kept) {
+        self.bytes -= kept.bytes;
+    }
+
+    /// How much is kept.
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A call for which it is time by now, and the time.
+    pub(super) fn due(&mut self, now: Instant) -> Option<(u32, Instant)> {
+        loop {
+            let Reverse((at, slot)) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now)?;
+            self.wakes.pop();
+            let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { continue };
+            if kept.wake != at {
+                continue;
+            }
+            kept.wake = Instant::MAX;
+            if kept.due(self.quiet) <= at {
+                return Some((slot, at));
+            }
+            self.schedule(slot);
+        }
+    }
+
+    /// A call that had no message since the hand last passed it, with any bytes if those are what is wanted.
+    pub(super) fn quiet(&mut self, bytes: bool) -> Option<u32> {
         for _ in 0..self.slots.len() * 2 {
             self.hand = (self.hand + 1) % self.slots.len().max(1);
             let Some(Some(kept)) = self.slots.get_mut(self.hand) else { continue };
-            if kept.bytes == 0 || std::mem::take(&mut kept.touched) {
-                continue;
+            if (kept.bytes > 0 || !bytes) && !std::mem::take(&mut kept.touched) {
+                return u32::try_from(self.hand).ok();
             }
-            self.bytes -= kept.bytes;
-            kept.bytes = 0;
-            kept.pack = Pack::default();
-            kept.log = None;
-            for message in kept.messages.iter_mut().filter(|message| !message.raw.is_empty()) {
-                message.raw = Packed::default();
-                kept.dropped += 1;
-            }
-            return true;
         }
-        false
+        None
+    }
+
+    /// The messages of a call, which were observed, lose their bytes.
+    pub(super) fn shed(&mut self, slot: u32) {
+        let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { return };
+        self.bytes -= kept.bytes;
+        kept.bytes = 0;
+        kept.pack = Pack::default();
+        kept.log = None;
+        for message in kept.messages.iter_mut().filter(|message| !message.raw.is_empty()) {
+            message.raw = Packed::default();
+            kept.dropped += 1;
+        }
+    }
+
+    fn kept(&self, slot: u32) -> Option<&Kept> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+
+    /// Wakes a call when there is something to do about it, or sooner.
+    fn schedule(&mut self, slot: u32) {
+        let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { return };
+        let due = kept.due(self.quiet);
+        if due < kept.wake {
+            kept.wake = due;
+            self.wakes.push(Reverse((due, slot)));
+        }
     }
 }
 

@@ -56,14 +56,12 @@ impl Pack {
         Some(Packed { first, last: u32::try_from(self.pieces.len()).ok()? })
     }
 
-    /// The bytes of a message as they were put.
-    pub(super) fn get(&self, packed: Packed) -> Vec<u8> {
+    /// Adds the bytes of a message as they were put.
+    pub(super) fn get(&self, packed: Packed, raw: &mut Vec<u8>) {
         let pieces = Pieces(self.pieces.get(packed.first as usize..packed.last as usize).unwrap_or_default());
-        let mut raw = Vec::with_capacity(pieces.map(|(_, length)| length).sum());
         for (begin, length) in pieces {
             raw.extend_from_slice(self.text.get(begin..begin + length).unwrap_or_default());
         }
-        raw
     }
 
     /// Notes a piece of the text.
@@ -71,7 +69,9 @@ impl Pack {
         if piece.is_empty() {
             return;
         }
-        room(&mut self.pieces, 16);
+        if self.pieces.capacity() == 0 {
+            self.pieces.reserve_exact(FEW);
+        }
         for number in [piece.start, piece.len()] {
             let mut rest = number;
             while rest > 0x7f {
@@ -93,8 +93,8 @@ impl Pack {
             if let (Some(place), Ok(begin)) = (&mut place, u16::try_from(begin + 1)) {
                 **place = begin;
             }
-            // All of the first message is new.
-            room(&mut self.text, line.len() + if begin == 0 { behind } else { 0 });
+            // All of the first message is new, and its answer says about as much.
+            self.text.reserve(line.len() + if begin == 0 { 2 * behind } else { 0 });
             self.text.extend_from_slice(line);
             begin
         })
@@ -102,7 +102,6 @@ impl Pack {
 }
 
 /// Where each piece begins, and how long it is.
-#[derive(Clone, Copy)]
 struct Pieces<'p>(&'p [u8]);
 
 impl Iterator for Pieces<'_> {
@@ -128,13 +127,6 @@ impl Pieces<'_> {
     }
 }
 
-/// Makes room for so many more. There are many calls with few messages: twice as much would be mostly empty.
-fn room<T>(list: &mut Vec<T>, more: usize) {
-    if list.capacity() - list.len() < more {
-        list.reserve_exact(more + list.len() / 8 + 16);
-    }
-}
-
 /// A print of a line: of its length, its beginning and its end.
 fn print(line: &[u8]) -> usize {
     let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -143,6 +135,8 @@ fn print(line: &[u8]) -> usize {
     usize::try_from(mixed >> (64 - PLACES.ilog2())).unwrap_or_default()
 }
 
+/// Most calls are short.
+const FEW: usize = 128;
 /// So many lines are found again.
 const PLACES: usize = 256;
 
@@ -159,8 +153,14 @@ mod tests {
         let (one, other) = (pack.put(message.as_bytes()), pack.put(message.as_bytes()));
         assert_eq!((pack.text.len(), pack.pieces.len()), (message.len(), 4));
         for packed in [one, other] {
-            assert_eq!(pack.get(packed.unwrap()), message.as_bytes());
+            assert_eq!(unpacked(&pack, packed.unwrap()), message.as_bytes());
         }
+    }
+
+    fn unpacked(pack: &Pack, packed: Packed) -> Vec<u8> {
+        let mut raw = Vec::new();
+        pack.get(packed, &mut raw);
+        raw
     }
 
     proptest! {
@@ -171,7 +171,7 @@ mod tests {
             let mut pack = Pack::default();
             let packed: Vec<_> = messages.iter().map(|text| pack.put(text.as_bytes()).unwrap()).collect();
             for (text, packed) in messages.iter().zip(packed) {
-                prop_assert_eq!(&pack.get(packed), text.as_bytes());
+                prop_assert_eq!(&unpacked(&pack, packed), text.as_bytes());
                 prop_assert_eq!(packed.is_empty(), text.is_empty());
             }
         }

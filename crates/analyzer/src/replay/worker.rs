@@ -1,5 +1,10 @@
 //! One thread's share of the calls: all that a call needs by itself.
+//!
+//! Messages are kept as they come. A call is judged once it seems to be over, all of its messages in a row: what that needs
+//! is at hand then, where going from call to call with each message would look for it again and again. A call that goes on
+//! is judged now and then.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midcall_proto::dialog::Envelope;
@@ -8,24 +13,32 @@ use midcall_proto::time::Instant;
 use midcall_wire::Message;
 
 use super::build;
-use super::keep::Keep;
+use super::call_id::call_id;
+use super::keep::{Keep, Kept, Limits, Plain, Quiet};
 use super::{Details, Settings};
 use crate::diagnosis::{self, Reading};
 use crate::glance::Glance;
 use crate::legs::Known;
 use crate::media::Media;
 use crate::model::Call;
-use crate::source::Item;
+use crate::source::{Item, Packet};
 
-/// Judges calls as their messages come.
+/// Judges calls.
 #[derive(Debug)]
 pub(super) struct Worker {
     details: Details,
+    /// It follows one call at a time, and none in between.
     observer: Observer,
     keep: Keep,
+    /// The messages that are observed.
+    plain: Plain,
+    /// Calls that were let go before their end because too many were open.
+    let_go: u64,
     media: Media,
     ended: Vec<Ended>,
     last: Instant,
+    /// Where in the trace the item stands that was taken last.
+    index: u64,
     /// Whether the trace is over: then many calls are at once, and their details would be too much.
     finished: bool,
 }
@@ -63,41 +76,39 @@ pub(super) struct Counted {
 impl Worker {
     /// A worker that follows one part in so many of all calls.
     pub(super) fn new(settings: &Settings, parts: usize) -> Self {
-        let mut observer = settings.observer;
-        observer.max_calls = (observer.max_calls / parts).max(1);
+        let observer = settings.observer;
+        let limits = Limits {
+            bytes: settings.max_bytes / parts,
+            bytes_of_call: settings.max_bytes_of_call,
+            messages: observer.max_messages,
+            calls: (observer.max_calls / parts).max(1),
+        };
+        let quiet = Quiet { closing: observer.t1 * 64 + observer.flight + NOTICED, open: LONG_QUIET };
         Self {
             details: settings.details,
-            keep: Keep::new(
-                settings.max_bytes / parts,
-                settings.max_bytes_of_call,
-                observer.max_messages,
-                settings.details == Details::All,
-            ),
+            keep: Keep::new(limits, quiet, settings.details == Details::All),
             observer: Observer::new(observer),
+            plain: Plain::default(),
+            let_go: 0,
             media: Media::default(),
             ended: Vec::new(),
             last: Instant::ZERO,
+            index: 0,
             finished: false,
         }
     }
 
     /// Takes an item; `index` counts the items of the whole trace.
     pub(super) fn push(&mut self, index: u64, item: Item) {
-        self.last = self.last.max(item.at());
+        (self.last, self.index) = (self.last.max(item.at()), index);
         let packet = match item {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
         };
-        let message = Message::parse(packet.payload.as_slice()).ok();
-        let envelope = message.as_ref().map(Envelope::read);
-        let read = message.as_ref().zip(envelope.as_ref());
-        let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, read);
-        let glance = read.filter(|_| n.is_some()).map(|(message, envelope)| Glance::of(message, envelope));
         // First what ended before this message: it may begin a call with the same Call-ID.
-        self.gather();
-        if let (Some(n), Some(glance), Some(call)) = (n, glance, self.observer.latest()) {
-            self.keep.store(index, call, n, packet, glance);
-        }
+        self.catch_up();
+        self.take(packet);
+        while self.keep.is_heavy() && self.shed() {}
     }
 
     /// The clock of the trace has steps as long as this.
@@ -108,19 +119,19 @@ impl Worker {
     /// The trace has come as far as this.
     pub(super) fn tick(&mut self, now: Instant) {
         self.last = self.last.max(now);
-        self.observer.tick(now);
-        self.gather();
+        self.catch_up();
     }
 
     /// The trace ends here.
     pub(super) fn finish(&mut self) {
         self.finished = true;
-        self.observer.finish(self.last + AFTERWARDS);
-        self.gather();
-        let open = self.observer.take_open();
-        self.ended.reserve_exact(open.len());
-        for call in open {
-            self.over(&call);
+        let end = self.last + AFTERWARDS;
+        for slot in self.keep.all() {
+            let Some(mut kept) = self.keep.lend(slot) else { continue };
+            self.observe(&mut kept);
+            self.let_pass(end);
+            self.observer.finish(end);
+            self.end(slot, kept);
         }
     }
 
@@ -131,26 +142,185 @@ impl Worker {
 
     /// What there is to tell since the last time.
     pub(super) fn tell(&mut self) -> Share {
+        let mut seen = self.observer.stats();
+        seen.calls_dropped += self.let_go;
         Share {
             begun: self.keep.take_begun(),
             ended: std::mem::take(&mut self.ended),
-            counted: Counted {
-                seen: self.observer.stats(),
-                media_dropped: self.media.dropped(),
-                load: self.load(),
-            },
+            counted: Counted { seen, media_dropped: self.media.dropped(), load: self.load() },
         }
     }
 
-    fn gather(&mut self) {
-        for call in self.observer.take_finished() {
-            self.over(&call);
+    fn take(&mut self, packet: Packet) {
+        let Some(slot) = self.call_of(&packet) else { return };
+        if self.keep.has_room(slot, packet.payload.len()) {
+            self.keep.store(slot, packet);
+        } else {
+            self.pass(slot, packet);
         }
     }
 
-    fn over(&mut self, observed: &ObservedCall) {
-        let Some(kept) = self.keep.take(observed.call_id()) else { return };
-        let mut call = build::call(observed, kept);
+    /// The call of a message, begun if it is the first of one. `None` if it belongs to none: then it is only counted.
+    fn call_of(&mut self, packet: &Packet) -> Option<u32> {
+        let name = call_id(&packet.payload);
+        if let Some(slot) = name.and_then(|name| self.keep.find(name)) {
+            return Some(slot);
+        }
+        let message = Message::parse(packet.payload.as_slice()).ok();
+        let envelope = message.as_ref().map(Envelope::read);
+        let read = message.as_ref().zip(envelope.as_ref());
+        let begins = read.is_some_and(|(message, envelope)| Observer::begins_call(message, envelope));
+        let Some(name) = name.filter(|_| begins) else {
+            self.observer.observe_parsed(packet.at, packet.from, packet.to, read);
+            self.observer.set_aside();
+            return None;
+        };
+        if self.keep.is_full() {
+            self.let_go();
+        }
+        Some(self.keep.begin(name, self.index))
+    }
+
+    /// Looks at the calls for which it is time.
+    fn catch_up(&mut self) {
+        while let Some((slot, due)) = self.keep.due(self.last) {
+            let Some(mut kept) = self.keep.lend(slot) else { continue };
+            self.observe(&mut kept);
+            self.let_pass(due);
+            self.gather(&mut kept);
+            self.lay_down(slot, kept);
+        }
+    }
+
+    /// Observes a message that its call has no room for.
+    fn pass(&mut self, slot: u32, packet: Packet) {
+        let Some(mut kept) = self.keep.lend(slot) else { return };
+        self.observe(&mut kept);
+        if self.keep.limits().allow(&kept, packet.payload.len()) {
+            // Some of what was there is none of it.
+            self.lay_down(slot, kept);
+            return self.take(packet);
+        }
+        kept.notice(packet.at, &packet.payload);
+        self.observer.tick(packet.at);
+        self.gather(&mut kept);
+        if let Some((n, glance)) = self.see(&mut kept, packet.at, (packet.from, packet.to), &packet.payload) {
+            kept.push_bare(n, glance, packet, self.keep.limits().messages);
+        }
+        self.lay_down(slot, kept);
+    }
+
+    /// Takes the bytes of a call that is quiet. Whether there is one.
+    fn shed(&mut self) -> bool {
+        let Some(slot) = self.keep.quiet(true) else { return false };
+        if let Some(mut kept) = self.keep.lend(slot) {
+            self.observe(&mut kept);
+            self.lay_down(slot, kept);
+            self.keep.shed(slot);
+        }
+        true
+    }
+
+    /// Lets go a call that is quiet.
+    fn let_go(&mut self) {
+        let quiet = self.keep.quiet(false);
+        if let Some((slot, mut kept)) = quiet.and_then(|slot| Some((slot, self.keep.lend(slot)?))) {
+            self.observe(&mut kept);
+            self.let_go += 1;
+            self.end(slot, kept);
+        }
+    }
+
+    /// Observes what came of a call since the last time.
+    fn observe(&mut self, kept: &mut Kept) {
+        if let Some(aside) = kept.aside.take() {
+            self.observer.take_back(aside);
+        }
+        self.plain = kept.room();
+        while let Some(at) = kept.next_at() {
+            // First what ended before this message: it may begin a call with the same Call-ID.
+            self.observer.tick(at);
+            self.gather(kept);
+            let mut plain = std::mem::take(&mut self.plain);
+            if let Some((at, ends, raw)) = kept.next(&mut plain) {
+                match self.see(kept, at, ends, raw) {
+                    Some(seen) => kept.seen.push(seen),
+                    None => {
+                        kept.skip();
+                        plain.pop();
+                    }
+                }
+            }
+            self.plain = plain;
+        }
+    }
+
+    /// Observes a message: its number and what it says in short, if it is one of the call.
+    fn see(
+        &mut self,
+        kept: &mut Kept,
+        at: Instant,
+        (from, to): (SocketAddr, SocketAddr),
+        raw: &[u8],
+    ) -> Option<(u32, Glance)> {
+        let message = Message::parse(raw).ok();
+        let envelope = message.as_ref().map(Envelope::read);
+        let read = message.as_ref().zip(envelope.as_ref());
+        let n = self.observer.observe_parsed(at, from, to, read);
+        let ((n, call), (message, envelope)) = (n.zip(self.observer.latest())?, read?);
+        self.keep.number(kept, self.index);
+        if let Some(log) = &mut kept.log {
+            log.notice(call, n);
+        }
+        Some((n, Glance::of(message, envelope)))
+    }
+
+    /// Lets time pass for the call that is followed, as it would pass if nothing else was.
+    fn let_pass(&mut self, until: Instant) {
+        for _ in 0..MOST_STEPS {
+            let Some(due) = self.observer.next_due().filter(|due| *due <= until) else { break };
+            self.observer.tick(due);
+        }
+        self.observer.tick(until);
+    }
+
+    /// Tells of what ended with the messages that were observed; what follows them is left.
+    fn gather(&mut self, kept: &mut Kept) {
+        for observed in self.observer.take_finished() {
+            self.over(&observed, kept);
+        }
+    }
+
+    /// A call goes on until more of it comes, or something is due; it is forgotten if it does not.
+    fn lay_down(&mut self, slot: u32, mut kept: Box<Kept>) {
+        let due = self.observer.next_due().unwrap_or(Instant::MAX);
+        match self.observer.set_aside() {
+            Some(aside) => {
+                kept.goes_on(aside, due);
+                self.keep.give_back(slot, kept);
+            }
+            None => self.keep.forget(slot, &kept),
+        }
+    }
+
+    /// Nothing more is expected of a call.
+    fn end(&mut self, slot: u32, mut kept: Box<Kept>) {
+        self.gather(&mut kept);
+        for observed in self.observer.take_open() {
+            self.over(&observed, &mut kept);
+        }
+        self.observer.set_aside();
+        self.keep.forget(slot, &kept);
+    }
+
+    fn over(&mut self, observed: &ObservedCall, kept: &mut Kept) {
+        let rest = kept.split_off(self.details == Details::All);
+        let mut kept = std::mem::replace(kept, rest);
+        self.keep.told(&kept);
+        let plain = std::mem::take(&mut self.plain);
+        // Unless only the last of its messages were observed just now.
+        let plain = if plain.ends.len() == kept.messages.len() { plain } else { kept.unpack() };
+        let mut call = build::call(observed, &mut kept, plain);
         let mut known = None;
         if self.details != Details::None {
             call.findings.extend(self.media.of(&call));
@@ -171,3 +341,10 @@ impl Worker {
 
 /// Long enough for the last message to have arrived, too short for anything to be owed that the trace ended before.
 const AFTERWARDS: Duration = Duration::from_millis(200);
+/// How much longer than it takes until nothing is owed any more.
+const NOTICED: Duration = Duration::from_millis(500);
+/// How long a call without a sign that it ends is quiet before it is judged: a little more than the observer waits for the
+/// NOTIFYs of a REFER.
+const LONG_QUIET: Duration = Duration::from_secs(330);
+/// So often a call is looked at while time passes, each time when something is due; then only at its end.
+const MOST_STEPS: usize = 64;

@@ -128,6 +128,14 @@ pub struct ObserverStats {
     pub findings_dropped: u64,
 }
 
+/// Calls that an observer set [aside](Observer::set_aside), at the time when that was.
+#[derive(Debug)]
+pub struct Aside {
+    table: Table,
+    now: Instant,
+    last: u32,
+}
+
 /// A passive reader of SIP traffic.
 #[derive(Debug)]
 pub struct Observer {
@@ -205,6 +213,37 @@ impl Observer {
         }
     }
 
+    /// When a call has something to do next, at the soonest; `None` while no call is followed.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.table.next_due()
+    }
+
+    /// Sets the calls aside that are followed; `None` if there are none. Its time and the numbers of its messages begin anew.
+    /// Whoever has the messages of many calls can show it one call at a time so, whenever those took place.
+    pub fn set_aside(&mut self) -> Option<Box<Aside>> {
+        let (now, last) = (self.now, self.last);
+        (self.now, self.last, self.latest) = (Instant::ZERO, 0, None);
+        self.stats = self.stats();
+        let table = self.table.set_aside()?;
+        Some(Box::new(Aside { table, now, last }))
+    }
+
+    /// Follows these calls again, instead of any that it follows now.
+    pub fn take_back(&mut self, aside: Box<Aside>) {
+        self.stats = self.stats();
+        Aside { table: self.table, now: self.now, last: self.last } = *aside;
+        self.latest = None;
+    }
+
+    /// Whether a message begins a call, or is of one that began before the trace.
+    #[must_use]
+    pub fn begins_call(message: &Message<&[u8]>, envelope: &Envelope<'_>) -> bool {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Facts::read(0, Instant::ZERO, nowhere, nowhere, message, envelope)
+            .is_some_and(|facts| facts.call_id().is_some() && begins(&facts, message))
+    }
+
     /// From here on messages are stamped by a clock with steps as long as this, if that is coarser than known so far.
     pub fn set_resolution(&mut self, resolution: Duration) {
         self.config.resolution = self.config.resolution.max(resolution.min(NO_CLOCK));
@@ -237,7 +276,7 @@ impl Observer {
         self.table.get(self.latest?).map(|entry| &entry.call)
     }
 
-    /// Hands over the calls that ended and were quiet for 64*T1 since, in the order of their end. Whoever reads an endless
+    /// Hands over the calls that ended a little more than 64*T1 ago, in the order of their end. Whoever reads an endless
     /// trace takes them now and then; their findings stay in [`findings`](Self::findings).
     pub fn take_finished(&mut self) -> Vec<ObservedCall> {
         self.table.take_finished()
@@ -253,8 +292,8 @@ impl Observer {
     #[must_use]
     pub fn stats(&self) -> ObserverStats {
         ObserverStats {
-            calls_dropped: self.table.dropped,
-            finished_dropped: self.table.finished_dropped,
+            calls_dropped: self.stats.calls_dropped + self.table.dropped,
+            finished_dropped: self.stats.finished_dropped + self.table.finished_dropped,
             ..self.stats
         }
     }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::dialog::{Applied, Breach, Dialog, InviteState, Owed, Seen, Way};
 use crate::rules::RuleId;
+use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
 /// How long things may take.
@@ -207,7 +208,7 @@ impl Side {
     /// Records a message that it sent.
     pub(super) fn sent(&mut self, seen: &Seen<'_>) -> Applied {
         // A new offer takes the place of one whose answer is still on its way, and a 2xx sets the session timer behind another.
-        let sets_timer = seen.is_success() && matches!(seen.method, Method::Invite | Method::Update);
+        let sets_timer = seen.is_success() && MODIFY_SESSION.has(seen.method);
         if !self.flight.is_empty() && (seen.has_sdp || seen.is_request() || sets_timer) {
             self.keep_order();
         }

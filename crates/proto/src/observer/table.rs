@@ -122,6 +122,23 @@ impl Table {
         }
     }
 
+    /// When a call is to be woken next, at the soonest.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.wakes.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// A table of its own with the calls that are known, if there are any; this one has none then and counts anew what is
+    /// dropped.
+    pub(super) fn set_aside(&mut self) -> Option<Self> {
+        (self.dropped, self.finished_dropped) = (0, 0);
+        if self.index.is_empty() && self.finished.is_empty() {
+            self.wakes.clear();
+            return None;
+        }
+        let empty = Self::new(self.most, self.most_finished);
+        Some(std::mem::replace(self, empty))
+    }
+
     /// A call that is to be woken by now.
     pub(super) fn due(&mut self, now: Instant) -> Option<u32> {
         loop {

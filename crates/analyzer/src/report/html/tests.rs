@@ -26,7 +26,7 @@ fn hostile() -> Call {
     }
     for message in &mut call.messages {
         message.summary = evil.to_owned();
-        message.raw = evil.as_bytes().to_vec();
+        message.raw = evil.as_bytes().to_vec().into();
     }
     for finding in &mut call.findings {
         finding.title = evil.to_owned();

@@ -89,9 +89,14 @@ impl ObservedCall {
 
     /// Whether it is over for good, or was quiet for too long.
     pub(in crate::observer) fn is_done(&self, now: Instant, patience: &Patience, idle: Duration) -> bool {
-        let over = self.over.is_some_and(|over| over + patience.transaction() <= now);
+        let over = self.done_at(patience).is_some_and(|done| done <= now);
         let subscribed = self.dialogs.iter().any(ObservedDialog::has_live_subscription);
         (over && (!subscribed || self.last + SUBSCRIBED <= now)) || self.last + idle <= now
+    }
+
+    /// When nothing more of it is expected if it is over now: what was owed when it ended is overdue by then, and was told.
+    fn done_at(&self, patience: &Patience) -> Option<Instant> {
+        self.over.map(|over| over + patience.transaction() + patience.flight + ATTENTION)
     }
 
     /// When it next has something to do.
@@ -100,7 +105,7 @@ impl ObservedCall {
             let since = attempt.over.or_else(|| Some(self.trace.numbered(attempt.n)?.first));
             since.unwrap_or(self.last) + patience.transaction()
         });
-        let over = self.over.map(|over| over + patience.transaction());
+        let over = self.done_at(patience);
         let subscribed = over.map(|_| self.last + SUBSCRIBED);
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.next(patience));
         let busy = (!self.trace.is_empty()).then(|| self.last + patience.transaction());
@@ -133,5 +138,7 @@ fn unheard(invite: &Transaction) -> Option<Claim> {
 
 /// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
 const MTU_UNKNOWN: u32 = 1300;
+/// How much later than it is due an absence is noticed, at most.
+const ATTENTION: Duration = Duration::from_millis(400);
 /// How long a call that is over is kept for the NOTIFYs of a REFER.
 const SUBSCRIBED: Duration = Duration::from_secs(300);
