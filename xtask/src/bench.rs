@@ -22,7 +22,7 @@ pub(crate) fn task(words: &[String]) -> Result<bool, String> {
             .args(["--bin", "captures", "--"])
             .arg(target.join("release/midcall"))
             .arg(target.join("captures"));
-        // sngrep alone takes many minutes over the capture with RTP.
+        // Some rivals take many minutes over the capture with RTP; they are stopped then.
         run(&mut captures, 3 * limit, |_| {})?;
     }
     Ok(true)

@@ -139,3 +139,69 @@ fn a_call_that_begins_again_with_the_same_call_id_is_a_new_one() {
         [(1, 5), (2, 5)]
     );
 }
+
+#[test]
+fn a_call_that_pauses_for_long_is_told_whole() {
+    let mut packets = short(1, 0);
+    let pause = Duration::from_secs(1_000);
+    for packet in packets.iter_mut().skip(3) {
+        packet.at += pause;
+    }
+    let alone = sample::calls(packets.clone());
+    // It is judged up to the pause while something else passes, and goes on then.
+    packets.splice(3..3, short(2, 400_000_000).into_iter().chain(short(3, 800_000_000)));
+    let calls = sample::calls(packets);
+    assert_eq!(calls.iter().map(|call| call.messages.len()).collect::<Vec<_>>(), [5, 5, 5]);
+    // All of them use the same tags, which only their comparison shows.
+    let told = |call: &Call| {
+        let findings = call.findings.iter().filter(|finding| finding.code != "DLG-03");
+        format!("{:?}", (&call.messages, findings.collect::<Vec<_>>(), &call.changes, call.ended))
+    };
+    assert_eq!(told(calls.iter().find(|call| call.number == 1).unwrap()), told(&alone[0]));
+}
+
+#[test]
+fn a_call_with_more_messages_than_are_kept_is_judged_to_its_end() {
+    let mut settings = Settings::default();
+    settings.observer.max_messages = 3;
+    let mut analyzer = Analyzer::new(settings);
+    for packet in short(1, 0) {
+        analyzer.push(Item::Sip(packet));
+    }
+    let (calls, stats) = analyzer.finish();
+    assert_eq!((calls[0].messages.len(), stats.messages), (3, 5));
+    assert!(calls[0].ended.is_some() && calls[0].dropped > 0, "{:?}", calls[0]);
+}
+
+#[test]
+fn what_only_looks_like_a_message_of_a_call_is_none_of_it() {
+    let mut packets = short(1, 0);
+    let mut junk = packets[2].clone();
+    junk.payload = b"ACK nobody can read this\r\nCall-ID: 1@test\r\n\r\n".to_vec();
+    packets.insert(3, junk);
+    let mut settings = Settings::default();
+    for room in [2_000, 5, 4] {
+        settings.observer.max_messages = room;
+        let mut analyzer = Analyzer::new(settings);
+        for packet in packets.clone() {
+            analyzer.push(Item::Sip(packet));
+        }
+        let (calls, stats) = analyzer.finish();
+        assert_eq!((calls[0].messages.len(), stats.messages, stats.not_sip), (room.min(5), 5, 1));
+        assert_eq!(calls[0].dropped > 0, room < 5, "room for {room}");
+    }
+}
+
+#[test]
+fn too_many_calls_cost_the_quiet_ones_their_end_and_are_counted() {
+    let mut settings = Settings::default();
+    settings.observer.max_calls = 4;
+    let mut analyzer = Analyzer::new(settings);
+    for call in 0..10 {
+        analyzer.push(Item::Sip(short(call, call as u64 * 1_000).swap_remove(0)));
+        assert!(analyzer.live() <= 4);
+    }
+    let (calls, stats) = analyzer.finish();
+    assert_eq!((calls.len(), stats.calls, stats.calls_dropped), (10, 10, 6));
+    assert!(calls.iter().all(|call| call.messages.len() == 1));
+}

@@ -126,6 +126,19 @@ fn shuffled(played: &Played, rng: &mut Rng) -> Vec<Recording> {
     vec![pcap(&played.packets, &seen)]
 }
 
+/// A capture of a busy place, where something else passes all the time.
+fn busy(played: &Played, rng: &mut Rng) -> Vec<Recording> {
+    let mut seen = played.sent();
+    let Some((end, elsewhere)) = seen.last().copied() else { return Vec::new() };
+    let mut at = Instant::ZERO;
+    while at < end {
+        seen.push((at, elsewhere));
+        at += Duration::from_micros(1 + rng.below(PAUSE));
+    }
+    seen.sort();
+    vec![pcap(&played.packets, &seen)]
+}
+
 /// What is wrong with this look at the ladders whose name begins so.
 fn faults(begin: &str, look: Look, seeds: Range<u64>, passed: &[&str]) -> (u64, Vec<String>) {
     let mut faults = Vec::new();
@@ -195,9 +208,16 @@ fn packets_that_are_shuffled_within_5_ms_change_nothing() {
 }
 
 #[test]
+fn what_else_passes_changes_nothing() {
+    stays_clean(busy, SAMPLE);
+    let (looks, faults) = faults("breaks", busy, SAMPLE, &[]);
+    assert!(faults.is_empty(), "{} of {looks}\n{}", faults.len(), faults.concat());
+}
+
+#[test]
 #[ignore = "every look with many seeds takes minutes, in release"]
 fn no_look_changes_a_verdict() {
-    let looks: [Look; 6] = [two_taps, two_clocks, two_taps_with_gaps, split, repeated, shuffled];
+    let looks: [Look; 7] = [two_taps, two_clocks, two_taps_with_gaps, split, repeated, shuffled, busy];
     for look in looks {
         stays_clean(look, ALL);
         stays_found(look, ALL);
@@ -210,6 +230,8 @@ const MOST_WRONG: u64 = 20_000_000;
 const LITTLE_WRONG: u64 = 20_000;
 /// Microseconds by which a tap stamps a packet late.
 const LATE: u64 = 200;
+/// The longest pause of a busy place, in microseconds.
+const PAUSE: u64 = 500_000;
 /// Microseconds within which packets change places.
 const SHORT: u64 = 5_000;
 const SAMPLE: Range<u64> = 0..1;

@@ -74,6 +74,7 @@ fn all_messages_of_a_call_go_to_one_worker() {
     assert_eq!(id("BYE sip:x SIP/2.0\r\nCSeq: 1 BYE\r\nCall-ID: a@b\r\n\r\n"), same);
     assert_eq!(id("BYE sip:x SIP/2.0\nContact: <sip:x>\ni : a@b \n\n"), same);
     assert_eq!(id("BYE sip:x SIP/2.0\r\nIn-Reply-To: y\r\ncall-id:\r\n a@b\r\n\r\n"), same);
+    assert_eq!(id("\r\n\r\nBYE sip:x SIP/2.0\r\nCall-ID: a@b\r\n\r\n"), same);
     assert_eq!(id("BYE sip:x SIP/2.0\r\n\r\nCall-ID: a@b\r\n"), None);
     assert_eq!(id("\u{80}rtp"), None);
     assert!((0..9).all(|workers| part(b"x\ni: a@b\n\n", workers) < workers.max(1)));
