@@ -1,7 +1,8 @@
 //! Replay: items of a trace in, finished calls out.
 //!
-//! Messages go through the [`Observer`]; their bytes are kept for as long as their call lives, within bounds, so that a
-//! finished call can be told whole. What was handed out is forgotten: memory follows the calls that live, not the trace.
+//! Messages are kept for as long as their call lives, within bounds; once it seems to be over, they go through the
+//! [`Observer`] in a row, and the call is told whole. What was handed out is forgotten: memory follows the calls that live,
+//! not the trace.
 
 mod build;
 mod call_id;

@@ -234,7 +234,7 @@ impl Worker {
     /// Observes what came of a call since the last time.
     fn observe(&mut self, kept: &mut Kept) {
         if let Some(aside) = kept.aside.take() {
-            self.observer.take_back(aside);
+            self.observer.take_back(*aside);
         }
         self.plain = kept.room();
         while let Some(at) = kept.next_at() {
@@ -296,7 +296,7 @@ impl Worker {
         let due = self.observer.next_due().unwrap_or(Instant::MAX);
         match self.observer.set_aside() {
             Some(aside) => {
-                kept.goes_on(aside, due);
+                kept.goes_on(Box::new(aside), due);
                 self.keep.give_back(slot, kept);
             }
             None => self.keep.forget(slot, &kept),

@@ -2,6 +2,7 @@
 //! calls that keep the rules, from wherever they are seen.
 
 mod breaches;
+mod overlap;
 mod record;
 mod shown;
 mod taps;

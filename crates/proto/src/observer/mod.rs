@@ -221,18 +221,18 @@ impl Observer {
 
     /// Sets the calls aside that are followed; `None` if there are none. Its time and the numbers of its messages begin anew.
     /// Whoever has the messages of many calls can show it one call at a time so, whenever those took place.
-    pub fn set_aside(&mut self) -> Option<Box<Aside>> {
+    pub fn set_aside(&mut self) -> Option<Aside> {
         let (now, last) = (self.now, self.last);
         (self.now, self.last, self.latest) = (Instant::ZERO, 0, None);
         self.stats = self.stats();
         let table = self.table.set_aside()?;
-        Some(Box::new(Aside { table, now, last }))
+        Some(Aside { table, now, last })
     }
 
     /// Follows these calls again, instead of any that it follows now.
-    pub fn take_back(&mut self, aside: Box<Aside>) {
+    pub fn take_back(&mut self, aside: Aside) {
         self.stats = self.stats();
-        Aside { table: self.table, now: self.now, last: self.last } = *aside;
+        Aside { table: self.table, now: self.now, last: self.last } = aside;
         self.latest = None;
     }
 
