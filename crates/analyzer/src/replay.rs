@@ -6,6 +6,7 @@
 
 mod build;
 mod call_id;
+mod clock;
 mod crew;
 mod desk;
 mod keep;
@@ -24,6 +25,7 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use self::build::Detail;
+use self::clock::Clock;
 use self::crew::Crew;
 use self::desk::{Desk, Rest};
 use self::worker::Worker;
@@ -131,7 +133,7 @@ pub struct Analyzer {
     /// Items of this round, and when it began.
     round: (usize, Instant),
     began: Option<Instant>,
-    last: Instant,
+    clock: Clock,
     /// Items taken from sources.
     reads: u64,
 }
@@ -152,8 +154,8 @@ impl Analyzer {
             _ => Hands::Crew(Crew::new(&settings, workers)),
         };
         let desk = Desk::new(settings.details, workers.max(1));
-        let (began, last) = (None, Instant::ZERO);
-        Self { hands, desk, items: 0, round: (0, Instant::ZERO), began, last, reads: 0 }
+        let clock = Clock::default();
+        Self { hands, desk, items: 0, round: (0, Instant::ZERO), began: None, clock, reads: 0 }
     }
 
     /// From here on the trace is stamped by a clock with steps as long as this: rules about shorter times are mute.
@@ -180,7 +182,7 @@ impl Analyzer {
     /// Takes the next item of the trace.
     pub fn push(&mut self, item: Item) {
         self.began.get_or_insert(item.at());
-        self.last = self.last.max(item.at());
+        self.clock.stamp(item.at());
         self.items += 1;
         self.desk.media(u64::from(matches!(item, Item::Rtp(_))));
         match &mut self.hands {
@@ -188,8 +190,9 @@ impl Analyzer {
             Hands::Crew(crew) => crew.push(self.items, item),
         }
         self.round.0 += 1;
-        if self.round.0 >= ROUND.0 || self.last.since(self.round.1) >= ROUND.1 {
-            self.round = (0, self.last);
+        let now = self.clock.now();
+        if self.round.0 >= ROUND.0 || now.since(self.round.1) >= ROUND.1 {
+            self.round = (0, now);
             self.end_of_round();
         }
     }
@@ -198,10 +201,10 @@ impl Analyzer {
     fn end_of_round(&mut self) {
         let told = match &mut self.hands {
             Hands::Own(worker) => {
-                worker.tick(self.last);
-                Some((vec![worker.tell()], self.last))
+                worker.tick(self.clock.now());
+                Some((vec![worker.tell()], self.clock.now()))
             }
-            Hands::Crew(crew) => crew.deal(self.last),
+            Hands::Crew(crew) => crew.deal(self.clock.now()),
         };
         if let Some((shares, now)) = told {
             self.desk.take(shares, now);
@@ -232,18 +235,18 @@ impl Analyzer {
     /// # Errors
     /// That of whoever takes a call; then the rest is not told.
     pub fn finish_with<E>(mut self, mut take: impl FnMut(Call) -> Result<(), E>) -> Result<Stats, E> {
-        let details = self.desk.details();
+        let (details, end) = (self.desk.details(), self.clock.end());
         let hands = match &self.hands {
             Hands::Own(_) => 1,
             Hands::Crew(crew) => crew.hands(),
         };
         let last = match self.hands {
             Hands::Own(mut worker) => {
-                worker.finish();
+                worker.finish(end);
                 vec![worker.tell()]
             }
             Hands::Crew(crew) => {
-                let mut rounds = crew.finish(self.last);
+                let mut rounds = crew.finish(end);
                 let last = rounds.pop().map(|(shares, _)| shares).unwrap_or_default();
                 for (shares, now) in rounds {
                     self.desk.take(shares, now);
@@ -251,7 +254,7 @@ impl Analyzer {
                 last
             }
         };
-        let Rest { told, open, mut stats } = self.desk.close(last, self.last);
+        let Rest { told, open, mut stats } = self.desk.close(last, end);
         told.into_iter().try_for_each(&mut take)?;
         let mut open = open.into_iter();
         loop {

@@ -58,7 +58,7 @@ impl Crew {
                             worker.push(index, item);
                         }
                         if last {
-                            worker.finish();
+                            worker.finish(now);
                         } else {
                             worker.tick(now);
                         }

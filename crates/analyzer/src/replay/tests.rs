@@ -205,3 +205,18 @@ fn too_many_calls_cost_the_quiet_ones_their_end_and_are_counted() {
     assert_eq!((calls.len(), stats.calls, stats.calls_dropped), (10, 10, 6));
     assert!(calls.iter().all(|call| call.messages.len() == 1));
 }
+
+#[test]
+fn a_damaged_stamp_ends_no_call_but_its_own() {
+    let packets = short(1, 0);
+    let mut others = short(2, 10_000);
+    others[1].at += Duration::from_secs(1 << 24);
+    let alone = sample::calls(packets.clone());
+    let mixed = packets.into_iter().zip(others).flat_map(|(one, other)| [one, other]).collect();
+    let calls = sample::calls(mixed);
+    let codes = |call: &Call| -> Vec<&str> {
+        call.findings.iter().map(|one| one.code).filter(|code| *code != "DLG-03").collect()
+    };
+    let whole = calls.iter().find(|call| call.call_id == "1@test").unwrap();
+    assert_eq!((whole.messages.len(), codes(whole)), (5, codes(&alone[0])));
+}

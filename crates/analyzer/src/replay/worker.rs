@@ -14,6 +14,7 @@ use midcall_wire::Message;
 
 use super::build;
 use super::call_id::call_id;
+use super::clock::Clock;
 use super::keep::{Keep, Kept, Limits, Plain, Quiet};
 use super::{Details, Settings};
 use crate::diagnosis::{self, Reading};
@@ -36,7 +37,7 @@ pub(super) struct Worker {
     let_go: u64,
     media: Media,
     ended: Vec<Ended>,
-    last: Instant,
+    clock: Clock,
     /// Where in the trace the item stands that was taken last.
     index: u64,
     /// Whether the trace is over: then many calls are at once, and their details would be too much.
@@ -92,7 +93,7 @@ impl Worker {
             let_go: 0,
             media: Media::default(),
             ended: Vec::new(),
-            last: Instant::ZERO,
+            clock: Clock::default(),
             index: 0,
             finished: false,
         }
@@ -100,7 +101,8 @@ impl Worker {
 
     /// Takes an item; `index` counts the items of the whole trace.
     pub(super) fn push(&mut self, index: u64, item: Item) {
-        (self.last, self.index) = (self.last.max(item.at()), index);
+        self.clock.stamp(item.at());
+        self.index = index;
         let packet = match item {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
@@ -118,14 +120,14 @@ impl Worker {
 
     /// The trace has come as far as this.
     pub(super) fn tick(&mut self, now: Instant) {
-        self.last = self.last.max(now);
+        self.clock.reach(now);
         self.catch_up();
     }
 
     /// The trace ends here.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, now: Instant) {
         self.finished = true;
-        let end = self.last + AFTERWARDS;
+        let end = now + AFTERWARDS;
         for slot in self.keep.all() {
             let Some(mut kept) = self.keep.lend(slot) else { continue };
             self.observe(&mut kept);
@@ -183,7 +185,7 @@ impl Worker {
 
     /// Looks at the calls for which it is time.
     fn catch_up(&mut self) {
-        while let Some((slot, due)) = self.keep.due(self.last) {
+        while let Some((slot, due)) = self.keep.due(self.clock.now()) {
             let Some(mut kept) = self.keep.lend(slot) else { continue };
             self.observe(&mut kept);
             self.let_pass(due);

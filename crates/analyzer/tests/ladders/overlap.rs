@@ -68,6 +68,8 @@ fn judged(packets: Vec<Packet>) -> BTreeMap<String, BTreeSet<String>> {
     }
     last.at += Duration::from_secs(10_000);
     last.payload = b"nothing".to_vec();
+    // A single stamp far ahead would not be believed.
+    analyzer.push(Item::Sip(last.clone()));
     analyzer.push(Item::Sip(last));
     let (calls, _) = analyzer.finish();
     let found = |call: &Call| {
