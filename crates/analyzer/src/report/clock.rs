@@ -20,13 +20,18 @@ pub(super) fn clock(at: Instant) -> String {
     format!("{text}.{rest:03} UTC")
 }
 
+/// A span in seconds, to the millisecond.
+pub(super) fn seconds(span: Duration) -> String {
+    format!("{:.3}", span.as_secs_f64())
+}
+
 /// What was wrong with the clock of a source, if it was so by a time that can be read.
 pub(super) fn put_right(source: &Summary) -> Option<String> {
     let wrong = source.clock_fast;
     let way = if wrong < 0 { "slow" } else { "fast" };
-    let seconds = Duration::from_micros(wrong.unsigned_abs()).as_secs_f64();
+    let seconds = seconds(Duration::from_micros(wrong.unsigned_abs()));
     (wrong.abs() >= READABLE)
-        .then(|| format!("its clock is {seconds:.3} s {way} against another source, and was put right"))
+        .then(|| format!("its clock is {seconds} s {way} against another source, and was put right"))
 }
 
 /// A millisecond.

@@ -20,8 +20,8 @@ pub use self::summary::{overview, summary};
 pub use self::words::harmless;
 
 use self::rungs::Rungs;
-use self::words::{cites, colour, count, numbers, offset, shortened};
-use super::clock::clock;
+use self::words::{cites, colour, count, numbers, shortened};
+use super::clock::{clock, seconds};
 use crate::model::{Call, DiffLine, Finding};
 
 /// How a call is laid out.
@@ -108,7 +108,7 @@ impl<W: Write> Page<'_, W> {
         let who = words::whom(call, finding.by);
         let mut line = match call.message(finding.at) {
             Some(message) => {
-                let at = offset(message.at.since(call.began()));
+                let at = seconds(message.at.since(call.began()));
                 format!("{who}, message {} at {at} s: {}", finding.at, words::label(message))
             }
             None => who,
@@ -146,7 +146,7 @@ impl<W: Write> Page<'_, W> {
             let message = rung.message;
             let findings = call.findings.iter().filter(|finding| finding.at == message.n);
             let worst = findings.clone().map(|finding| finding.severity).max().unwrap_or(Severity::None);
-            self.moment(message.n, &offset(message.at.since(call.began())))?;
+            self.moment(message.n, &seconds(message.at.since(call.began())))?;
             writeln!(self.out, "{}", rungs.draw(rung, worst))?;
             for finding in findings {
                 let who = words::whom(call, finding.by);
@@ -166,7 +166,7 @@ impl<W: Write> Page<'_, W> {
         }
         writeln!(self.out, "\n{}", "The session as it was agreed".bold())?;
         for moment in &self.call.story {
-            self.moment(moment.n, &offset(moment.at.since(self.call.began())))?;
+            self.moment(moment.n, &seconds(moment.at.since(self.call.began())))?;
             self.wrapped(&moment.what, MARGIN, STORY, Style::new())?;
             for stream in &moment.streams {
                 self.paragraph(stream, STORY, STORY + 2, Style::new().cyan())?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use midcall_proto::observer::{Kind, Repeat};
 use midcall_proto::time::Instant;
 
-use super::super::clock::clock;
+use super::super::clock::{clock, seconds};
 use super::call::{diff, ways};
 use super::escape::{Bytes, Esc};
 use super::since;
@@ -48,18 +48,16 @@ fn row(out: &mut String, call: &Call, columns: &[Lifeline], message: &Message, b
     let (from, to) = ends(columns, message);
     let (first, last) = (from.min(to), from.max(to));
     let response = message.raw.starts_with(b"SIP/");
-    let since_last = message.at.since(before);
     let _ = writeln!(
         out,
         "<li id=\"c{}m{}\"{bad}><details class=\"msg\"><summary class=\"row\"><span class=\"num\">{}</span>\
-         <span>{}</span><span class=\"delta\">+{}.{:03}</span><span class=\"lanes\">\
+         <span>{}</span><span class=\"delta\">+{}</span><span class=\"lanes\">\
          <span class=\"arrow {} {}{}{}\" style=\"grid-column:{}/{}\"><b>{}</b><span class=\"vh\">, {}</span></span></span></summary>",
         call.number,
         message.n,
         message.n,
         since(call, message.at),
-        since_last.as_secs(),
-        since_last.subsec_millis(),
+        seconds(message.at.since(before)),
         message.by,
         if from <= to { "right" } else { "left" },
         if message.kind == Kind::First { "" } else { " copy" },

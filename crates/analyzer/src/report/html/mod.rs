@@ -18,7 +18,7 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
 use self::escape::Esc;
-use super::clock::put_right;
+use super::clock::{put_right, seconds};
 use crate::model::{Call, Finding};
 use crate::source::Summary;
 
@@ -231,8 +231,7 @@ fn link(call: &Call, n: u32) -> String {
 
 /// Seconds since the call began, to the millisecond.
 fn since(call: &Call, at: Instant) -> String {
-    let span = at.since(call.began());
-    format!("{}.{:03}", span.as_secs(), span.subsec_millis())
+    seconds(at.since(call.began()))
 }
 
 const STYLE: &str = include_str!("page.css");

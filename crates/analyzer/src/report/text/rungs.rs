@@ -8,9 +8,10 @@ use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 use owo_colors::Style;
 
+use super::super::clock::seconds;
 use super::super::ladder::Columns;
 use super::super::lifelines::{Lifeline, ends, lifelines};
-use super::words::{colour, harmless, label, offset};
+use super::words::{colour, harmless, label};
 use crate::model::{Call, Message};
 
 /// A ladder that is ready to be drawn.
@@ -96,7 +97,7 @@ impl<'c> Rungs<'c> {
             label.push_str(&format!(" ({})", change.what.join(", ")));
         }
         if rung.again > 0 {
-            let until = offset(rung.last.since(self.call.began()));
+            let until = seconds(rung.last.since(self.call.began()));
             label.push_str(&format!(" ×{} until {until}", rung.again + 1));
         }
         self.columns.arrow(rung.from, rung.to, &label, style, '-')

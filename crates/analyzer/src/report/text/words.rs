@@ -6,6 +6,7 @@ use midcall_proto::observer::Party;
 use midcall_proto::rules::{Cite, Severity};
 use owo_colors::{OwoColorize, Style};
 
+use super::super::clock::seconds;
 pub(super) use super::super::ladder::shortened;
 use crate::model::{Call, Message};
 
@@ -83,16 +84,11 @@ pub(super) fn cites(cites: &[Cite]) -> String {
 /// A span in words: `12.3 s`, `3 min 20 s`.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
-        0 => format!("{:.3} s", span.as_secs_f64()),
+        0 => format!("{} s", seconds(span)),
         1..120 => format!("{:.1} s", span.as_secs_f64()),
         whole @ 120..7_200 => format!("{} min {} s", whole / 60, whole % 60),
         whole => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
     }
-}
-
-/// Seconds since the call began, for the margin of a ladder.
-pub(super) fn offset(span: Duration) -> String {
-    format!("{:.3}", span.as_secs_f64())
 }
 
 /// One line, and nothing in it that a terminal would obey: much of this was written by strangers.
