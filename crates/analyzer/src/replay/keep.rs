@@ -98,14 +98,18 @@ impl Kept {
 
     /// The bytes of all its messages.
     pub(super) fn unpack(&self) -> Plain {
-        let mut plain = self.room();
+        let mut plain = Plain::with_room(self.bytes, self.messages.len());
         self.messages.iter().for_each(|message| plain.add(&self.pack, message));
         plain
     }
 
-    /// Room for the bytes of its messages.
+    /// Room for the bytes of the messages that were not observed; exactly as much as it takes if that are all.
     pub(super) fn room(&self) -> Plain {
-        Plain { bytes: Vec::with_capacity(self.bytes), ends: Vec::with_capacity(self.messages.len()) }
+        if self.seen.is_empty() {
+            Plain::with_room(self.bytes, self.messages.len())
+        } else {
+            Plain::default()
+        }
     }
 
     /// The next of its messages that was not observed: when it passed, from whom to whom, and its bytes.
@@ -210,6 +214,10 @@ pub(super) struct Plain {
 }
 
 impl Plain {
+    fn with_room(bytes: usize, messages: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(messages) }
+    }
+
     fn add(&mut self, pack: &Pack, message: &Stored) {
         pack.get(message.raw, &mut self.bytes);
         self.ends.push(self.bytes.len());
@@ -426,6 +434,11 @@ impl Keep {
             }
             self.schedule(slot);
         }
+    }
+
+    /// When it is time for this call, if that is by then.
+    pub(super) fn due_by(&self, slot: u32, then: Instant) -> Option<Instant> {
+        self.kept(slot).map(|kept| kept.due(self.quiet)).filter(|due| *due <= then)
     }
 
     /// A call that had no message since the hand last passed it, with any bytes if those are what is wanted.

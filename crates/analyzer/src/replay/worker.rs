@@ -107,7 +107,6 @@ impl Worker {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
         };
-        // First what ended before this message: it may begin a call with the same Call-ID.
         self.catch_up();
         self.take(packet);
         while self.keep.is_heavy() && self.shed() {}
@@ -153,8 +152,16 @@ impl Worker {
         }
     }
 
+    /// Keeps a message with its call until that is judged.
     fn take(&mut self, packet: Packet) {
-        let Some(slot) = self.call_of(&packet) else { return };
+        let slot = loop {
+            let Some(slot) = self.call_of(&packet) else { return };
+            // First what was due before this message: it may begin a call with the same Call-ID.
+            match self.keep.due_by(slot, packet.at) {
+                Some(due) => self.look(slot, due),
+                None => break slot,
+            }
+        };
         if self.keep.has_room(slot, packet.payload.len()) {
             self.keep.store(slot, packet);
         } else {
@@ -186,12 +193,17 @@ impl Worker {
     /// Looks at the calls for which it is time.
     fn catch_up(&mut self) {
         while let Some((slot, due)) = self.keep.due(self.clock.now()) {
-            let Some(mut kept) = self.keep.lend(slot) else { continue };
-            self.observe(&mut kept);
-            self.let_pass(due);
-            self.gather(&mut kept);
-            self.lay_down(slot, kept);
+            self.look(slot, due);
         }
+    }
+
+    /// Judges a call up to this time.
+    fn look(&mut self, slot: u32, until: Instant) {
+        let Some(mut kept) = self.keep.lend(slot) else { return };
+        self.observe(&mut kept);
+        self.let_pass(until);
+        self.gather(&mut kept);
+        self.lay_down(slot, kept);
     }
 
     /// Observes a message that its call has no room for.

@@ -392,7 +392,9 @@ impl Observer {
         }
         let next = entry.call.next(&patience, self.config.idle);
         let next = entry.held.first().map_or(next, |at| next.min(at + self.config.hold_back));
-        self.table.wake_at(slot, next.max(now + Duration::from_millis(50)));
+        // What was due and is not settled by this is looked at again, the longer it takes the less often.
+        let pause = if next > now { LOOK } else { LOOK.max(now.since(entry.call.last) / 8) };
+        self.table.wake_at(slot, next.max(now + pause));
     }
 
     fn report(&mut self, slot: u32, claims: Vec<Claim>) {
@@ -419,6 +421,8 @@ impl Observer {
     }
 }
 
+/// The shortest pause between two looks at a call that has no message.
+const LOOK: Duration = Duration::from_millis(50);
 /// A clock with steps as long as this is none.
 const NO_CLOCK: Duration = Duration::from_secs(86_400);
 
