@@ -184,13 +184,13 @@ impl Analyzer {
         self.began.get_or_insert(item.at());
         self.clock.stamp(item.at());
         self.items += 1;
+        let now = self.clock.now();
         self.desk.media(u64::from(matches!(item, Item::Rtp(_))));
         match &mut self.hands {
-            Hands::Own(worker) => worker.push(self.items, item),
-            Hands::Crew(crew) => crew.push(self.items, item),
+            Hands::Own(worker) => worker.push(self.items, now, item),
+            Hands::Crew(crew) => crew.push(self.items, now, item),
         }
         self.round.0 += 1;
-        let now = self.clock.now();
         if self.round.0 >= ROUND.0 || now.since(self.round.1) >= ROUND.1 {
             self.round = (0, now);
             self.end_of_round();
@@ -211,7 +211,7 @@ impl Analyzer {
         }
     }
 
-    /// Hands over the calls that ended a few seconds ago, in the order of their end, and forgets them: what ends with them
+    /// Hands over the calls that were found to be over a few seconds ago, in that order, and forgets them: what ends with them
     /// may be a leg of the same conversation. Whoever reads an endless trace takes them now and then.
     pub fn take_finished(&mut self) -> Vec<Call> {
         self.desk.finished()

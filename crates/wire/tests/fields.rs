@@ -208,6 +208,8 @@ fn broken_lines_say_where() {
         ("BYE sip:a SIP/2.0\r\n: 1\r\n\r\n", 19, What::HeaderName),
         ("BYE sip:a SIP/2.0\r\n@: 1\r\n\r\n", 19, What::HeaderName),
         ("BYE sip:a SIP/2.0\r\nA@: 1\r\n\r\n", 20, What::Colon),
+        // What stands behind the empty line is body, whatever it looks like.
+        ("BYE sip:a SIP/2.0\r\nSubject\r\n\r\n: 1\r\n\r\n", 26, What::Colon),
         ("\r\nBYE  sip:a SIP/2.0\r\n\r\n", 6, What::Spacing),
         ("B@E sip:a SIP/2.0\r\n\r\n", 1, What::Method),
         ("BYE\r\n\r\n", 3, What::Method),

@@ -23,18 +23,18 @@ impl Clock {
     /// An item with this stamp passed.
     pub(super) fn stamp(&mut self, at: Instant) {
         if let Some(ahead) = self.ahead.filter(|ahead| *ahead <= at + LEAP) {
-            self.reach(ahead.min(at));
+            self.now = self.now.max(ahead.min(at));
         }
         if at <= self.now + LEAP {
-            self.reach(at);
+            (self.now, self.ahead) = (self.now.max(at), None);
         } else {
             self.ahead = Some(at);
         }
     }
 
-    /// The trace has come as far as this for certain.
-    pub(super) fn reach(&mut self, at: Instant) {
-        (self.now, self.ahead) = (self.now.max(at), None);
+    /// The time at which a message with this stamp counts as heard: its own, unless the trace is far ahead of it.
+    pub(super) fn heard(now: Instant, at: Instant) -> Instant {
+        if at + LEAP < now { now } else { at }
     }
 
     pub(super) const fn now(&self) -> Instant {
@@ -43,7 +43,8 @@ impl Clock {
 
     /// The trace ends here. Nothing can bear out its last stamp any more; one that is not too far ahead is believed.
     pub(super) fn end(self) -> Instant {
-        self.ahead.filter(|ahead| *ahead <= self.now + LONG_PAUSE).unwrap_or(self.now)
+        let near = |ahead: &Instant| *ahead <= self.now + LONG_PAUSE || self.now == Instant::ZERO;
+        self.ahead.filter(near).unwrap_or(self.now)
     }
 }
 

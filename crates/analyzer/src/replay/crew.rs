@@ -21,7 +21,7 @@ use crate::source::Item;
 pub(super) struct Crew {
     hands: Vec<Hand>,
     /// Items of the round that is being dealt, by worker.
-    dealt: Vec<Vec<(u64, Item)>>,
+    dealt: Vec<Vec<(u64, Instant, Item)>>,
     /// Until when each round on its way goes.
     rounds: VecDeque<Instant>,
     resolution: Duration,
@@ -36,7 +36,7 @@ struct Hand {
 
 /// A piece of the trace.
 struct Round {
-    items: Vec<(u64, Item)>,
+    items: Vec<(u64, Instant, Item)>,
     now: Instant,
     /// The steps of the clock.
     resolution: Duration,
@@ -54,8 +54,8 @@ impl Crew {
                 let thread = thread::spawn(move || {
                     for Round { items, now, resolution, last } in rounds {
                         worker.set_resolution(resolution);
-                        for (index, item) in items {
-                            worker.push(index, item);
+                        for (index, now, item) in items {
+                            worker.push(index, now, item);
                         }
                         if last {
                             worker.finish(now);
@@ -85,18 +85,18 @@ impl Crew {
     }
 
     /// Puts an item into the round that is dealt next.
-    pub(super) fn push(&mut self, index: u64, item: Item) {
+    pub(super) fn push(&mut self, index: u64, now: Instant, item: Item) {
         match &item {
             Item::Sip(packet) => {
                 let worker = part(&packet.payload, self.hands.len());
                 if let Some(dealt) = self.dealt.get_mut(worker) {
-                    dealt.push((index, item));
+                    dealt.push((index, now, item));
                 }
             }
             // Whose media it is, the descriptions of calls tell: everybody looks.
             Item::Rtp(packet) => {
                 for dealt in &mut self.dealt {
-                    dealt.push((index, Item::Rtp(*packet)));
+                    dealt.push((index, now, Item::Rtp(*packet)));
                 }
             }
         }

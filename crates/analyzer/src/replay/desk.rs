@@ -84,7 +84,7 @@ impl Desk {
             self.release(until);
             self.legs.join(call, *known, until);
         }
-        // Whatever ends from here on ends later than this.
+        // Whatever is found to be over from here on ended later than this, as far as its messages say that they end it.
         self.release(now - GRACE);
     }
 
@@ -164,5 +164,5 @@ impl Desk {
 
 /// How long a call is quiet before it counts as over: 64*T1 (RFC 3261 §17.1.1.2).
 const QUIET: Duration = Duration::from_secs(32);
-/// A little more than a worker may be late in noticing that.
+/// A little more than a worker takes to notice that.
 const GRACE: Duration = Duration::from_secs(2);

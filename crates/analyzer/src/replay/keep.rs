@@ -11,6 +11,7 @@ use midcall_proto::flow::Transport;
 use midcall_proto::observer::Aside;
 use midcall_proto::time::Instant;
 
+use super::clock::Clock;
 use super::pack::{Pack, Packed};
 
 use crate::glance::Glance;
@@ -56,13 +57,17 @@ pub(super) struct Kept {
     /// Messages that were not kept, or lost their bytes.
     pub(super) dropped: u64,
     bytes: usize,
+    /// Whether there were messages that turned out to be none of it.
+    skipped: bool,
     call_id: Arc<[u8]>,
-    /// When its last message passed.
+    /// When its last message was heard, and how far the trace was ahead of its stamp then.
     last: Instant,
-    /// Whether something passed with which calls end.
+    skew: Duration,
+    /// Whether it may be over, and whether somebody asked for that.
     closing: bool,
-    /// When what was observed is to be looked at again.
-    pub(super) due: Instant,
+    asked: bool,
+    /// When what was observed is to be looked at again, by its own stamps.
+    due: Instant,
     /// When it is woken.
     wake: Instant,
     /// Whether a message came since the hand last passed.
@@ -81,9 +86,12 @@ impl Kept {
             pack: Pack::default(),
             dropped: 0,
             bytes: 0,
+            skipped: false,
             call_id,
             last: Instant::ZERO,
-            closing: false,
+            skew: Duration::ZERO,
+            closing: true,
+            asked: false,
             due: Instant::MAX,
             wake: Instant::MAX,
             touched: true,
@@ -94,6 +102,11 @@ impl Kept {
     pub(super) fn ends(&self, message: &Stored) -> (SocketAddr, SocketAddr) {
         let address = |index: u16| self.addresses.get(usize::from(index)).copied().unwrap_or(NOWHERE);
         (address(message.from), address(message.to))
+    }
+
+    /// Whether this is its Call-ID.
+    pub(super) fn is_named(&self, call_id: &str) -> bool {
+        *self.call_id == *call_id.as_bytes()
     }
 
     /// The bytes of all its messages.
@@ -131,7 +144,8 @@ impl Kept {
     pub(super) fn split_off(&mut self, logs: bool) -> Self {
         let pending = self.seen.len() < self.messages.len();
         let mut rest = Self::new(self.call_id.clone(), logs && pending);
-        (rest.last, rest.closing) = (self.last, self.closing);
+        (rest.last, rest.skew) = (self.last, self.skew);
+        (rest.closing, rest.asked) = (self.closing, self.asked);
         for message in self.messages.split_off(self.seen.len()) {
             let ((from, to), place) = (self.ends(&message), message.place());
             let mut payload = Vec::new();
@@ -157,31 +171,67 @@ impl Kept {
     /// That one turned out to be none of it.
     pub(super) fn skip(&mut self) {
         self.messages.remove(self.seen.len());
+        self.skipped = true;
+    }
+
+    /// Gives back the room that messages took which were none of it. How many bytes of them there were.
+    pub(super) fn clean_up(&mut self) -> usize {
+        if !std::mem::take(&mut self.skipped) {
+            return 0;
+        }
+        let plain = self.unpack();
+        let begins = std::iter::once(0).chain(plain.ends.iter().copied());
+        let old = std::mem::take(&mut self.messages);
+        let (addresses, bytes) = (std::mem::take(&mut self.addresses), std::mem::take(&mut self.bytes));
+        self.pack = Pack::default();
+        let address = |index: u16| addresses.get(usize::from(index)).copied().unwrap_or(NOWHERE);
+        for (message, (begin, end)) in old.into_iter().zip(begins.zip(&plain.ends)) {
+            let (from, to, place) = (address(message.from), address(message.to), message.place());
+            let payload = plain.bytes.get(begin..*end).unwrap_or_default().to_vec();
+            let Stored { at, transport, cut, .. } = message;
+            self.push(Packet { at, from, to, transport, payload, place, cut });
+        }
+        bytes - self.bytes
     }
 
     /// It is judged up to now and goes on: it is to be looked at again by then.
     pub(super) fn goes_on(&mut self, aside: Box<Aside>, due: Instant) {
-        (self.aside, self.due, self.closing) = (Some(aside), due, false);
+        (self.aside, self.due) = (Some(aside), due);
+        (self.closing, self.asked) = (false, false);
     }
 
-    /// A message of it passed.
-    pub(super) fn notice(&mut self, at: Instant, payload: &[u8]) {
-        self.last = self.last.max(at);
+    /// A message of it passed when the trace had come as far as this.
+    pub(super) fn notice(&mut self, now: Instant, packet: &Packet) {
+        let heard = Clock::heard(now, packet.at);
+        (self.last, self.skew) = (self.last.max(heard), heard.since(packet.at));
         self.touched = true;
-        self.closing |= closes(payload);
+        match Sign::of(&packet.payload) {
+            Sign::Asks => (self.closing, self.asked) = (true, true),
+            Sign::Fails => self.closing = true,
+            Sign::Succeeds => self.closing = self.asked,
+            Sign::Nothing => {}
+        }
+    }
+
+    /// That time of the trace by its own stamps.
+    pub(super) fn own(&self, time: Instant) -> Instant {
+        time - self.skew
     }
 
     /// When there is something to do about it: to observe what came, once nothing more did for a while, or what is due by then.
     fn due(&self, quiet: Quiet) -> Instant {
         let pending = self.seen.len() < self.messages.len();
         let quiet = self.last + if self.closing { quiet.closing } else { quiet.open };
-        if pending { quiet.min(self.due) } else { self.due }
+        let due = self.due + self.skew;
+        if pending { quiet.min(due) } else { due }
     }
 
     /// The place of an address among those of the call; it has few of them.
     fn place(&mut self, address: SocketAddr) -> u16 {
         let index = self.addresses.iter().position(|known| *known == address).unwrap_or_else(|| {
-            self.addresses.push(address);
+            if self.addresses.len() < usize::from(u16::MAX) {
+                self.addresses.push(address);
+            }
             self.addresses.len() - 1
         });
         u16::try_from(index).unwrap_or(u16::MAX)
@@ -235,23 +285,38 @@ impl Plain {
     }
 }
 
-/// Whether calls may be over with such a message, as far as its first line tells.
-fn closes(message: &[u8]) -> bool {
-    match message.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.first_chunk::<3>()) {
-        // Asked to prove who it is, to ask for longer or again later: the same request comes again.
-        Some(b"401" | b"407" | b"422" | b"491") => false,
-        Some([class, ..]) => (b'3'..=b'6').contains(class),
-        None => ENDINGS.iter().any(|method| message.starts_with(method)),
+/// What a message says of the end of its call, as far as its first line tells.
+enum Sign {
+    /// A request with which calls end, or what goes on behind them.
+    Asks,
+    /// A final response to something that failed.
+    Fails,
+    /// A response to something that goes on.
+    Succeeds,
+    Nothing,
+}
+
+impl Sign {
+    fn of(message: &[u8]) -> Self {
+        let message = message.trim_ascii_start();
+        let Some((b"SIP/2.0 ", rest)) = message.split_first_chunk::<8>() else {
+            let asks = ENDINGS.iter().any(|method| message.starts_with(method));
+            return if asks { Self::Asks } else { Self::Nothing };
+        };
+        match rest.first_chunk::<3>() {
+            None | Some(b"100") => Self::Nothing,
+            Some([b'1' | b'2', ..]) => Self::Succeeds,
+            Some(_) => Self::Fails,
+        }
     }
 }
 
-/// Requests with which calls end, or what goes on behind them.
-const ENDINGS: [&[u8]; 3] = [b"BYE ", b"CANCEL ", b"NOTIFY "];
+const ENDINGS: [&[u8]; 2] = [b"BYE ", b"NOTIFY "];
 
 /// How long a call is without a message before it is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quiet {
-    /// One that may be over.
+    /// One that may be over, or that nobody answered yet.
     pub(super) closing: Duration,
     /// One that goes on, as far as anybody can see from afar.
     pub(super) open: Duration,
@@ -381,25 +446,33 @@ impl Keep {
     }
 
     /// Keeps a message of a call until that is observed.
-    pub(super) fn store(&mut self, slot: u32, packet: Packet) {
+    pub(super) fn store(&mut self, slot: u32, now: Instant, packet: Packet) {
         let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { return };
         self.bytes += packet.payload.len();
-        kept.notice(packet.at, &packet.payload);
+        kept.notice(now, &packet);
         kept.push(packet);
         self.schedule(slot);
     }
 
     /// Lends a call out, to be [given back](Self::give_back) or [forgotten](Self::forget).
     pub(super) fn lend(&mut self, slot: u32) -> Option<Box<Kept>> {
-        self.slots.get_mut(slot as usize)?.take()
+        let mut kept = self.slots.get_mut(slot as usize)?.take()?;
+        kept.wake = Instant::MAX;
+        Some(kept)
     }
 
     /// Takes back a call that was lent, however much of it is left.
-    pub(super) fn give_back(&mut self, slot: u32, kept: Box<Kept>) {
+    pub(super) fn give_back(&mut self, slot: u32, mut kept: Box<Kept>) {
+        self.clean_up(&mut kept);
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(kept);
         }
         self.schedule(slot);
+    }
+
+    /// Gives back the room in a call that was lent which messages took that are none of it.
+    pub(super) fn clean_up(&mut self, kept: &mut Kept) {
+        self.bytes -= kept.clean_up();
     }
 
     /// Nothing is left of a call that was lent but this.
@@ -478,8 +551,17 @@ impl Keep {
             kept.wake = due;
             self.wakes.push(Reverse((due, slot)));
         }
+        // Calls that were forgotten leave theirs behind.
+        if self.wakes.len() > 4 * self.slots.len() + FEW_WAKES {
+            let live = self.slots.iter().zip(0..);
+            let live = live.filter_map(|(kept, slot)| Some(Reverse((kept.as_deref()?.wake, slot))));
+            self.wakes = live.filter(|Reverse((wake, _))| *wake < Instant::MAX).collect();
+        }
     }
 }
+
+/// So many wakes need no tidying.
+const FEW_WAKES: usize = 64;
 
 /// An address that nobody has.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

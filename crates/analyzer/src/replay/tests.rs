@@ -220,3 +220,55 @@ fn a_damaged_stamp_ends_no_call_but_its_own() {
     let whole = calls.iter().find(|call| call.call_id == "1@test").unwrap();
     assert_eq!((whole.messages.len(), codes(whole)), (5, codes(&alone[0])));
 }
+
+#[test]
+fn a_clock_that_is_set_back_tears_no_call_apart() {
+    let mut packets = short(1, 9_000_000_000);
+    packets.extend(short(2, 100_000_000));
+    packets.extend(short(3, 140_000_000));
+    let calls = sample::calls(packets);
+    assert_eq!(calls.iter().map(|call| call.messages.len()).collect::<Vec<_>>(), [5, 5, 5]);
+    let bad: Vec<_> = calls.iter().flat_map(|call| &call.findings).map(|finding| finding.code).collect();
+    assert!(bad.iter().all(|code| ["OA-02", "DLG-03"].contains(code)), "{bad:?}");
+}
+
+#[test]
+fn junk_under_the_name_of_a_call_takes_none_of_its_room() {
+    let mut packets = short(1, 0);
+    let mut junk = packets[2].clone();
+    junk.payload = [b"ACK nobody can read this\r\nCall-ID: 1@test\r\nX: ", &[b'x'; 1_000][..]].concat();
+    let mut analyzer = Analyzer::new(Settings { max_bytes_of_call: 20_000, ..Settings::default() });
+    let end = packets.split_off(3);
+    for packet in packets.into_iter().chain(vec![junk; 1_000]).chain(end) {
+        analyzer.push(Item::Sip(packet));
+        assert!(analyzer.kept() <= 20_000);
+    }
+    let (calls, stats) = analyzer.finish();
+    assert_eq!((calls[0].messages.len(), calls[0].dropped, stats.not_sip), (5, 0, 1_000));
+}
+
+#[test]
+fn a_call_id_that_only_resembles_another_is_another() {
+    let mut packets = short(1, 0);
+    let other = short(1, 10_000).into_iter().map(|mut packet| {
+        packet.payload =
+            String::from_utf8(packet.payload).unwrap().replace("1@test", "\x0c1@test").into_bytes();
+        packet
+    });
+    packets.extend(other);
+    packets.sort_by_key(|packet| packet.at);
+    let calls = sample::calls(packets);
+    assert!(calls.iter().all(|call| call.number > 0 && call.messages.len() == 5), "{calls:?}");
+}
+
+#[test]
+fn calls_without_answer_are_told_in_time_and_leave_nothing_behind() {
+    let mut analyzer = Analyzer::new(Settings::default());
+    let mut told = 0;
+    for call in 0..4_000 {
+        analyzer.push(Item::Sip(short(call, call as u64 * 100_000).swap_remove(0)));
+        told += analyzer.take_finished().len();
+        assert!(analyzer.live() < 750, "{}", analyzer.live());
+    }
+    assert!(told > 3_000, "{told}");
+}

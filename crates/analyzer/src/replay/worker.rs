@@ -37,7 +37,8 @@ pub(super) struct Worker {
     let_go: u64,
     media: Media,
     ended: Vec<Ended>,
-    clock: Clock,
+    /// How far the trace has come.
+    now: Instant,
     /// Where in the trace the item stands that was taken last.
     index: u64,
     /// Whether the trace is over: then many calls are at once, and their details would be too much.
@@ -93,16 +94,15 @@ impl Worker {
             let_go: 0,
             media: Media::default(),
             ended: Vec::new(),
-            clock: Clock::default(),
+            now: Instant::ZERO,
             index: 0,
             finished: false,
         }
     }
 
-    /// Takes an item; `index` counts the items of the whole trace.
-    pub(super) fn push(&mut self, index: u64, item: Item) {
-        self.clock.stamp(item.at());
-        self.index = index;
+    /// Takes an item; `index` counts the items of the whole trace, which has come as far as `now`.
+    pub(super) fn push(&mut self, index: u64, now: Instant, item: Item) {
+        (self.now, self.index) = (now, index);
         let packet = match item {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
@@ -119,7 +119,7 @@ impl Worker {
 
     /// The trace has come as far as this.
     pub(super) fn tick(&mut self, now: Instant) {
-        self.clock.reach(now);
+        self.now = now;
         self.catch_up();
     }
 
@@ -130,6 +130,7 @@ impl Worker {
         for slot in self.keep.all() {
             let Some(mut kept) = self.keep.lend(slot) else { continue };
             self.observe(&mut kept);
+            let end = kept.own(end);
             self.let_pass(end);
             self.observer.finish(end);
             self.end(slot, kept);
@@ -157,13 +158,13 @@ impl Worker {
         let slot = loop {
             let Some(slot) = self.call_of(&packet) else { return };
             // First what was due before this message: it may begin a call with the same Call-ID.
-            match self.keep.due_by(slot, packet.at) {
+            match self.keep.due_by(slot, Clock::heard(self.now, packet.at)) {
                 Some(due) => self.look(slot, due),
                 None => break slot,
             }
         };
         if self.keep.has_room(slot, packet.payload.len()) {
-            self.keep.store(slot, packet);
+            self.keep.store(slot, self.now, packet);
         } else {
             self.pass(slot, packet);
         }
@@ -192,7 +193,7 @@ impl Worker {
 
     /// Looks at the calls for which it is time.
     fn catch_up(&mut self) {
-        while let Some((slot, due)) = self.keep.due(self.clock.now()) {
+        while let Some((slot, due)) = self.keep.due(self.now) {
             self.look(slot, due);
         }
     }
@@ -201,7 +202,7 @@ impl Worker {
     fn look(&mut self, slot: u32, until: Instant) {
         let Some(mut kept) = self.keep.lend(slot) else { return };
         self.observe(&mut kept);
-        self.let_pass(until);
+        self.let_pass(kept.own(until));
         self.gather(&mut kept);
         self.lay_down(slot, kept);
     }
@@ -210,14 +211,15 @@ impl Worker {
     fn pass(&mut self, slot: u32, packet: Packet) {
         let Some(mut kept) = self.keep.lend(slot) else { return };
         self.observe(&mut kept);
+        self.observer.tick(packet.at);
+        self.gather(&mut kept);
+        self.keep.clean_up(&mut kept);
         if self.keep.limits().allow(&kept, packet.payload.len()) {
-            // Some of what was there is none of it.
+            // Some of what was there is none of it, or it was over.
             self.lay_down(slot, kept);
             return self.take(packet);
         }
-        kept.notice(packet.at, &packet.payload);
-        self.observer.tick(packet.at);
-        self.gather(&mut kept);
+        kept.notice(self.now, &packet);
         if let Some((n, glance)) = self.see(&mut kept, packet.at, (packet.from, packet.to), &packet.payload) {
             kept.push_bare(n, glance, packet, self.keep.limits().messages);
         }
@@ -281,7 +283,8 @@ impl Worker {
         let envelope = message.as_ref().map(Envelope::read);
         let read = message.as_ref().zip(envelope.as_ref());
         let n = self.observer.observe_parsed(at, from, to, read);
-        let ((n, call), (message, envelope)) = (n.zip(self.observer.latest())?, read?);
+        let latest = self.observer.latest().filter(|call| kept.is_named(call.call_id()));
+        let ((n, call), (message, envelope)) = (n.zip(latest)?, read?);
         self.keep.number(kept, self.index);
         if let Some(log) = &mut kept.log {
             log.notice(call, n);
@@ -328,6 +331,9 @@ impl Worker {
     }
 
     fn over(&mut self, observed: &ObservedCall, kept: &mut Kept) {
+        if !kept.is_named(observed.call_id()) {
+            return; // nothing was taken for a message of it
+        }
         let rest = kept.split_off(self.details == Details::All);
         let mut kept = std::mem::replace(kept, rest);
         self.keep.told(&kept);
@@ -360,5 +366,5 @@ const NOTICED: Duration = Duration::from_millis(500);
 /// How long a call without a sign that it ends is quiet before it is judged: a little more than the observer waits for the
 /// NOTIFYs of a REFER.
 const LONG_QUIET: Duration = Duration::from_secs(330);
-/// So often a call is looked at while time passes, each time when something is due; then only at its end.
+/// So often a call is looked at in a row while time passes, each time when something is due; then only at the end of that time.
 const MOST_STEPS: usize = 64;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midcall_analyzer::model::Call;
 use midcall_analyzer::source::{Item, Packet, Place};
-use midcall_analyzer::{Analyzer, Settings};
+use midcall_analyzer::{Analyzer, Details, Settings};
 use midcall_proto::rng::Rng;
 use midcall_proto::time::Instant;
 
@@ -21,21 +21,43 @@ fn calls_that_overlap_are_judged_as_if_each_were_alone() {
             begins += Duration::from_micros(rng.below(3_000_000));
             let packets = own(&played, &format!("{}{begin}", played.name), begins);
             all.extend(packets.clone());
-            alone.extend(judged(packets));
+            alone.extend(judged(packets, Settings::default()));
         }
     }
     all.sort_by_key(|packet| packet.at);
-    let together = judged(all);
-    assert!(together.keys().eq(alone.keys()));
+    let together = judged(all, Settings::default());
+    same(&alone, &together);
+}
+
+/// Where there is no room every call is judged after each of its messages; what the observer finds is the same.
+#[test]
+fn calls_that_are_judged_at_once_are_judged_the_same() {
+    let mut settings = Settings::default();
+    settings.details = Details::None;
+    let packets = |played: &Played| own(played, &played.name, Instant::ZERO + Duration::from_secs(1_000));
+    let judged_all = |settings| -> BTreeMap<_, _> {
+        fixtures("breaks").iter().flat_map(|played| judged(packets(played), settings)).collect()
+    };
+    let late = judged_all(settings);
+    settings.max_bytes = 1;
+    same(&late, &judged_all(settings));
+}
+
+/// What is found in each call, by its name.
+type Found = BTreeMap<String, BTreeSet<String>>;
+
+#[track_caller]
+fn same(one: &Found, other: &Found) {
+    assert!(one.keys().eq(other.keys()));
     let mut faults = Vec::new();
-    for (call, found) in &alone {
-        let lost: Vec<_> = found.difference(&together[call]).collect();
-        let more: Vec<_> = together[call].difference(found).collect();
+    for (call, found) in one {
+        let lost: Vec<_> = found.difference(&other[call]).collect();
+        let more: Vec<_> = other[call].difference(found).collect();
         if !lost.is_empty() || !more.is_empty() {
             faults.push(format!("{call}: lost {lost:?}, more {more:?}\n"));
         }
     }
-    assert!(faults.is_empty(), "{} of {}\n{}", faults.len(), alone.len(), faults.concat());
+    assert!(faults.is_empty(), "{} of {}\n{}", faults.len(), one.len(), faults.concat());
 }
 
 /// The packets of a ladder from this time on, under names of its own.
@@ -60,8 +82,8 @@ fn own(played: &Played, name: &str, begins: Instant) -> Vec<Packet> {
 }
 
 /// What is found in each call of these, in a trace that goes on for long.
-fn judged(packets: Vec<Packet>) -> BTreeMap<String, BTreeSet<String>> {
-    let mut analyzer = Analyzer::new(Settings::default());
+fn judged(packets: Vec<Packet>, settings: Settings) -> Found {
+    let mut analyzer = Analyzer::new(settings);
     let mut last = packets.last().cloned().expect("a packet");
     for packet in packets {
         analyzer.push(Item::Sip(packet));

@@ -231,8 +231,8 @@ fn header_line(bytes: &[u8], at: usize, limits: &Limits) -> Result<(Line, usize)
     let rest = bytes.get(at..).unwrap_or_default();
     let Some(colon) = find_byte(rest, b':') else { return Err(no_header(rest, at)) };
     let mut raw_name = rest.get(..colon).unwrap_or_default();
-    if raw_name.last().is_some_and(u8::is_ascii_whitespace) {
-        raw_name = raw_name.trim_ascii_end();
+    while let [before @ .., b' ' | b'\t'] = raw_name {
+        raw_name = before;
     }
     let name = Name::of(raw_name);
     if name == Name::Other && (raw_name.is_empty() || !raw_name.iter().all(|&b| is_token(b))) {

@@ -138,7 +138,7 @@ fn unheard(invite: &Transaction) -> Option<Claim> {
 
 /// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
 const MTU_UNKNOWN: u32 = 1300;
-/// How much later than it is due an absence is noticed, at most.
+/// How much later than it is due an absence may be noticed.
 const ATTENTION: Duration = Duration::from_millis(400);
 /// How long a call that is over is kept for the NOTIFYs of a REFER.
 const SUBSCRIBED: Duration = Duration::from_secs(300);
