@@ -25,7 +25,13 @@ fn main() -> ExitCode {
 }
 
 fn compare() -> Result<(), String> {
-    let mut words = std::env::args().skip(1);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [WRITE, path, messages, noise] = &*words.iter().map(String::as_str).collect::<Vec<_>>() {
+        let number = |word: &str| word.parse::<u64>().map_err(|e| format!("{word}: {e}"));
+        println!("{}", write(Path::new(path), number(messages)?, number(noise)?)?);
+        return Ok(());
+    }
+    let mut words = words.into_iter();
     let midcall = words.next().ok_or("the path of midcall is missing")?;
     let folder = PathBuf::from(words.next().ok_or("a folder for the captures is missing")?);
     let messages: u64 = words.next().and_then(|n| n.parse().ok()).unwrap_or(200_000);
@@ -34,12 +40,21 @@ fn compare() -> Result<(), String> {
         [("SIP alone", "sip.pcap", 0), ("with 5 RTP packets to each message", "noise.pcap", 5)]
     {
         let path = folder.join(name);
-        let written = write(&path, messages, noise).map_err(|e| format!("{}: {e}", path.display()))?;
+        let written = written(&path, messages, noise)?;
         let size = std::fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;
         println!("\nread a capture of {written} SIP messages, {title} ({size} MB)");
         race(&contenders(&midcall, &path), written)?;
     }
     Ok(())
+}
+
+/// Has a capture written by a process of its own: what this one ever needed would count as memory of those that it starts.
+fn written(path: &Path, messages: u64, noise: u64) -> Result<u64, String> {
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let words = [messages.to_string(), noise.to_string()];
+    let done = Command::new(own).arg(WRITE).arg(path).args(words).output().map_err(|e| e.to_string())?;
+    let told = String::from_utf8_lossy(&done.stdout);
+    told.trim().parse().map_err(|_| format!("{}: {}", path.display(), String::from_utf8_lossy(&done.stderr)))
 }
 
 /// A program and how it is told to read the capture.
@@ -225,6 +240,8 @@ fn packet(file: &mut impl Write, at: u64, side: usize, port: u16, payload: &[u8]
     file.write_all(payload)
 }
 
+/// Asks for nothing but a capture.
+const WRITE: &str = "--write";
 const ETHERNET: u32 = 1;
 const ROUNDS: usize = 3;
 /// Who takes longer than this many seconds is stopped.

@@ -10,6 +10,7 @@ mod clock;
 mod crew;
 mod desk;
 mod keep;
+mod kept;
 mod pack;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, ObservedParty, Party, Repeat};
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
-use super::keep::{Kept, Plain, Stored};
+use super::kept::{Kept, Plain, Stored};
 use crate::glance::Glance;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
 use crate::papers::Papers;
