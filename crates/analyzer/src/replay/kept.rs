@@ -201,7 +201,7 @@ impl Kept {
         std::mem::take(&mut self.bytes)
     }
 
-    /// It is judged up to now and goes on: it is to be looked at again by then.
+    /// It is judged up to now and goes on: it is to be looked at again by then, at the latest.
     pub(super) fn goes_on(&mut self, aside: Box<Aside>, due: Instant) {
         (self.aside, self.due) = (Some(aside), due);
         (self.closing, self.asked) = (false, false);
@@ -235,13 +235,13 @@ impl Kept {
 
     /// The place of an address among those of the call; it has few of them.
     fn place(&mut self, address: SocketAddr) -> u16 {
-        let index = self.addresses.iter().position(|known| *known == address).unwrap_or_else(|| {
-            if self.addresses.len() < usize::from(u16::MAX) {
-                self.addresses.push(address);
-            }
-            self.addresses.len() - 1
-        });
-        u16::try_from(index).unwrap_or(u16::MAX)
+        let index = self.addresses.iter().position(|known| *known == address);
+        let index = index.unwrap_or(self.addresses.len());
+        let place = u16::try_from(index).unwrap_or(u16::MAX);
+        if index == self.addresses.len() && place < u16::MAX {
+            self.addresses.push(address);
+        }
+        place
     }
 
     /// Takes a message.
@@ -306,7 +306,8 @@ enum Sign {
 impl Sign {
     fn of(message: &[u8]) -> Self {
         let message = message.trim_ascii_start();
-        let Some((b"SIP/2.0 ", rest)) = message.split_first_chunk::<8>() else {
+        let version = message.split_first_chunk::<8>();
+        let Some((_, rest)) = version.filter(|(version, _)| version.eq_ignore_ascii_case(b"SIP/2.0 ")) else {
             let asks = ENDINGS.iter().any(|method| message.starts_with(method));
             return if asks { Self::Asks } else { Self::Nothing };
         };
