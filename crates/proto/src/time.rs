@@ -3,11 +3,15 @@
 //! The core never reads a clock. Every call that can depend on time takes `now`, and a capture's
 //! timestamps fit the same type, so a trace can be replayed through the machines that live calls use.
 
+mod deadlines;
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 
 pub use std::time::Duration;
+
+pub use self::deadlines::Deadlines;
 
 /// A point in time, in microseconds since an epoch of the caller's choice.
 ///

@@ -1,11 +1,10 @@
 //! The messages of live calls, kept until their call is told.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use midcall_proto::time::Instant;
+use midcall_proto::time::{Deadlines, Instant};
 
 use super::kept::{Kept, Quiet};
 use crate::source::Packet;
@@ -34,7 +33,7 @@ pub(super) struct Keep {
     index: HashMap<Arc<[u8]>, u32, RandomState>,
     slots: Vec<Option<Box<Kept>>>,
     free: Vec<u32>,
-    wakes: BinaryHeap<Reverse<(Instant, u32)>>,
+    wakes: Deadlines<u32>,
     begun: u32,
     /// Where in the trace the calls began that were not told of yet.
     untold: Vec<u64>,
@@ -53,7 +52,7 @@ impl Keep {
             index: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            wakes: BinaryHeap::new(),
+            wakes: Deadlines::new(),
             begun: 0,
             untold: Vec::new(),
             bytes: 0,
@@ -182,9 +181,7 @@ impl Keep {
 
     /// A call for which it is time by now, and the time.
     pub(super) fn due(&mut self, now: Instant) -> Option<(u32, Instant)> {
-        loop {
-            let Reverse((at, slot)) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now)?;
-            self.wakes.pop();
+        while let Some((at, slot)) = self.wakes.pop_due(now) {
             let Some(Some(kept)) = self.slots.get_mut(slot as usize) else { continue };
             if kept.wake != at {
                 continue;
@@ -195,6 +192,7 @@ impl Keep {
             }
             self.schedule(slot);
         }
+        None
     }
 
     /// When it is time for this call, if that is by then.
@@ -230,13 +228,13 @@ impl Keep {
         let due = kept.due(self.quiet);
         if due < kept.wake {
             kept.wake = due;
-            self.wakes.push(Reverse((due, slot)));
+            self.wakes.set(due, slot);
         }
         // Calls that were forgotten leave theirs behind.
         if self.wakes.len() > 4 * self.slots.len() + FEW_WAKES {
-            let live = self.slots.iter().zip(0..);
-            let live = live.filter_map(|(kept, slot)| Some(Reverse((kept.as_deref()?.wake, slot))));
-            self.wakes = live.filter(|Reverse((wake, _))| *wake < Instant::MAX).collect();
+            let slots = &self.slots;
+            let wanted = |at, slot: u32| slots.get(slot as usize)?.as_deref().map(|kept| kept.wake == at);
+            self.wakes.retain(|at, slot| wanted(at, slot) == Some(true));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midcall_proto::flow::Transport;
-use midcall_proto::observer::Aside;
+use midcall_proto::observer::{Aside, Hint};
 use midcall_proto::time::Instant;
 
 use super::clock::Clock;
@@ -143,14 +143,20 @@ impl Kept {
         (rest.last, rest.skew) = (self.last, self.skew);
         (rest.closing, rest.asked) = (self.closing, self.asked);
         for message in self.messages.split_off(self.seen.len()) {
-            let ((from, to), place) = (self.ends(&message), message.place());
-            let mut payload = Vec::new();
-            self.pack.get(message.raw, &mut payload);
-            self.bytes -= payload.len();
-            let Stored { at, transport, cut, .. } = message;
-            rest.push(Packet { at, from, to, transport, payload, place, cut });
+            let packet = self.packet(&message);
+            self.bytes -= packet.payload.len();
+            rest.push(packet);
         }
         rest
+    }
+
+    /// A message of it as it came.
+    fn packet(&self, message: &Stored) -> Packet {
+        let ((from, to), place) = (self.ends(message), message.place());
+        let mut payload = Vec::new();
+        self.pack.get(message.raw, &mut payload);
+        let Stored { at, transport, cut, .. } = *message;
+        Packet { at, from, to, transport, payload, place, cut }
     }
 
     /// Takes a message that was observed, without its bytes: there is no room for them.
@@ -175,18 +181,10 @@ impl Kept {
         if !std::mem::take(&mut self.skipped) {
             return 0;
         }
-        let plain = self.unpack();
-        let begins = std::iter::once(0).chain(plain.ends.iter().copied());
-        let old = std::mem::take(&mut self.messages);
-        let (addresses, bytes) = (std::mem::take(&mut self.addresses), std::mem::take(&mut self.bytes));
-        self.pack = Pack::default();
-        let address = |index: u16| addresses.get(usize::from(index)).copied().unwrap_or(NOWHERE);
-        for (message, (begin, end)) in old.into_iter().zip(begins.zip(&plain.ends)) {
-            let (from, to, place) = (address(message.from), address(message.to), message.place());
-            let payload = plain.bytes.get(begin..*end).unwrap_or_default().to_vec();
-            let Stored { at, transport, cut, .. } = message;
-            self.push(Packet { at, from, to, transport, payload, place, cut });
-        }
+        let packets: Vec<Packet> = self.messages.iter().map(|message| self.packet(message)).collect();
+        let bytes = std::mem::take(&mut self.bytes);
+        (self.messages, self.addresses, self.pack) = (Vec::new(), Vec::new(), Pack::default());
+        packets.into_iter().for_each(|packet| self.push(packet));
         bytes - self.bytes
     }
 
@@ -212,11 +210,11 @@ impl Kept {
         let heard = Clock::heard(now, packet.at);
         (self.last, self.skew) = (self.last.max(heard), heard.since(packet.at));
         self.touched = true;
-        match Sign::of(&packet.payload) {
-            Sign::Asks => (self.closing, self.asked) = (true, true),
-            Sign::Fails => self.closing = true,
-            Sign::Succeeds => self.closing = self.asked,
-            Sign::Nothing => {}
+        match Hint::of(&packet.payload) {
+            Hint::Ends => (self.closing, self.asked) = (true, true),
+            Hint::Fails => self.closing = true,
+            Hint::GoesOn => self.closing = self.asked,
+            Hint::Nothing => {}
         }
     }
 
@@ -291,35 +289,6 @@ impl Plain {
         self.bytes.truncate(self.ends.last().copied().unwrap_or_default());
     }
 }
-
-/// What a message says of the end of its call, as far as its first line tells.
-enum Sign {
-    /// A request with which calls end, or what goes on behind them.
-    Asks,
-    /// A final response to something that failed.
-    Fails,
-    /// A response to something that goes on.
-    Succeeds,
-    Nothing,
-}
-
-impl Sign {
-    fn of(message: &[u8]) -> Self {
-        let message = message.trim_ascii_start();
-        let version = message.split_first_chunk::<8>();
-        let Some((_, rest)) = version.filter(|(version, _)| version.eq_ignore_ascii_case(b"SIP/2.0 ")) else {
-            let asks = ENDINGS.iter().any(|method| message.starts_with(method));
-            return if asks { Self::Asks } else { Self::Nothing };
-        };
-        match rest.first_chunk::<3>() {
-            None | Some(b"100") => Self::Nothing,
-            Some([b'1' | b'2', ..]) => Self::Succeeds,
-            Some(_) => Self::Fails,
-        }
-    }
-}
-
-const ENDINGS: [&[u8]; 2] = [b"BYE ", b"NOTIFY "];
 
 /// How long a call is without a message before it is looked at.
 #[derive(Clone, Copy, Debug)]

@@ -86,7 +86,7 @@ impl Worker {
             messages: observer.max_messages,
             calls: (observer.max_calls / parts).max(1),
         };
-        let quiet = Quiet { closing: observer.t1 * 64 + observer.flight + NOTICED, open: LONG_QUIET };
+        let quiet = Quiet { closing: observer.linger(), open: observer.longest_linger() };
         Self {
             details: settings.details,
             keep: Keep::new(limits, quiet, settings.details == Details::All),
@@ -212,8 +212,7 @@ impl Worker {
     fn pass(&mut self, slot: u32, packet: Packet) {
         let Some(mut kept) = self.keep.lend(slot) else { return };
         self.observe(&mut kept);
-        self.observer.tick(packet.at);
-        self.gather(&mut kept);
+        self.reach(packet.at, &mut kept);
         self.keep.clean_up(&mut kept);
         if self.keep.limits().allow(&kept, packet.payload.len()) {
             // Some of what was there is none of it, or it was over.
@@ -255,9 +254,7 @@ impl Worker {
         }
         self.plain = kept.room();
         while let Some(at) = kept.next_at() {
-            // First what ended before this message: it may begin a call with the same Call-ID.
-            self.observer.tick(at);
-            self.gather(kept);
+            self.reach(at, kept);
             let mut plain = std::mem::take(&mut self.plain);
             if let Some((at, ends, raw)) = kept.next(&mut plain) {
                 match self.see(kept, at, ends, raw) {
@@ -270,6 +267,12 @@ impl Worker {
             }
             self.plain = plain;
         }
+    }
+
+    /// Lets time pass up to a message, and tells of what ended before it: it may begin a call with the same Call-ID.
+    fn reach(&mut self, at: Instant, kept: &mut Kept) {
+        self.observer.tick(at);
+        self.gather(kept);
     }
 
     /// Observes a message: its number and what it says in short, if it is one of the call.
@@ -362,10 +365,5 @@ impl Worker {
 
 /// Long enough for the last message to have arrived, too short for anything to be owed that the trace ended before.
 const AFTERWARDS: Duration = Duration::from_millis(200);
-/// How much longer than it takes until nothing is owed any more.
-const NOTICED: Duration = Duration::from_millis(500);
-/// How long a call without a sign that it ends is quiet before it is judged: a little more than the observer waits for the
-/// NOTIFYs of a REFER.
-const LONG_QUIET: Duration = Duration::from_secs(330);
 /// So often a call is looked at in a row while time passes, each time when something is due; then only at the end of that time.
 const MOST_STEPS: usize = 64;

@@ -19,6 +19,8 @@ use crate::time::Instant;
 
 mod time;
 
+pub(super) use time::SUBSCRIBED;
+
 /// A party of a call, as its messages name it.
 #[derive(Clone, Debug)]
 pub struct ObservedParty {

@@ -36,6 +36,7 @@ mod dialog;
 mod facts;
 mod finding;
 mod held;
+mod hint;
 mod side;
 mod signs;
 mod table;
@@ -54,6 +55,7 @@ pub use call::{Kind, ObservedCall, ObservedMessage, ObservedParty};
 pub use change::{ChangeOutcome, ObservedChange};
 pub use dialog::ObservedDialog;
 pub use finding::{Certainty, Finding, Party};
+pub use hint::Hint;
 pub use trace::Repeat;
 
 use self::call::Bounds;
@@ -105,6 +107,24 @@ impl Default for ObserverConfig {
             max_findings: 100_000,
             idle: Duration::from_secs(12 * 3_600),
         }
+    }
+}
+
+impl ObserverConfig {
+    /// How long a call is followed after its end: what was owed then is overdue by that time, and was told.
+    #[must_use]
+    pub fn linger(&self) -> Duration {
+        self.patience().linger()
+    }
+
+    /// How long it is followed after its last message at most, for the NOTIFYs of a REFER.
+    #[must_use]
+    pub const fn longest_linger(&self) -> Duration {
+        call::SUBSCRIBED
+    }
+
+    const fn patience(&self) -> Patience {
+        Patience { t1: self.t1, flight: self.flight, resolution: self.resolution }
     }
 }
 
@@ -298,10 +318,6 @@ impl Observer {
         }
     }
 
-    const fn patience(&self) -> Patience {
-        Patience { t1: self.config.t1, flight: self.config.flight, resolution: self.config.resolution }
-    }
-
     const fn bounds(&self) -> Bounds {
         Bounds {
             dialogs: self.config.max_dialogs,
@@ -351,7 +367,7 @@ impl Observer {
     }
 
     fn take(&mut self, slot: u32, facts: &Facts<'_>, message: &Message<&[u8]>) {
-        let (patience, bounds) = (self.patience(), self.bounds());
+        let (patience, bounds) = (self.config.patience(), self.bounds());
         let Some(entry) = self.table.get_mut(slot) else { return };
         let claims = entry.call.take(facts, message, &patience, &bounds, &mut self.lists);
         self.report(slot, claims);
@@ -373,7 +389,7 @@ impl Observer {
     /// A call has something to do by now.
     fn wake(&mut self, slot: u32) {
         self.release(slot, Release::Before(self.now - self.config.hold_back));
-        let (now, patience) = (self.now, self.patience());
+        let (now, patience) = (self.now, self.config.patience());
         let Some(entry) = self.table.get_mut(slot) else { return };
         let claims = entry.call.on_time(now, &patience);
         let call_id = entry.call.call_id.clone();

@@ -32,11 +32,19 @@ impl Patience {
         self.t1 * 64
     }
 
+    /// How long a call is followed after its end.
+    pub(super) fn linger(&self) -> Duration {
+        self.transaction() + self.flight + ATTENTION
+    }
+
     /// Whether the clock tells times as short as this one: ten of its steps are in it.
     pub(super) fn tells(&self, time: Duration) -> bool {
         self.resolution * 10 <= time
     }
 }
+
+/// How much later than it is due an absence may be noticed.
+const ATTENTION: Duration = Duration::from_millis(400);
 
 /// A message on its way to a party.
 #[derive(Clone, Debug)]

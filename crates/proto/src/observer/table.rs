@@ -1,14 +1,13 @@
 //! The calls that an observer follows: found by Call-ID, woken in time, bounded in number.
 
-use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use super::call::ObservedCall;
 use super::held::Held;
-use crate::time::Instant;
+use crate::time::{Deadlines, Instant};
 
 /// A call with what the observer needs around it.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ pub(super) struct Table {
     slots: Vec<Option<Box<Entry>>>,
     free: Vec<u32>,
     index: HashMap<Arc<str>, u32, BuildHasherDefault<DefaultHasher>>,
-    wakes: BinaryHeap<Reverse<(Instant, u32)>>,
+    wakes: Deadlines<u32>,
     finished: VecDeque<ObservedCall>,
     most: usize,
     most_finished: usize,
@@ -42,7 +41,7 @@ impl Table {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::default(),
-            wakes: BinaryHeap::new(),
+            wakes: Deadlines::new(),
             finished: VecDeque::new(),
             most: most.max(1),
             most_finished,
@@ -118,13 +117,19 @@ impl Table {
             && at < entry.wake
         {
             entry.wake = at;
-            self.wakes.push(Reverse((at, slot)));
+            self.wakes.set(at, slot);
+        }
+        // Calls that ended leave theirs behind.
+        if self.wakes.len() > 4 * self.slots.len() + FEW_WAKES {
+            let slots = &self.slots;
+            let wanted = |at, slot: u32| slots.get(slot as usize)?.as_deref().map(|entry| entry.wake == at);
+            self.wakes.retain(|at, slot| wanted(at, slot) == Some(true));
         }
     }
 
     /// When a call is to be woken next, at the soonest.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.wakes.peek().map(|Reverse((at, _))| *at)
+        self.wakes.first().map(|(at, _)| at)
     }
 
     /// A table of its own with the calls that are known, if there are any; this one has none then and counts anew what is
@@ -132,7 +137,7 @@ impl Table {
     pub(super) fn set_aside(&mut self) -> Option<Self> {
         (self.dropped, self.finished_dropped) = (0, 0);
         if self.index.is_empty() && self.finished.is_empty() {
-            self.wakes.clear();
+            self.wakes = Deadlines::new();
             return None;
         }
         let empty = Self::new(self.most, self.most_finished);
@@ -141,16 +146,13 @@ impl Table {
 
     /// A call that is to be woken by now.
     pub(super) fn due(&mut self, now: Instant) -> Option<u32> {
-        loop {
-            let Reverse((at, slot)) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now)?;
-            self.wakes.pop();
-            if let Some(entry) = self.get_mut(slot)
-                && entry.wake == at
-            {
+        while let Some((at, slot)) = self.wakes.pop_due(now) {
+            if let Some(entry) = self.get_mut(slot).filter(|entry| entry.wake == at) {
                 entry.wake = Instant::MAX;
                 return Some(slot);
             }
         }
+        None
     }
 
     /// Every call that is followed.
@@ -184,7 +186,7 @@ impl Table {
     /// Takes every call that is followed, in the order of their beginning.
     pub(super) fn take_open(&mut self) -> Vec<ObservedCall> {
         self.index.clear();
-        self.wakes.clear();
+        self.wakes = Deadlines::new();
         self.free.clear();
         let mut calls: Vec<_> = self.slots.drain(..).flatten().map(|entry| entry.call).collect();
         calls.sort_by_key(ObservedCall::first);
@@ -195,3 +197,6 @@ impl Table {
         std::mem::take(&mut self.finished).into()
     }
 }
+
+/// So many wakes need no tidying.
+const FEW_WAKES: usize = 64;

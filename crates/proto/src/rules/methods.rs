@@ -14,3 +14,6 @@ pub(crate) const REFRESH_TARGET: MethodSet =
 
 /// Requests whose 2xx has a Contact that is the new remote target.
 pub(crate) const REFRESHED_BY_SUCCESS: MethodSet = REFRESH_TARGET.minus(Method::Notify);
+
+/// Requests with which a usage of a dialog may end: the call (RFC 3261 §15), a subscription (RFC 6665 §4.4.1).
+pub(crate) const END_USAGES: MethodSet = MethodSet::of(&[Method::Bye, Method::Notify]);

@@ -10,12 +10,11 @@ use super::client::{self, Client, ClientInfo};
 use super::key::{self, Index};
 use super::server::{self, Server};
 use super::slots::{Slot, Slots};
-use super::timers::Deadlines;
 use super::{Action, ClientId, Counters, Limits, Owner, Reach, Received, ServerId, Timer, Timers, via};
 use crate::Msg;
 use crate::flow::{Flow, Transport};
 use crate::room::Room;
-use crate::time::Instant;
+use crate::time::{Deadlines, Instant};
 
 /// All transactions of an endpoint: what was sent, what was received, and what has to be sent again.
 ///

@@ -12,7 +12,6 @@ mod server;
 mod slots;
 #[cfg(test)]
 mod tests;
-mod timers;
 mod via;
 
 use std::collections::VecDeque;
@@ -29,9 +28,8 @@ pub use machine::{
 
 use crate::Msg;
 use crate::flow::Flow;
-use crate::time::{Duration, Instant};
+use crate::time::{Deadlines, Duration, Instant};
 use slots::Slot;
-use timers::Deadlines;
 
 /// The three times all transaction timers derive from. RFC 3261 §17.1.1.1, table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -96,7 +96,7 @@ impl ObservedCall {
 
     /// When nothing more of it is expected if it is over now: what was owed when it ended is overdue by then, and was told.
     fn done_at(&self, patience: &Patience) -> Option<Instant> {
-        self.over.map(|over| over + patience.transaction() + patience.flight + ATTENTION)
+        self.over.map(|over| over + patience.linger())
     }
 
     /// When it next has something to do.
@@ -138,7 +138,5 @@ fn unheard(invite: &Transaction) -> Option<Claim> {
 
 /// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
 const MTU_UNKNOWN: u32 = 1300;
-/// How much later than it is due an absence may be noticed.
-const ATTENTION: Duration = Duration::from_millis(400);
 /// How long a call that is over is kept for the NOTIFYs of a REFER.
-const SUBSCRIBED: Duration = Duration::from_secs(300);
+pub(in crate::observer) const SUBSCRIBED: Duration = Duration::from_secs(300);

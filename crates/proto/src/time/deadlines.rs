@@ -3,47 +3,69 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::Instant;
 use crate::room::Room;
-use crate::time::Instant;
 
 /// Deadlines of many owners; whoever owns one decides when it is reached whether it still stands.
 #[derive(Debug)]
-pub(crate) struct Deadlines<K> {
+pub struct Deadlines<K> {
     heap: BinaryHeap<Reverse<(Instant, u64, K)>>,
     set: u64,
 }
 
+impl<K: Ord + Copy> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Ord + Copy> Deadlines<K> {
-    pub(crate) const fn new() -> Self {
+    /// None as yet.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { heap: BinaryHeap::new(), set: 0 }
     }
 
     /// Adds a deadline. Of two at the same instant the one set first comes first.
-    pub(crate) fn set(&mut self, at: Instant, key: K) {
+    pub fn set(&mut self, at: Instant, key: K) {
         self.set += 1;
         self.heap.push(Reverse((at, self.set, key)));
     }
 
     /// The earliest deadline.
-    pub(crate) fn first(&self) -> Option<(Instant, K)> {
+    #[must_use]
+    pub fn first(&self) -> Option<(Instant, K)> {
         self.heap.peek().map(|Reverse((at, _, key))| (*at, *key))
     }
 
     /// Takes the earliest deadline out.
-    pub(crate) fn pop(&mut self) -> Option<(Instant, K)> {
+    pub fn pop(&mut self) -> Option<(Instant, K)> {
         let first = self.heap.pop();
         self.heap.give_back();
         first.map(|Reverse((at, _, key))| (at, key))
     }
 
+    /// Takes the earliest deadline out if it is reached by now.
+    pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, K)> {
+        self.first().filter(|(at, _)| *at <= now).and_then(|_| self.pop())
+    }
+
     /// Drops the deadlines nobody wants any more.
-    pub(crate) fn retain(&mut self, wanted: impl Fn(Instant, K) -> bool) {
+    pub fn retain(&mut self, wanted: impl Fn(Instant, K) -> bool) {
         self.heap.retain(|Reverse((at, _, key))| wanted(*at, *key));
         self.heap.give_back();
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are, those that nobody wants any more included.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.heap.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
     }
 }
 
@@ -58,6 +80,7 @@ mod tests {
         deadlines.set(Instant::from_millis(1), 'b');
         deadlines.set(Instant::from_millis(1), 'a');
         assert_eq!(deadlines.first(), Some((Instant::from_millis(1), 'b')));
+        assert_eq!(deadlines.pop_due(Instant::ZERO), None);
         let order: String = std::iter::from_fn(|| deadlines.pop()).map(|(_, key)| key).collect();
         assert_eq!(order, "bac");
         assert_eq!(deadlines.len(), 0);
