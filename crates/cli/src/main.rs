@@ -12,13 +12,9 @@ mod trouble;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use options::{Command, Options};
 use trouble::Trouble;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // clap shows its own errors and ends with 2, as for everything that cannot start.

@@ -1,4 +1,5 @@
-//! Keeps docs/architecture.md true: the arrows between the crates, and the modules in each.
+//! Keeps docs/architecture.md true (the arrows between the crates, and the modules in each), and what the README says
+//! of what they are built from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,6 +44,22 @@ fn modules_are_those_of_the_source() {
     }
     if std::env::var_os("MIDCALL_BLESS").is_some() {
         fs::write(root().join(PAGE), page).expect("the page can be written");
+    }
+}
+
+/// The README promises that the command builds without a C compiler: none of what it is built from calls one.
+#[test]
+fn the_command_is_built_of_rust_alone() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "midcall-cli", "-e", "normal,build", "--prefix", "none", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo tree runs");
+    let tree = String::from_utf8(output.stdout).expect("names of crates");
+    let packages: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("clap"), "cargo tree lists what the command is built from: {tree}");
+    for builder in ["autotools", "bindgen", "cc", "cmake", "pkg-config"] {
+        assert!(!packages.contains(builder), "`cargo tree -p midcall-cli -i {builder}` says what needs it");
     }
 }
 
