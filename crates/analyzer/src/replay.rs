@@ -11,7 +11,6 @@ mod crew;
 mod desk;
 mod keep;
 mod kept;
-mod pack;
 #[cfg(test)]
 mod tests;
 mod worker;

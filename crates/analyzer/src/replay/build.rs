@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, ObservedParty, Party, Repeat};
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
-use super::kept::{Kept, Plain, Stored};
-use crate::glance::Glance;
+use super::kept::{Kept, Seen};
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
 use crate::papers::Papers;
+use crate::source::Packet;
 use crate::story::Numbers;
 use crate::summary::Summaries;
 
 /// Everything but the details.
-pub(super) fn call(observed: &ObservedCall, kept: &mut Kept, plain: Plain) -> Call {
+pub(super) fn call(observed: &ObservedCall, kept: &mut Kept) -> Call {
     let (number, dropped) = (kept.number, kept.dropped + u64::from(observed.dropped()));
     let mut known = observed.messages().to_vec();
     let sorted = known.is_sorted_by_key(|message| message.n);
@@ -24,35 +23,25 @@ pub(super) fn call(observed: &ObservedCall, kept: &mut Kept, plain: Plain) -> Ca
         let index = known.binary_search_by_key(&n, |message| message.n).ok()?;
         known.get(index)
     };
-    let (messages, seen) = (std::mem::take(&mut kept.messages), std::mem::take(&mut kept.seen));
-    let bytes = Bytes::from(plain.bytes);
-    let begins = std::iter::once(0).chain(plain.ends.iter().copied());
-    let raws = begins.zip(&plain.ends).map(|(begin, end)| bytes.slice(begin..*end));
-    let mut parts: Vec<Part> = messages
-        .into_iter()
-        .zip(seen)
-        .zip(raws)
-        .map(|((stored, (n, glance)), raw)| Part { n, stored, glance, raw })
-        .collect();
+    let mut seen = std::mem::take(&mut kept.seen);
     if !sorted {
-        sort(&mut parts, observed.messages(), known);
+        sort(&mut seen, observed.messages(), known);
     }
-    let numbers = Numbers::new(parts.iter().map(|part| part.n).zip(1..).collect());
+    let numbers = Numbers::new(seen.iter().map(|seen| seen.n).zip(1..).collect());
     let new = |n: u32| numbers.of(n).unwrap_or_default();
     let all = |list: &[u32]| list.iter().map(|n| new(*n)).filter(|n| *n > 0).collect::<Vec<u32>>();
     let kind = |kind: Kind| match kind {
         Kind::Again { of, how } => Kind::Again { of: new(of), how },
         other => other,
     };
-    let mut glances = Vec::with_capacity(parts.len());
-    let messages: Vec<Message> = parts
+    let mut glances = Vec::with_capacity(seen.len());
+    let messages: Vec<Message> = seen
         .into_iter()
         .zip(1..)
-        .map(|(Part { n: seen, stored, glance, raw }, n)| {
+        .map(|(Seen { packet, n: seen, glance }, n)| {
             let known = known(seen);
-            let (from, to) = kept.ends(&stored);
-            glances.push((!raw.is_empty()).then_some(glance));
-            let (place, Stored { at, transport, cut, .. }) = (stored.place(), stored);
+            let Packet { at, from, to, transport, payload, place, cut } = packet;
+            glances.push((!payload.is_empty()).then_some(glance));
             Message {
                 n,
                 at,
@@ -62,7 +51,7 @@ pub(super) fn call(observed: &ObservedCall, kept: &mut Kept, plain: Plain) -> Ca
                 by: known.map_or(Party::Network, |known| known.by),
                 kind: known.map_or(Kind::First, |known| kind(known.kind)),
                 summary: String::new(),
-                raw,
+                raw: payload.into(),
                 place,
                 cut,
             }
@@ -111,14 +100,6 @@ pub(super) fn call(observed: &ObservedCall, kept: &mut Kept, plain: Plain) -> Ca
         log: log.map(|log| Box::new((*log, numbers))),
         glances,
     }
-}
-
-/// A message with all that is known of it.
-struct Part {
-    n: u32,
-    stored: Stored,
-    glance: Glance,
-    raw: Bytes,
 }
 
 /// What a call says of itself.
@@ -170,7 +151,7 @@ impl Detail {
 
 /// Puts messages in the order of the trace, but behind what caused them.
 fn sort<'k>(
-    parts: &mut [Part],
+    seen: &mut [Seen],
     taken: &[ObservedMessage],
     known: impl Fn(u32) -> Option<&'k ObservedMessage>,
 ) {
@@ -181,7 +162,7 @@ fn sort<'k>(
         highest = highest.max(message.n);
         places.insert(message.n, highest);
     }
-    parts.sort_by_key(|Part { n, .. }| {
+    seen.sort_by_key(|Seen { n, .. }| {
         let late = places.get(n).copied();
         let orphan = known(*n).is_some_and(|known| known.kind == Kind::Orphan);
         (late.filter(|_| !orphan).unwrap_or(*n), late.is_some_and(|late| late > *n))

@@ -22,8 +22,8 @@ pub(super) struct Limits {
 
 impl Limits {
     /// Whether a call may keep a message of this length.
-    pub(super) const fn allow(&self, kept: &Kept, length: usize) -> bool {
-        kept.messages.len() < self.messages && kept.bytes + length <= self.bytes_of_call
+    pub(super) fn allow(&self, kept: &Kept, length: usize) -> bool {
+        kept.messages() < self.messages && kept.bytes + length <= self.bytes_of_call
     }
 }
 
@@ -149,17 +149,17 @@ impl Keep {
     }
 
     /// Takes back a call that was lent, however much of it is left.
-    pub(super) fn give_back(&mut self, slot: u32, mut kept: Box<Kept>) {
-        self.clean_up(&mut kept);
+    pub(super) fn give_back(&mut self, slot: u32, kept: Box<Kept>) {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(kept);
         }
         self.schedule(slot);
     }
 
-    /// Gives back the room in a call that was lent which messages took that are none of it.
-    pub(super) fn clean_up(&mut self, kept: &mut Kept) {
-        self.bytes -= kept.clean_up();
+    /// A message turned out to be none of a call that was lent.
+    pub(super) const fn skip(&mut self, kept: &mut Kept, length: usize) {
+        kept.bytes -= length;
+        self.bytes -= length;
     }
 
     /// Nothing is left of a call that was lent but this.

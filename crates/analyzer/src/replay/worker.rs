@@ -4,7 +4,6 @@
 //! is at hand then, where going from call to call with each message would look for it again and again. A call that goes on
 //! is judged now and then.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use midcall_proto::dialog::Envelope;
@@ -16,7 +15,7 @@ use super::build;
 use super::call_id::call_id;
 use super::clock::Clock;
 use super::keep::{Keep, Limits};
-use super::kept::{Kept, Plain, Quiet};
+use super::kept::{Kept, Quiet, Seen};
 use super::{Details, Settings};
 use crate::diagnosis::{self, Reading};
 use crate::glance::Glance;
@@ -32,8 +31,6 @@ pub(super) struct Worker {
     /// It follows one call at a time, and none in between.
     observer: Observer,
     keep: Keep,
-    /// The messages that are observed.
-    plain: Plain,
     /// Calls that were let go before their end because too many were open.
     let_go: u64,
     media: Media,
@@ -91,7 +88,6 @@ impl Worker {
             details: settings.details,
             keep: Keep::new(limits, quiet, settings.details == Details::All),
             observer: Observer::new(observer),
-            plain: Plain::default(),
             let_go: 0,
             media: Media::default(),
             ended: Vec::new(),
@@ -213,15 +209,14 @@ impl Worker {
         let Some(mut kept) = self.keep.lend(slot) else { return };
         self.observe(&mut kept);
         self.reach(packet.at, &mut kept);
-        self.keep.clean_up(&mut kept);
         if self.keep.limits().allow(&kept, packet.payload.len()) {
             // Some of what was there is none of it, or it was over.
             self.lay_down(slot, kept);
             return self.take(packet);
         }
         kept.notice(self.now, &packet);
-        if let Some((n, glance)) = self.see(&mut kept, packet.at, (packet.from, packet.to), &packet.payload) {
-            kept.push_bare(n, glance, packet, self.keep.limits().messages);
+        if let Ok(seen) = self.see(&mut kept, packet) {
+            kept.push_bare(seen, self.keep.limits().messages);
         }
         self.lay_down(slot, kept);
     }
@@ -252,20 +247,13 @@ impl Worker {
         if let Some(aside) = kept.aside.take() {
             self.observer.take_back(*aside);
         }
-        self.plain = kept.room();
         while let Some(at) = kept.next_at() {
             self.reach(at, kept);
-            let mut plain = std::mem::take(&mut self.plain);
-            if let Some((at, ends, raw)) = kept.next(&mut plain) {
-                match self.see(kept, at, ends, raw) {
-                    Some(seen) => kept.seen.push(seen),
-                    None => {
-                        kept.skip();
-                        plain.pop();
-                    }
-                }
+            let Some(packet) = kept.next() else { break };
+            match self.see(kept, packet) {
+                Ok(seen) => kept.seen.push(seen),
+                Err(NoneOfIt { length }) => self.keep.skip(kept, length),
             }
-            self.plain = plain;
         }
     }
 
@@ -275,25 +263,22 @@ impl Worker {
         self.gather(kept);
     }
 
-    /// Observes a message: its number and what it says in short, if it is one of the call.
-    fn see(
-        &mut self,
-        kept: &mut Kept,
-        at: Instant,
-        (from, to): (SocketAddr, SocketAddr),
-        raw: &[u8],
-    ) -> Option<(u32, Glance)> {
-        let message = Message::parse(raw).ok();
+    /// Observes a message.
+    fn see(&mut self, kept: &mut Kept, packet: Packet) -> Result<Seen, NoneOfIt> {
+        let message = Message::parse(packet.payload.as_slice()).ok();
         let envelope = message.as_ref().map(Envelope::read);
         let read = message.as_ref().zip(envelope.as_ref());
-        let n = self.observer.observe_parsed(at, from, to, read);
+        let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, read);
         let latest = self.observer.latest().filter(|call| kept.is_named(call.call_id()));
-        let ((n, call), (message, envelope)) = (n.zip(latest)?, read?);
+        let Some(((n, call), (message, envelope))) = n.zip(latest).zip(read) else {
+            return Err(NoneOfIt { length: packet.payload.len() });
+        };
         self.keep.number(kept, self.index);
         if let Some(log) = &mut kept.log {
             log.notice(call, n);
         }
-        Some((n, Glance::of(message, envelope)))
+        let glance = Glance::of(message, envelope);
+        Ok(Seen { packet, n, glance })
     }
 
     /// Lets time pass for the call that is followed, as it would pass if nothing else was.
@@ -341,10 +326,7 @@ impl Worker {
         let rest = kept.split_off(self.details == Details::All);
         let mut kept = std::mem::replace(kept, rest);
         self.keep.told(&kept);
-        let plain = std::mem::take(&mut self.plain);
-        // Unless only the last of its messages were observed just now.
-        let plain = if plain.ends.len() == kept.messages.len() { plain } else { kept.unpack() };
-        let mut call = build::call(observed, &mut kept, plain);
+        let mut call = build::call(observed, &mut kept);
         let mut known = None;
         if self.details != Details::None {
             call.findings.extend(self.media.of(&call));
@@ -361,6 +343,11 @@ impl Worker {
         let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
         self.ended.push(Ended { last, call, known });
     }
+}
+
+/// A message with the name of a call that is none of its messages.
+struct NoneOfIt {
+    length: usize,
 }
 
 /// Long enough for the last message to have arrived, too short for anything to be owed that the trace ended before.
