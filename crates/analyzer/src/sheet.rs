@@ -60,7 +60,8 @@ pub(crate) struct Format<'s> {
 impl<'s> Sheet<'s> {
     /// Reads a description, if that can be taken for one.
     pub(crate) fn read(bytes: &'s [u8]) -> Option<Self> {
-        let mut sheet = Self { bytes, streams: Vec::new(), origin: None, bundled: false };
+        // Most have one stream, and a stream is large.
+        let mut sheet = Self { bytes, streams: Vec::with_capacity(1), origin: None, bundled: false };
         let limits = SdpLimits::default();
         let mut session = Stream::default();
         let (mut direction, mut own_direction, mut own_connection) = (None, None, false);

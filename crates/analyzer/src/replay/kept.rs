@@ -83,6 +83,11 @@ impl Kept {
         *self.call_id == *call_id.as_bytes()
     }
 
+    /// Makes room to observe all that were not.
+    pub(super) fn make_room(&mut self) {
+        self.seen.reserve_exact(self.pending.len());
+    }
+
     /// When the next of its messages passed that was not observed.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.pending.front().map(|packet| packet.at)

@@ -247,6 +247,7 @@ impl Worker {
         if let Some(aside) = kept.aside.take() {
             self.observer.take_back(*aside);
         }
+        kept.make_room();
         while let Some(at) = kept.next_at() {
             self.reach(at, kept);
             let Some(packet) = kept.next() else { break };

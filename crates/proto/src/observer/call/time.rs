@@ -123,7 +123,10 @@ impl ObservedCall {
         if !self.trace.is_empty() {
             self.trace.prune(past);
         }
-        self.dialogs.iter_mut().for_each(ObservedDialog::rest);
+        if self.trace.is_empty() {
+            // More may be quiet for long than are busy.
+            self.dialogs.iter_mut().for_each(ObservedDialog::rest);
+        }
     }
 }
 
