@@ -85,7 +85,7 @@ impl Kept {
 
     /// Makes room to observe all that were not.
     pub(super) fn make_room(&mut self) {
-        self.seen.reserve_exact(self.pending.len());
+        self.seen.reserve(self.pending.len());
     }
 
     /// When the next of its messages passed that was not observed.
@@ -133,6 +133,7 @@ impl Kept {
     /// It is judged up to now and goes on: it is to be looked at again by then, at the latest.
     pub(super) fn goes_on(&mut self, aside: Box<Aside>, due: Instant) {
         (self.aside, self.due) = (Some(aside), due);
+        self.pending.shrink_to_fit();
         (self.closing, self.asked) = (false, false);
     }
 
