@@ -124,7 +124,7 @@ impl ObservedCall {
             self.trace.prune(past);
         }
         if self.trace.is_empty() {
-            // More may be quiet for long than are busy.
+            // Most calls are quiet, and need no room for what is on its way.
             self.dialogs.iter_mut().for_each(ObservedDialog::rest);
         }
     }
