@@ -11,7 +11,7 @@ fn main() -> Result<(), ReadError> {
     let mut analyzer = Analyzer::new(Settings::default());
     while let Some(read) = analyzer.read(&mut source) {
         read?;
-        // Calls are handed out as they end, so that a trace of any length fits.
+        // Calls are handed out as they are over, so that a trace of any length fits.
         analyzer.take_finished().iter().for_each(show);
     }
     let (open, stats) = analyzer.finish();

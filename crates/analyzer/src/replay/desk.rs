@@ -115,7 +115,7 @@ impl Desk {
         self.details
     }
 
-    /// The calls that are ready, in the order of their end.
+    /// The calls that are ready, in the order in which they were.
     pub(super) fn finished(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.finished)
     }

@@ -231,13 +231,8 @@ impl Keep {
             self.wakes.set(due, slot);
         }
         // Calls that were forgotten leave theirs behind.
-        if self.wakes.len() > 4 * self.slots.len() + FEW_WAKES {
-            let slots = &self.slots;
-            let wanted = |at, slot: u32| slots.get(slot as usize)?.as_deref().map(|kept| kept.wake == at);
-            self.wakes.retain(|at, slot| wanted(at, slot) == Some(true));
-        }
+        let slots = &self.slots;
+        let wake = |slot: u32| slots.get(slot as usize)?.as_deref().map(|kept| kept.wake);
+        self.wakes.tidy(slots.len(), |at, slot| wake(slot) == Some(at));
     }
 }
-
-/// So many wakes need no tidying.
-const FEW_WAKES: usize = 64;

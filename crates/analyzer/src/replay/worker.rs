@@ -58,7 +58,7 @@ pub(super) struct Ended {
 pub(super) struct Share {
     /// The calls that began since: where in the trace, in the order of their numbers.
     pub(super) begun: Vec<u64>,
-    /// The calls that were over for long enough since, in the order of their end.
+    /// The calls that were found to be over since, in that order.
     pub(super) ended: Vec<Ended>,
     /// What was counted since the beginning.
     pub(super) counted: Counted,

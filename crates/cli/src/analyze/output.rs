@@ -142,7 +142,7 @@ impl Page {
     }
 }
 
-/// Text: few calls in the order of their beginning, many as they end.
+/// Text: few calls in the order of their beginning, many as they are found to be over.
 pub(super) struct Text {
     out: Box<dyn Write>,
     width: usize,

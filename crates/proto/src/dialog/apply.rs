@@ -352,12 +352,7 @@ impl Dialog {
         let role = self.role_of_sdp(seen);
         let request = seen.way.reversed();
         let invite = seen.method == Method::Invite;
-        let responder = self.party.by_mut(seen.way);
-        if invite {
-            responder.can.replace(seen);
-        } else {
-            responder.can.learn(seen);
-        }
+        self.party.by_mut(seen.way).can.learn(seen);
         let Some(open) = self.find_open_mut(request, seen.method, seen.cseq) else { return };
         if open.accepted.is_some() {
             return; // a resent 2xx
@@ -408,20 +403,21 @@ impl Dialog {
             self.party.by_mut(request).uri = identity;
             noted.push(Noted::Identity(request));
         }
-        match seen.method {
-            Method::Invite | Method::Update => {
-                let before = self.timer.running;
-                self.timer.success(seen, request, chosen);
-                if before.is_some() || self.timer.running.is_some() {
-                    let crossed = before.zip(self.timer.running).is_some_and(|(before, now)| {
-                        before.refresher != now.refresher && asked < before.set_by
-                    });
-                    noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request, crossed });
-                }
-                if invite && forms {
-                    self.step(InviteEvent::success, noted);
-                }
+        if MODIFY_SESSION.has(seen.method) {
+            let before = self.timer.running;
+            self.timer.success(seen, request, chosen);
+            if before.is_some() || self.timer.running.is_some() {
+                let crossed = before
+                    .zip(self.timer.running)
+                    .is_some_and(|(before, now)| before.refresher != now.refresher && asked < before.set_by);
+                noted.push(Noted::Timer { running: self.timer.running.is_some(), by: request, crossed });
             }
+            self.party.by_mut(request).refused = None;
+        }
+        if forms {
+            self.step(InviteEvent::success, noted);
+        }
+        match seen.method {
             Method::Prack => {
                 if let Some((_, invite_cseq)) = rack
                     && let Some(open) = self.find_open_mut(request, Method::Invite, invite_cseq)
@@ -446,9 +442,6 @@ impl Dialog {
                 self.step(InviteEvent::bye_ended, noted);
             }
             _ => {}
-        }
-        if MODIFY_SESSION.has(seen.method) {
-            self.party.by_mut(request).refused = None;
         }
         if !invite {
             self.close(request, seen.method, seen.cseq);
@@ -565,9 +558,9 @@ fn moved(noted: &mut Applied, outcome: Option<Outcome>) {
 }
 
 impl super::Capabilities {
-    /// Any message adds to what its sender can do; an INVITE says it anew (DLG-31).
+    /// Any message adds to what its sender can do; an INVITE or its 2xx says it anew (DLG-31).
     fn learn(&mut self, seen: &Seen<'_>) {
-        if seen.method == Method::Invite && seen.is_request() {
+        if seen.method == Method::Invite && (seen.is_request() || seen.is_success()) {
             self.replace(seen);
             return;
         }
@@ -580,7 +573,7 @@ impl super::Capabilities {
         }
     }
 
-    /// An INVITE or its 2xx says it anew; what it leaves out altogether stays unknown or as it was.
+    /// What is left out altogether stays unknown or as it was.
     fn replace(&mut self, seen: &Seen<'_>) {
         if let Some(allow) = seen.allow {
             self.allow = Some(allow);

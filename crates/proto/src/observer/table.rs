@@ -120,11 +120,9 @@ impl Table {
             self.wakes.set(at, slot);
         }
         // Calls that ended leave theirs behind.
-        if self.wakes.len() > 4 * self.slots.len() + FEW_WAKES {
-            let slots = &self.slots;
-            let wanted = |at, slot: u32| slots.get(slot as usize)?.as_deref().map(|entry| entry.wake == at);
-            self.wakes.retain(|at, slot| wanted(at, slot) == Some(true));
-        }
+        let slots = &self.slots;
+        let wake = |slot: u32| slots.get(slot as usize)?.as_deref().map(|entry| entry.wake);
+        self.wakes.tidy(slots.len(), |at, slot| wake(slot) == Some(at));
     }
 
     /// When a call is to be woken next, at the soonest.
@@ -197,6 +195,3 @@ impl Table {
         std::mem::take(&mut self.finished).into()
     }
 }
-
-/// So many wakes need no tidying.
-const FEW_WAKES: usize = 64;

@@ -50,10 +50,12 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.first().filter(|(at, _)| *at <= now).and_then(|_| self.pop())
     }
 
-    /// Drops the deadlines nobody wants any more.
-    pub fn retain(&mut self, wanted: impl Fn(Instant, K) -> bool) {
-        self.heap.retain(|Reverse((at, _, key))| wanted(*at, *key));
-        self.heap.give_back();
+    /// Drops the deadlines nobody wants any more, once they are the most: none of so many owners wants more than a few.
+    pub fn tidy(&mut self, owners: usize, wanted: impl Fn(Instant, K) -> bool) {
+        if self.heap.len() > SOME * owners + FEW {
+            self.heap.retain(|Reverse((at, _, key))| wanted(*at, *key));
+            self.heap.give_back();
+        }
     }
 
     /// How many there are, those that nobody wants any more included.
@@ -68,6 +70,11 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.heap.is_empty()
     }
 }
+
+/// More than this many for each owner are mostly unwanted.
+const SOME: usize = 8;
+/// So many need no tidying.
+const FEW: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -84,5 +91,19 @@ mod tests {
         let order: String = std::iter::from_fn(|| deadlines.pop()).map(|(_, key)| key).collect();
         assert_eq!(order, "bac");
         assert_eq!(deadlines.len(), 0);
+    }
+
+    #[test]
+    fn deadlines_that_nobody_wants_go_once_they_are_the_most() {
+        let mut deadlines = Deadlines::new();
+        (0..100).for_each(|at| deadlines.set(Instant::from_millis(at), at));
+        deadlines.tidy(5, |_, _| false);
+        assert_eq!(deadlines.len(), 100);
+        deadlines.tidy(4, |at, key| at == Instant::from_millis(key) && key >= 98);
+        assert_eq!(
+            [deadlines.pop(), deadlines.pop()].map(|one| one.map(|(_, key)| key)),
+            [Some(98), Some(99)]
+        );
+        assert!(deadlines.is_empty());
     }
 }

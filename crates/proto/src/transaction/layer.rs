@@ -142,8 +142,7 @@ impl Layer {
 
     /// Does what is due.
     pub fn on_timeout(&mut self, now: Instant) {
-        while let Some((at, (owner, timer))) = self.deadlines.first().filter(|(at, _)| *at <= now) {
-            self.deadlines.pop();
+        while let Some((at, (owner, timer))) = self.deadlines.pop_due(now) {
             if self.stands(at, owner, timer) {
                 self.fire(now, owner, timer);
             }
@@ -375,10 +374,9 @@ impl Layer {
     /// Takes deadlines that no longer stand from the front, so that nobody wakes up for them; and from everywhere,
     /// once they are the most.
     fn prune(&mut self) {
-        if self.deadlines.len() > 256 + 8 * (self.clients.len() + self.servers.len()) {
-            let (clients, servers) = (&self.clients, &self.servers);
-            self.deadlines.retain(|at, (owner, timer)| stands(clients, servers, at, owner, timer));
-        }
+        let (clients, servers) = (&self.clients, &self.servers);
+        let owners = clients.len() + servers.len();
+        self.deadlines.tidy(owners, |at, (owner, timer)| stands(clients, servers, at, owner, timer));
         while let Some((at, (owner, timer))) = self.deadlines.first() {
             if self.stands(at, owner, timer) {
                 return;

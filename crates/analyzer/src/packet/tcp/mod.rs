@@ -2,11 +2,9 @@
 
 mod order;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::{IpAddr, SocketAddr};
 
-use midcall_proto::time::Instant;
+use midcall_proto::time::{Deadlines, Instant};
 
 use super::aging::Aging;
 use super::ip::Ip;
@@ -65,7 +63,7 @@ impl<'a> Segment<'a> {
 pub(super) struct Connections {
     table: Aging<Key, Connection>,
     /// When to look after those of which something waits.
-    waiting: BinaryHeap<Reverse<(Instant, Key)>>,
+    waiting: Deadlines<Key>,
     held: usize,
 }
 
@@ -120,7 +118,7 @@ impl Half {
 
 impl Connections {
     pub(super) fn new() -> Self {
-        Self { table: Aging::new(MAX_CONNECTIONS / 2), waiting: BinaryHeap::new(), held: 0 }
+        Self { table: Aging::new(MAX_CONNECTIONS / 2), waiting: Deadlines::new(), held: 0 }
     }
 
     pub(super) fn take(&mut self, seen: Seen, segment: &Segment<'_>, out: &mut Out, keys: &Keys) {
@@ -141,7 +139,7 @@ impl Connections {
         connection.queued |= deadline.is_some();
         self.held += connection.held();
         if let Some(deadline) = deadline {
-            self.waiting.push(Reverse((deadline, key)));
+            self.waiting.set(deadline, key);
         }
         if self.held > MAX_HELD {
             self.rotate(out, keys);
@@ -150,11 +148,7 @@ impl Connections {
 
     /// Gives up what has waited long enough.
     pub(super) fn expire(&mut self, now: Instant, out: &mut Out, keys: &Keys) {
-        while let Some(Reverse((at, key))) = self.waiting.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.waiting.pop();
+        while let Some((_, key)) = self.waiting.pop_due(now) {
             let Some(connection) = self.table.touch(&key) else { continue };
             self.held -= connection.held();
             connection.expire(now, key, out, keys);
@@ -163,7 +157,7 @@ impl Connections {
             connection.queued = deadline.is_some();
             if let Some(deadline) = deadline {
                 // Never at once again: it may be in the past only if time stands still.
-                self.waiting.push(Reverse((deadline.max(now + TICK), key)));
+                self.waiting.set(deadline.max(now + TICK), key);
             }
         }
     }
