@@ -7,6 +7,7 @@ mod events;
 mod options;
 mod rules;
 mod script;
+mod signals;
 mod trouble;
 
 use std::process::ExitCode;

@@ -130,6 +130,8 @@ fn what_cannot_be_read_is_told_with_a_cure() {
         let output = midcall(&[&name]);
         all.push_str(&format!("# {what}\n{}", told(&output, &scratch)));
     }
+    let nowhere = midcall(&["hep:udp:127.0.0.1"]);
+    all.push_str(&format!("# no port to collect on\n{}", told(&nowhere, &scratch)));
     let keys = file("keys.log", b"# none\n");
     all.push_str(&format!("# no keys\n{}", told(&midcall(&[STUCK, "--keylog", &keys]), &scratch)));
     insta::assert_snapshot!(all);

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::events::{Teller, Told};
 use crate::options::{AgentOptions, AnswerOptions, CallOptions};
 use crate::script::Script;
+use crate::signals::told_to_stop;
 use crate::trouble::Trouble;
 use prompt::Prompt;
 use run::{Run, Seat};
@@ -232,23 +233,6 @@ struct Guests {
     /// `None`: any number.
     left: Option<u32>,
     script: Option<Script>,
-}
-
-/// Ctrl-C, or SIGTERM where there is such a thing.
-async fn told_to_stop() {
-    let pressed = async {
-        // Without a handler the signal ends the program anyway.
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            () = pressed => {}
-            _ = terminate.recv() => {}
-        }
-        return;
-    }
-    pressed.await;
 }
 
 const PARTING: Duration = Duration::from_secs(3);

@@ -1,5 +1,6 @@
 //! `midcall analyze`: what went wrong in a trace, who did it, and what to change.
 
+mod collecting;
 mod export;
 mod filter;
 mod output;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 
 use midcall_analyzer::model::Call;
+use midcall_analyzer::source::hep::live;
 use midcall_analyzer::source::pcap::Keys;
 use midcall_analyzer::source::{Item, Merged, Opener, ReadError, Source, Summary};
 use midcall_analyzer::{Analyzer, Anonymizer, Settings, Stats};
@@ -29,13 +31,15 @@ use crate::trouble::Trouble;
 
 /// Reads the traces and reports. The code says whether anything was found.
 pub(crate) fn run(options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
-    let opener = opener(options)?;
+    let stop = live::Stop::default();
+    let opener = opener(options)?.until(stop.clone());
     let (failed, failures) = channel();
     let open = |name: &String| -> Result<Box<dyn Source>, Trouble> {
         let source = opener.open(name).map_err(|error| unreadable(name, &error))?;
         Ok(Box::new(Named { source, name: name.clone(), failed: failed.clone() }))
     };
     let sources = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    collecting::until_told(&sources, &options.files, stop);
     let work = Work {
         filter: Filter::of(options),
         output: Output::open(options)?,
@@ -152,6 +156,10 @@ impl Source for Named {
     fn summary(&self) -> Summary {
         self.source.summary()
     }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
 }
 
 fn opener(options: &AnalyzeOptions) -> Result<Opener, Trouble> {
@@ -171,6 +179,10 @@ fn opener(options: &AnalyzeOptions) -> Result<Opener, Trouble> {
 
 fn unreadable(name: &str, error: &ReadError) -> Trouble {
     let (why, cure) = match error {
+        ReadError::Io(error) if name.starts_with("hep:") => (
+            error.to_string(),
+            "give an address of this machine and a free port: hep:udp:0.0.0.0:9060".to_owned(),
+        ),
         ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             ("there is no such file".to_owned(), "see whether the name is right".to_owned())
         }

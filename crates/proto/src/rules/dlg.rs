@@ -322,11 +322,16 @@ pub(super) const TABLE: &[Rule] = &[
     Rule {
         id: RuleId::ContactMissing,
         code: "DLG-22",
-        title: "Contact missing in re-INVITE or UPDATE",
+        title: "Contact missing in INVITE or UPDATE",
         level: Level::Must,
         severity: Severity::Warning,
-        cites: &[Cite::new(3261, "12.2.1.1"), Cite::new(3261, "20"), Cite::new(3311, "7")],
-        means: "re-INVITE, UPDATE and their 2xx carry Contact, the same one unless the sender moved. \
+        cites: &[
+            Cite::new(3261, "8.1.1.8"),
+            Cite::new(3261, "12.2.1.1"),
+            Cite::new(3261, "20"),
+            Cite::new(3311, "7"),
+        ],
+        means: "INVITE, UPDATE and their 2xx carry Contact, within a dialog the same one unless the sender moved. \
             Some peers refuse the request without it; a tolerant one keeps the old target.",
         fix: "Send Contact always; treat its absence as no change.",
         reply: None,
