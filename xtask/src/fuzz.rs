@@ -52,6 +52,9 @@ fn fuzz(targets: Vec<String>, seconds: u64, seed: Option<u32>, tally: &mut Tally
     if targets.is_empty() {
         return Err("fuzz/fuzz_targets is empty".to_owned());
     }
+    // cargo-fuzz would write the lock file anew without a word; what is tested is what was committed.
+    let fetch = ["fetch", "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
+    run(&mut nightly(&fetch), Duration::from_secs(300), |_| {})?;
     run(&mut nightly(&["fuzz", "build", "--fuzz-dir", "fuzz"]), Duration::from_secs(600), |_| {})?;
     for target in targets {
         println!("-- {target}, {seconds} s");
