@@ -9,6 +9,7 @@ use midcall_wire::Method;
 
 use super::open::Phase;
 use super::seen::Way;
+use super::timer::Running;
 use super::{Carrier, Dialog};
 use crate::rules::RuleId;
 use crate::time::Instant;
@@ -53,6 +54,14 @@ impl Dialog {
     /// Whether nothing can be owed, as most of the life of a call.
     pub(crate) fn is_idle(&self) -> bool {
         self.open.is_empty() && self.timer.running.is_none() && self.subscriptions.is_empty()
+    }
+
+    /// The session timer, if there is a session that it may end. An UPDATE may name one while it rings, which may go on for
+    /// longer than that: the 2xx to the INVITE starts it anew (RFC 4028 §7.2), and a call that was refused has none.
+    #[must_use]
+    pub fn session_timer(&self) -> Option<Running> {
+        let refused = self.usage.over() && self.party.ours.bye.or(self.party.theirs.bye).is_none();
+        self.timer.running.filter(|_| !self.usage.early() && !refused)
     }
 
     /// Everything owed in this dialog now, by either side. `t1` is the T1 of RFC 3261.
@@ -109,8 +118,7 @@ impl Dialog {
                 since: offer.on,
             })
         });
-        // An early dialog may ring for longer than an UPDATE named: the 2xx to the INVITE starts the timer (RFC 4028 §7.2).
-        let session = self.timer.running.filter(|_| !self.usage.over() && !self.usage.early());
+        let session = self.session_timer().filter(|_| !self.usage.over());
         let timer = session.into_iter().flat_map(|running| {
             let refresh = Due {
                 what: DueKind::Refresh,

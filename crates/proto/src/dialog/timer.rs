@@ -19,6 +19,9 @@ pub struct Running {
     pub expires: Instant,
     /// The message that set it.
     pub set_by: u32,
+    /// Whether another 2xx crossed that one, so that this side may have taken either for the later: what the other named counts
+    /// as much.
+    pub crossed: bool,
 }
 
 impl Running {
@@ -74,7 +77,9 @@ impl SessionTimer {
                 self.flipped = self
                     .running
                     .filter(|before| {
-                        chosen.is_some_and(|on| on > before.set_by) && before.refresher != refresher
+                        chosen.is_some_and(|on| on > before.set_by)
+                            && before.refresher != refresher
+                            && !before.crossed
                     })
                     .map(|before| before.set_by);
                 self.running = Some(Running {
@@ -82,9 +87,18 @@ impl SessionTimer {
                     refresher,
                     expires: seen.at.time + interval,
                     set_by: seen.at.n,
+                    crossed: false,
                 });
             }
             None => self.running = None,
+        }
+    }
+
+    /// The 2xx that set it crossed another one, as far as anybody can tell who only watches.
+    pub(crate) fn crossed(&mut self) {
+        self.flipped = None;
+        if let Some(running) = &mut self.running {
+            running.crossed = true;
         }
     }
 

@@ -56,6 +56,8 @@ pub(super) struct Flying {
     /// When it, or something that says it has not come, was last seen.
     last: Instant,
     resent: bool,
+    /// Whether it is a 2xx that may set a session timer, and another one may come behind it though it passed before.
+    crossed: bool,
 }
 
 /// What is asked for of the texts of a message when it arrives: they share one piece of memory.
@@ -98,6 +100,7 @@ impl Flying {
             route,
             last: sent.at.time,
             resent: false,
+            crossed: false,
             seen: Seen { way: sent.way.reversed(), ..detached(sent) },
         }
     }
@@ -112,6 +115,14 @@ impl Flying {
             dialog.route = route.iter().cloned().collect();
         }
         dialog.apply(&self.seen());
+        if self.crossed {
+            dialog.timer.crossed();
+        }
+    }
+
+    /// Whether it may set a session timer, behind the message with this number.
+    fn sets_timer(&self, behind: u32) -> bool {
+        sets_timer(&self.seen) && self.seen.at.n > behind
     }
 
     /// When it must have come: never by time alone for a request, which only a response proves.
@@ -216,11 +227,28 @@ impl Side {
     /// Records a message that it sent.
     pub(super) fn sent(&mut self, seen: &Seen<'_>) -> Applied {
         // A new offer takes the place of one whose answer is still on its way, and a 2xx sets the session timer behind another.
-        let sets_timer = seen.is_success() && MODIFY_SESSION.has(seen.method);
-        if !self.flight.is_empty() && (seen.has_sdp || seen.is_request() || sets_timer) {
+        if !self.flight.is_empty() && (seen.has_sdp || seen.is_request() || sets_timer(seen)) {
             self.keep_order();
         }
-        self.apply(seen)
+        let applied = self.apply(seen);
+        if sets_timer(seen) && self.flight.iter().any(|flying| flying.sets_timer(0)) {
+            // It may take either for the later one.
+            self.change(|dialog| dialog.timer.crossed());
+        }
+        applied
+    }
+
+    /// The 2xx with this number has not come yet, though it passed before: what passed behind it seems to set roles, but it may
+    /// come behind that.
+    pub(super) fn success_again(&mut self, told: u32) {
+        self.change(|dialog| {
+            if dialog.timer.running.is_some_and(|running| running.set_by > told) {
+                dialog.timer.crossed();
+            }
+        });
+        for flying in self.flight.iter_mut().filter(|flying| flying.sets_timer(told)) {
+            flying.crossed = true;
+        }
     }
 
     fn apply(&mut self, seen: &Seen<'_>) -> Applied {
@@ -325,7 +353,9 @@ impl Side {
             return;
         }
         let (n, last) = (request.seen.at.n, request.last);
-        let before = |flying: &Flying| flying.seen.at.n != n && flying.seen.at.time <= last;
+        let before = |flying: &Flying| {
+            flying.last < last || flying.last == last && flying.seen.at.n < n && !flying.resent
+        };
         let seen = request.seen();
         let owed = |came: &dyn Fn(&Flying) -> bool| {
             let mut world = self.base.clone();
@@ -454,6 +484,11 @@ impl Side {
         });
         self.settle();
     }
+}
+
+/// Whether this is a 2xx that may set a session timer.
+fn sets_timer(seen: &Seen<'_>) -> bool {
+    seen.is_success() && MODIFY_SESSION.has(seen.method)
 }
 
 /// The facts without the texts that they borrow.

@@ -123,8 +123,7 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     }
 }
 
-/// Whoever asks again has no 2xx yet, and neither may who is told again: one that passed behind it seemed to set roles, but it
-/// comes behind that one, and then the roles are as it says.
+/// Whoever asks again has no 2xx yet, and neither may who is told again.
 pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>, trace: &Transactions) {
     if !MODIFY_SESSION.has(facts.method) {
         return;
@@ -133,10 +132,7 @@ pub(super) fn again(observed: &mut ObservedDialog, by: Party, facts: &Facts<'_>,
     let Some(asked) = trace.find(facts.from_tag, facts.method, facts.cseq) else { return };
     let success = asked.responses.iter().filter(|response| (200..300).contains(&response.status));
     let Some(told) = success.map(|response| response.n).min() else { return };
-    observed.side_mut(asker).change(|dialog| {
-        let timer = &mut dialog.timer;
-        timer.flipped = timer.flipped.filter(|_| timer.running.is_some_and(|running| running.set_by < told));
-    });
+    observed.side_mut(asker).success_again(told);
 }
 
 /// Whether this 2xx started a timer that its requester had not asked for.
@@ -202,7 +198,10 @@ fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
 /// The refresh of the other side that this one meets, if neither changes anything else.
 fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     let theirs = observed.side(passing.by.other());
-    theirs.base.timer.running?;
+    let running = theirs.base.timer.running?;
+    if passing.facts.at < running.start() + running.interval / 4 {
+        return None; // nobody refreshes so soon: it is a change to what is there already
+    }
     let asked = |open: &&Open| {
         open.way == Way::Sent
             && open.session_expires.is_some()
@@ -246,8 +245,7 @@ fn ended(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut Vec<Claim
     let (by, n, now) = (passing.by, passing.facts.n, passing.facts.at);
     let base = &observed.side(by).base;
     let memory = observed.memory.timer.as_deref();
-    // While it rings no timer ends it (RFC 4028 §7.2).
-    if let Some(running) = base.timer.running.filter(|_| !base.usage.early()) {
+    if let Some(running) = base.session_timer() {
         if let Some(first) = from_the_middle(observed, passing)
             && running.give_up_at() <= now + passing.patience.flight
         {

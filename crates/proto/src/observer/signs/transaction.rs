@@ -49,7 +49,7 @@ fn acknowledgement(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<C
 
 /// RFC 4028 §10: the side that does not refresh ended the session shortly before it expired.
 fn expired(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
-    let running = observed.side(passing.by).base.timer.running?;
+    let running = observed.side(passing.by).base.session_timer()?;
     let late = running.give_up_at() <= passing.facts.at + passing.patience.flight;
     let because = ObservedDialog::on(running.set_by);
     (running.refresher == Way::Received && late)

@@ -228,9 +228,7 @@ fn interval_still_small(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 }
 
 fn refreshed_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    // Until the INVITE is answered there is no session to keep: its 2xx starts the timer anew (RFC 4028 §7.2).
-    let running =
-        dialog.timer.running.filter(|running| running.refresher == seen.way && !dialog.usage.early())?;
+    let running = dialog.session_timer().filter(|running| running.refresher == seen.way)?;
     let late = running.start() + running.interval / 3 * 2;
     // Whoever tried in time and was refused tries again.
     let tried =
