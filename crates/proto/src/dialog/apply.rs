@@ -461,7 +461,7 @@ impl Dialog {
             self.note_refused(seen, &open);
         }
         moved(noted, self.offers.withdraw(request, seen.method, seen.cseq));
-        if MODIFY_SESSION.has(seen.method) && !forms {
+        if MODIFY_SESSION.has(seen.method) {
             let asker = self.party.by_mut(request);
             let before = asker.refused.as_ref().map_or(0, |refusal| refusal.glare);
             let refusal = seen.status.map(|status| Refusal {
@@ -469,6 +469,7 @@ impl Dialog {
                 on: seen.at.n,
                 time: seen.at.time,
                 retry_after: seen.retry_after,
+                min_se: seen.min_se,
                 method: seen.method,
                 glare: if status == 491 { before.saturating_add(1) } else { 0 },
             });

@@ -103,6 +103,8 @@ pub struct Refusal {
     pub time: Instant,
     /// Its Retry-After in seconds.
     pub retry_after: Option<u32>,
+    /// Its Min-SE in seconds.
+    pub min_se: Option<u32>,
     /// The method refused.
     pub method: Method,
     /// How many refusals with 491 came in a row, this one included (GL-06).

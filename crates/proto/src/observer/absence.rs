@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use midcall_wire::Method;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::dialog::{Claim, ObservedDialog};
 use super::finding::{Certainty, Party};
@@ -12,7 +12,7 @@ use super::side::Patience;
 use super::signs;
 use super::trace::Transactions;
 use super::weigh::against;
-use crate::dialog::{Due, DueKind, Evidence, Phase, SubscriptionState, Way};
+use crate::dialog::{Due, DueKind, Evidence, Phase, Seen, SubscriptionState, Way};
 use crate::rules::{RuleId, Severity};
 use crate::time::Instant;
 
@@ -44,21 +44,68 @@ impl ObservedDialog {
             let mut dues: Vec<_> = base
                 .dues(patience.t1)
                 .filter(|due| due.who == Way::Received && late(due))
-                .filter(|due| !self.told.contains(&(due.what, due.since)))
                 .collect();
             dues.extend(self.unnotified(creditor, now, patience));
             for due in dues {
-                if self.told.contains(&(due.what, due.since)) {
-                    continue;
-                }
-                if self.told.len() >= MOST_TOLD {
-                    self.told.remove(0);
-                }
-                self.told.push((due.what, due.since));
-                claims.extend(self.missing(due, creditor.other(), trace));
+                claims.extend(self.claim_missing(due, creditor.other(), trace));
             }
         }
         claims
+    }
+
+    /// What the sender of this message waited for in vain: it does what is left to whoever gets no ACK (RFC 3261 §13.3.1.4) or
+    /// no PRACK (RFC 3262 §3), whatever its clock says.
+    pub(super) fn given_up(&mut self, by: Party, seen: &Seen<'_>, trace: &Transactions) -> Vec<Claim> {
+        let what = match (seen.status, seen.method) {
+            (None, Method::Bye) => DueKind::Ack,
+            (Some(300..), Method::Invite) => DueKind::Prack,
+            _ => return Vec::new(),
+        };
+        self.in_vain(by, |due| due == what, trace)
+    }
+
+    /// The INVITEs of both sides that got no response at all.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = u32> + '_ {
+        let sent = |party| self.side(party).base.open.iter().filter(|open| open.way == Way::Sent);
+        let open = [Party::Caller, Party::Callee].into_iter().flat_map(sent);
+        open.filter(|open| open.method == Method::Invite && open.phase == Phase::Trying).map(|open| open.on)
+    }
+
+    /// What both sides still waited for in vain when the trace ended.
+    pub(super) fn cut_off(&mut self, trace: &Transactions) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for party in [Party::Caller, Party::Callee] {
+            let waits = |due| matches!(due, DueKind::Ack | DueKind::Prack | DueKind::Final(_));
+            claims.extend(self.in_vain(party, waits, trace));
+        }
+        claims
+    }
+
+    /// What a side asked for so often by sending something again that it cannot have come.
+    fn in_vain(
+        &mut self,
+        creditor: Party,
+        waits: impl Fn(DueKind) -> bool,
+        trace: &Transactions,
+    ) -> Vec<Claim> {
+        let often = |n| trace.resent(n).is_some_and(|copies| copies >= IN_VAIN);
+        let dues = self.side(creditor).base.dues(Duration::ZERO); // by when does not matter
+        let dues: SmallVec<[Due; 2]> = dues
+            .filter(|due| due.who == Way::Received && waits(due.what) && often(due.since))
+            .collect();
+        dues.into_iter().filter_map(|due| self.claim_missing(due, creditor.other(), trace)).collect()
+    }
+
+    /// Claims once that something due has not come.
+    fn claim_missing(&mut self, due: Due, debtor: Party, trace: &Transactions) -> Option<Claim> {
+        if self.told.contains(&(due.what, due.since)) {
+            return None;
+        }
+        if self.told.len() >= MOST_TOLD {
+            self.told.remove(0);
+        }
+        self.told.push((due.what, due.since));
+        self.missing(due, debtor, trace)
     }
 
     fn missing(&self, due: Due, debtor: Party, trace: &Transactions) -> Option<Claim> {
@@ -203,6 +250,8 @@ impl ObservedDialog {
     }
 }
 
+/// So many copies in a row do not get lost, nor the answers to them: more than 10 s passed (RFC 3261 §17.1).
+pub(super) const IN_VAIN: u16 = 5;
 /// A little more than a transaction's end takes to be acted on.
 const GRACE: Duration = Duration::from_secs(1);
 /// The most absences that are remembered as told.

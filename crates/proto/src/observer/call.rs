@@ -331,6 +331,9 @@ impl ObservedCall {
         let by = Party::Caller;
         if let Some(before) = self.attempts.last() {
             signs::carry(&before.seed, &mut seed);
+            if *before.from_tag == *facts.from_tag {
+                seed.tried_again(&before.seed);
+            }
         }
         seed.pass(Passing { by, seen, facts, message, trace: &self.trace, patience, route: None }, claims);
         if self.attempts.len() >= MOST_ATTEMPTS {
@@ -390,6 +393,7 @@ impl ObservedCall {
                 let unanswered = open.any(|open| open.forms && open.accepted.is_none());
                 if dialog.invite == n && unanswered && facts.method != Method::Ack {
                     dialog.catch_up(facts.at, patience);
+                    claims.extend(dialog.given_up(by, seen, trace));
                     dialog.note(by, seen, None);
                 }
             }

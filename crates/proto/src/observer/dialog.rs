@@ -189,6 +189,7 @@ impl ObservedDialog {
         self.catch_up(seen.at.time, passing.patience);
         self.side_mut(by).proven_by(seen);
         self.look_for_loss(&passing);
+        claims.extend(self.given_up(by, seen, passing.trace));
         let mut retold: SmallVec<[RuleId; 2]> = SmallVec::new();
         for (breach, sure) in self.side(by).judge(seen) {
             if signs::hides(self, &passing, breach.rule) {
@@ -270,6 +271,14 @@ impl ObservedDialog {
             self.reliable.push((seen.cseq, rseq, seen.at.n));
         }
         self.note(by, seen, route.clone());
+    }
+
+    /// The INVITE before this one was refused, so no dialog remembers it: what its sender was told then holds for this one.
+    pub(super) fn tried_again(&mut self, before: &Self) {
+        let told = &before.callee.base.party.theirs;
+        for sender in [&mut self.caller.base.party.ours, &mut self.callee.base.party.theirs] {
+            (sender.refused, sender.challenged) = (told.refused.clone(), told.challenged.clone());
+        }
     }
 
     /// Records a message without judging it.

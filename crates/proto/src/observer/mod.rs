@@ -228,7 +228,7 @@ impl Observer {
         for slot in self.table.slots() {
             self.release(slot, Release::All);
             let Some(entry) = self.table.get_mut(slot) else { continue };
-            let claims = entry.call.unacknowledged(None);
+            let claims = entry.call.on_end();
             self.report(slot, claims);
         }
     }

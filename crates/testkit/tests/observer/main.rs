@@ -4,4 +4,5 @@ mod calls;
 mod chance;
 mod gaps;
 mod tap;
+mod vain;
 mod wrong;

@@ -6,6 +6,7 @@ use midcall_wire::Method;
 
 use super::ObservedCall;
 use crate::dialog::Evidence;
+use crate::observer::absence::IN_VAIN;
 use crate::observer::dialog::{Claim, ObservedDialog};
 use crate::observer::finding::{Certainty, Finding, Party};
 use crate::observer::side::Patience;
@@ -36,11 +37,25 @@ impl ObservedCall {
                 }),
             );
         }
-        // Two early dialogs may miss the same thing.
-        claims.dedup_by(|one, other| (one.rule, one.at, one.by) == (other.rule, other.at, other.by));
+        once(&mut claims);
         self.doubt(&lost);
         self.look_whether_over(now);
         self.tidy(now, patience);
+        claims
+    }
+
+    /// The trace ends: what was sent again and again to its end, and never got what was due for it, is claimed.
+    pub(in crate::observer) fn on_end(&mut self) -> Vec<Claim> {
+        let mut claims = self.unacknowledged(None);
+        let vain = |one: &&Transaction| one.copies >= IN_VAIN;
+        let begun = self.attempts.iter().filter(|attempt| attempt.over.is_none()).map(|attempt| attempt.n);
+        let changes = self.dialogs.iter().flat_map(ObservedDialog::unheard);
+        let invites = begun.chain(changes).filter_map(|n| self.trace.numbered(n)).filter(vain);
+        claims.extend(invites.filter_map(unheard));
+        for dialog in &mut self.dialogs {
+            claims.extend(dialog.cut_off(&self.trace));
+        }
+        once(&mut claims);
         claims
     }
 
@@ -59,7 +74,7 @@ impl ObservedCall {
 
     /// Failures of INVITEs that were sent again to their end, first at that time or sooner, or to the end of the trace,
     /// without an ACK.
-    pub(in crate::observer) fn unacknowledged(&self, before: Option<Instant>) -> Vec<Claim> {
+    fn unacknowledged(&self, before: Option<Instant>) -> Vec<Claim> {
         let failures = self.trace.unacknowledged_failures();
         let over = failures.filter(|(_, response)| before.is_none_or(|before| response.first <= before));
         let told = |n| self.findings.iter().any(|f| f.rule == RuleId::FailureResentWithoutAck && f.at == n);
@@ -128,6 +143,11 @@ impl ObservedCall {
             self.dialogs.iter_mut().for_each(ObservedDialog::rest);
         }
     }
+}
+
+/// Two early dialogs may miss the same thing.
+fn once(claims: &mut Vec<Claim>) {
+    claims.dedup_by(|one, other| (one.rule, one.at, one.by) == (other.rule, other.at, other.by));
 }
 
 /// An INVITE that was sent again and again and got no response at all. One that is too large for a packet may have been

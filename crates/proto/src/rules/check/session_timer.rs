@@ -224,7 +224,7 @@ fn uac_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 
 fn interval_still_small(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let refusal = dialog.party.by(seen.way).refused.as_ref().filter(|refusal| refusal.status == 422)?;
-    (seen.session_expires?.0 < dialog.timer.min_se?).then(|| on(refusal.on))
+    (seen.session_expires?.0 < refusal.min_se.max(dialog.timer.min_se)?).then(|| on(refusal.on))
 }
 
 fn refreshed_late(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
