@@ -2,6 +2,8 @@
 
 use owo_colors::{OwoColorize, Style};
 
+use crate::model::{Call, Message};
+
 /// Draws lines that fit below each other, each beginning with its first column.
 ///
 /// ```
@@ -99,6 +101,21 @@ impl Columns {
         }
         line
     }
+}
+
+/// What a message is called.
+pub(super) fn name(message: &Message) -> &str {
+    if message.summary.is_empty() { "(not kept)" } else { &message.summary }
+}
+
+/// What stands on the arrow of a message: what it is called, and what it asks to change.
+pub(super) fn caption(call: &Call, message: &Message) -> String {
+    let mut caption = name(message).to_owned();
+    let change = call.changes.iter().find(|change| change.messages.first() == Some(&message.n));
+    if let Some(change) = change.filter(|change| !change.what.is_empty()) {
+        caption.push_str(&format!(" ({})", change.what.join(", ")));
+    }
+    caption
 }
 
 /// At most so many characters, the last of them a sign that there were more.

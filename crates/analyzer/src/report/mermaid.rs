@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use midcall_proto::observer::Kind;
 
+use super::ladder::caption;
 use super::lifelines::{ends, lifelines};
 use crate::model::Call;
 
@@ -47,7 +48,11 @@ pub fn diagram(call: &Call) -> String {
             Kind::Again { of, .. } => format!(" (again {of})"),
             Kind::First | Kind::Orphan => String::new(),
         };
-        let _ = writeln!(out, "    p{from}{arrow}p{to}: {}", Escaped(&format!("{}{again}", message.summary)));
+        let _ = writeln!(
+            out,
+            "    p{from}{arrow}p{to}: {}",
+            Escaped(&format!("{}{again}", caption(call, message)))
+        );
         for finding in call.findings.iter().filter(|finding| finding.at == message.n) {
             let note = format!("{} {}: {}", finding.severity, finding.code, finding.title);
             let _ = writeln!(out, "    Note over p{},p{}: {}", from.min(to), from.max(to), Escaped(&note));

@@ -10,6 +10,7 @@ use super::call::{diff, ways};
 use super::escape::{Bytes, Esc};
 use super::since;
 use crate::model::{Call, Finding, Message};
+use crate::report::ladder::caption;
 use crate::report::lifelines::{Lifeline, ends, lifelines};
 
 /// The whole ladder.
@@ -64,7 +65,7 @@ fn row(out: &mut String, call: &Call, columns: &[Lifeline], message: &Message, b
         if response { " response" } else { "" },
         first * 2 + 2,
         last * 2 + 2,
-        Esc(&message.summary),
+        Esc(&caption(call, message)),
         Esc(&ways(call, message)),
     );
     text(out, call, message);

@@ -121,6 +121,19 @@ fn a_row_of_the_ladder_opens_its_message_and_names_what_is_wrong() {
     insta::assert_snapshot!(part(&page, "<li id=\"c1m6\"", "</ol>"));
 }
 
+/// The text ladder said `(hold)` on the arrow, the page did not.
+#[test]
+fn what_a_request_changes_stands_on_its_arrow_as_in_text() {
+    let call = sample::call(
+        "start call\nA -> B INVITE offer sdp:sendonly\nB -> A 200 INVITE answer sdp:recvonly\nA -> B ACK\nexpect nothing",
+    );
+    let hold = call.changes.iter().find(|change| change.what == ["hold"]).unwrap();
+    let asked = call.message(hold.messages[0]).unwrap();
+    let page = page(std::slice::from_ref(&call), &[], 0);
+    assert!(page.contains(&format!("<b>{} (hold)</b>", asked.summary)), "{page}");
+    assert!(crate::report::mermaid::diagram(&call).contains(&format!("{} (hold)\n", asked.summary)));
+}
+
 #[test]
 fn the_verdict_names_the_worst_first() {
     let (bad, good) = (sample::call(BREAKS), sample::call(KEEPS));

@@ -9,9 +9,9 @@ use midcall_proto::time::Instant;
 use owo_colors::Style;
 
 use super::super::clock::seconds;
-use super::super::ladder::Columns;
+use super::super::ladder::{Columns, caption};
 use super::super::lifelines::{Lifeline, ends, lifelines};
-use super::words::{colour, harmless, label};
+use super::words::{colour, harmless};
 use crate::model::{Call, Message};
 
 /// A ladder that is ready to be drawn.
@@ -91,11 +91,7 @@ impl<'c> Rungs<'c> {
             Some(200..300) => Style::new().green(),
             Some(_) => Style::new().yellow(),
         };
-        let mut label = label(message);
-        let change = self.call.changes.iter().find(|change| change.messages.first() == Some(&message.n));
-        if let Some(change) = change.filter(|change| !change.what.is_empty()) {
-            label.push_str(&format!(" ({})", change.what.join(", ")));
-        }
+        let mut label = harmless(&caption(self.call, message));
         if rung.again > 0 {
             let until = seconds(rung.last.since(self.call.began()));
             label.push_str(&format!(" ×{} until {until}", rung.again + 1));

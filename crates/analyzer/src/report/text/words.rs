@@ -7,6 +7,7 @@ use midcall_proto::rules::{Cite, Severity};
 use owo_colors::{OwoColorize, Style};
 
 use super::super::clock::seconds;
+use super::super::ladder::name;
 pub(super) use super::super::ladder::shortened;
 use crate::model::{Call, Message};
 
@@ -32,9 +33,9 @@ pub(super) fn whom(call: &Call, party: Party) -> String {
     call.person(party).map_or_else(|| "the network".to_owned(), |person| harmless(&person.name))
 }
 
-/// What a ladder says of a message.
+/// What a message is called.
 pub(super) fn label(message: &Message) -> String {
-    if message.summary.is_empty() { "(not kept)".to_owned() } else { harmless(&message.summary) }
+    harmless(name(message))
 }
 
 /// The colour of a severity.
