@@ -33,7 +33,7 @@ use crate::diagnosis;
 use crate::model::Call;
 use crate::papers::Papers;
 use crate::report::stats::Stats;
-use crate::source::{Item, ReadError, Source};
+use crate::source::{Item, Packet, ReadError, Rtp, Source};
 use crate::story;
 
 /// Settings of an [`Analyzer`].
@@ -179,19 +179,26 @@ impl Analyzer {
         Some(item.map(|item| self.push(item)))
     }
 
-    /// Takes the next item of the trace.
+    /// Takes the next item of the trace. A silence takes its time on, so that calls are told that are over by then.
     pub fn push(&mut self, item: Item) {
-        self.began.get_or_insert(item.at());
-        self.clock.stamp(item.at());
+        match &item {
+            Item::Sip(Packet { at, .. }) | Item::Rtp(Rtp { at, .. }) => {
+                self.began.get_or_insert(*at);
+                self.clock.stamp(*at);
+            }
+            Item::Quiet(time) => self.clock.pass(*time),
+        }
         self.items += 1;
         let now = self.clock.now();
         self.desk.media(u64::from(matches!(item, Item::Rtp(_))));
+        let quiet = matches!(item, Item::Quiet(_));
         match &mut self.hands {
             Hands::Own(worker) => worker.push(self.items, now, item),
             Hands::Crew(crew) => crew.push(self.items, now, item),
         }
         self.round.0 += 1;
-        if self.round.0 >= ROUND.0 || now.since(self.round.1) >= ROUND.1 {
+        // Who is silent has time for it, and nothing else may end the round.
+        if quiet || self.round.0 >= ROUND.0 || now.since(self.round.1) >= ROUND.1 {
             self.round = (0, now);
             self.end_of_round();
         }

@@ -136,7 +136,8 @@ pub(crate) struct AgentOptions {
 #[derive(Args, Debug)]
 pub(crate) struct AnalyzeOptions {
     /// Captures and logs, merged by time: pcap, pcapng, HEP, every usual text log, packed with gzip or not. `-` reads
-    /// standard input; `hep:udp:HOST:PORT` and `hep:tcp:HOST:PORT` collect HEP until Ctrl-C
+    /// standard input; `hep:udp:HOST:PORT` and `hep:tcp:HOST:PORT` collect HEP until Ctrl-C, and each call is told soon after
+    /// it is over
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<String>,
     /// Read TLS with the keys in this file, as SSLKEYLOGFILE has them

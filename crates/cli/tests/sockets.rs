@@ -363,33 +363,3 @@ fn sockets_the_last_answer_is_followed_where_that_is_asked_for() {
         assert!(alice.all("peer-broke").iter().any(|event| event["rule"] == "OA-04"), "{:?}", alice.events);
     }
 }
-
-#[test]
-#[ignore = "uses loopback sockets; run by cargo xtask test"]
-fn sockets_what_a_collector_heard_is_told_when_it_is_stopped() {
-    let mut collector = Command::new(MIDCALL)
-        .args(["analyze", "hep:udp:127.0.0.1:0", "--format", "json", "--fail-on", "never"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    BufReader::new(collector.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    let address = said.strip_prefix("collecting HEP over UDP on ").and_then(|rest| rest.split(';').next());
-    let address = address.unwrap_or_else(|| panic!("{said}"));
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../analyzer/tests/formats/hep3-udp-payloads.hex");
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let packets = std::fs::read_to_string(sample).unwrap();
-    for packet in packets.lines() {
-        let digits = packet.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
-        let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-        socket.send_to(&bytes, address).unwrap();
-    }
-    // It reads what waits in its socket; nothing tells when it has.
-    std::thread::sleep(Duration::from_secs(1));
-    Command::new("kill").args(["-INT", &collector.id().to_string()]).status().unwrap();
-    let output = collector.wait_with_output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["stats"]["messages"], packets.lines().count(), "{report:#}");
-    assert_eq!(output.status.code(), Some(0));
-}

@@ -6,16 +6,20 @@ use midcall_proto::time::Instant;
 
 /// The time of a trace, as its items tell it. A stamp far ahead may be damaged, and believing it would end every call, so
 /// it counts once the next item bears it out.
+///
+/// While a live trace is silent, its time goes on from there by the clock of whoever listens, until a stamp tells again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     now: Instant,
     /// The last stamp, if it was far ahead.
     ahead: Option<Instant>,
+    /// How long nothing came since the last stamp that counted.
+    quiet: Duration,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { now: Instant::ZERO, ahead: None }
+        Self { now: Instant::ZERO, ahead: None, quiet: Duration::ZERO }
     }
 }
 
@@ -23,12 +27,29 @@ impl Clock {
     /// An item with this stamp passed.
     pub(super) fn stamp(&mut self, at: Instant) {
         if let Some(ahead) = self.ahead.filter(|ahead| *ahead <= at + LEAP) {
-            self.now = self.now.max(ahead.min(at));
+            (self.now, self.quiet) = (self.now.max(ahead.min(at)), Duration::ZERO);
         }
-        if at <= self.now + LEAP {
-            (self.now, self.ahead) = (self.now.max(at), None);
-        } else {
+        if at > self.now + LEAP {
             self.ahead = Some(at);
+            return;
+        }
+        self.ahead = None;
+        if at + LEAP >= self.now {
+            let silence = on_from(std::mem::take(&mut self.quiet));
+            self.now = (self.now - silence).max(at);
+        }
+    }
+
+    /// Nothing came for so long.
+    pub(super) fn pass(&mut self, time: Duration) {
+        if self.now == Instant::ZERO {
+            // Nothing else bears out the first stamp of all.
+            self.now = self.ahead.take().unwrap_or_default();
+        }
+        if self.now > Instant::ZERO {
+            let before = on_from(self.quiet);
+            self.quiet += time;
+            self.now += on_from(self.quiet) - before;
         }
     }
 
@@ -48,8 +69,15 @@ impl Clock {
     }
 }
 
+/// By how much a silence takes the time on: what was sent in its last moments may be on its way.
+const fn on_from(silence: Duration) -> Duration {
+    silence.saturating_sub(ON_ITS_WAY)
+}
+
 /// What is further ahead is far.
 const LEAP: Duration = Duration::from_secs(10);
+/// How late a packet may come from its agent without being taken for missing.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// The longest pause before the last item of a trace.
 const LONG_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -81,6 +109,23 @@ mod tests {
             }
             assert_eq!(clock.end(), Instant::ZERO + Duration::from_secs(end));
         }
+    }
+
+    #[test]
+    fn a_silence_goes_on_from_the_stamps_until_they_tell_again() {
+        let seconds = Duration::from_secs;
+        let mut clock = Clock::default();
+        let mut at = |stamp: Option<u64>, silence: u64| {
+            clock.pass(seconds(silence));
+            stamp.into_iter().for_each(|at| clock.stamp(Instant::ZERO + seconds(at)));
+            clock.now().since(Instant::ZERO).as_secs()
+        };
+        assert_eq!(at(Some(100), 50), 0, "nothing is known before the first");
+        assert_eq!(at(None, 1), 100, "which nothing else bears out, and more may be on its way");
+        assert_eq!((at(None, 1), at(None, 4), at(None, 4)), (100, 104, 108));
+        assert_eq!(at(Some(103), 0), 103, "some was on its way");
+        assert_eq!((at(None, 12), at(Some(20), 0), at(None, 3)), (113, 113, 116), "another clock");
+        assert_eq!(at(Some(118), 0), 118);
     }
 
     #[test]

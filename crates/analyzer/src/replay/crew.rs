@@ -99,6 +99,8 @@ impl Crew {
                     dealt.push((index, now, Item::Rtp(*packet)));
                 }
             }
+            // The end of the round says how far the trace has come.
+            Item::Quiet(_) => {}
         }
     }
 

@@ -272,3 +272,55 @@ fn calls_without_answer_are_told_in_time_and_leave_nothing_behind() {
     }
     assert!(told > 3_000, "{told}");
 }
+
+/// A silence of so many seconds, as a live source tells it.
+fn silence(seconds: u32) -> impl Iterator<Item = Item> {
+    (0..seconds * 4).map(|_| Item::Quiet(Duration::from_millis(250)))
+}
+
+#[test]
+fn a_call_that_is_over_is_told_though_nothing_more_comes() {
+    for threads in [0, 2] {
+        let mut analyzer = Analyzer::new(Settings { threads, ..Settings::default() });
+        silence(100).for_each(|item| analyzer.push(item));
+        let first = short(1, 1_000_000_000);
+        first.into_iter().map(Item::Sip).chain(silence(30)).for_each(|item| analyzer.push(item));
+        assert!(analyzer.take_finished().is_empty(), "more of it may be on its way");
+        silence(15).for_each(|item| analyzer.push(item));
+        let told = analyzer.take_finished();
+        assert_eq!(told.iter().map(|call| call.messages.len()).collect::<Vec<_>>(), [5]);
+        let (rest, stats) = analyzer.finish();
+        assert_eq!((rest.len(), stats.calls, stats.messages), (0, 1, 5));
+    }
+}
+
+#[test]
+fn a_clock_minutes_behind_another_makes_no_call_wait_for_it() {
+    let mut analyzer = Analyzer::new(Settings::default());
+    short(1, 900_000_000).into_iter().for_each(|packet| analyzer.push(Item::Sip(packet)));
+    // Its agent is silent from here on, and another sends something every few seconds.
+    for nth in 0..10 {
+        let ping = short(100 + nth, 600_000_000 + nth as u64 * 5_000_000).swap_remove(0);
+        std::iter::once(Item::Sip(ping)).chain(silence(5)).for_each(|item| analyzer.push(item));
+    }
+    assert!(analyzer.take_finished().iter().any(|call| call.call_id == "1@test"));
+}
+
+#[test]
+fn a_silence_that_was_only_a_delay_tears_no_call_apart() {
+    for kept_back in 1..5 {
+        let mut packets = short(1, 1_000_000_000);
+        for packet in packets.iter_mut().skip(kept_back) {
+            packet.at += Duration::from_secs(30);
+        }
+        let alone = sample::calls(packets.clone());
+        let late = packets.split_off(kept_back);
+        let mut analyzer = Analyzer::new(Settings::default());
+        let items = packets.into_iter().map(Item::Sip).chain(silence(34));
+        items.chain(late.into_iter().map(Item::Sip)).for_each(|item| analyzer.push(item));
+        let (calls, _) = analyzer.finish();
+        assert_eq!(calls.len(), 1);
+        let told = |call: &Call| format!("{:?}", (&call.messages, &call.findings, &call.changes, call.ended));
+        assert_eq!(told(&calls[0]), told(&alone[0]), "{kept_back} before the silence");
+    }
+}

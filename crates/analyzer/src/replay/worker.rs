@@ -103,6 +103,7 @@ impl Worker {
         let packet = match item {
             Item::Rtp(packet) => return self.media.observe(&packet),
             Item::Sip(packet) => packet,
+            Item::Quiet(_) => return self.catch_up(),
         };
         self.catch_up();
         self.take(packet);

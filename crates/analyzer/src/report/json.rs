@@ -50,6 +50,14 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&self.text)
     }
 
+    /// Lets whoever reads have the calls that were written.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Ends the report.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use foldhash::quality::RandomState;
 use midcall_proto::time::Instant;
 
-use super::Item;
-use super::copies::{content, ends, fits};
+use super::Packet;
+use super::copies::{content, fits};
 
 /// A packet at the beginning of a source.
 type Sight = (Instant, [SocketAddr; 2]);
@@ -24,10 +24,10 @@ pub(super) struct Clocks {
 
 impl Clocks {
     /// Takes the beginning of the next source.
-    pub(super) fn add<'i>(&mut self, items: impl Iterator<Item = (Instant, &'i Item)>) {
+    pub(super) fn add<'i>(&mut self, packets: impl Iterator<Item = (Instant, &'i Packet)>) {
         let mut sights: HashMap<u64, Vec<Sight>, RandomState> = HashMap::default();
-        for (at, item) in items.filter(|(_, item)| matches!(item, Item::Sip(_))) {
-            sights.entry(content(&self.hash, item)).or_default().push((at, ends(item)));
+        for (at, packet) in packets {
+            sights.entry(content(&self.hash, packet)).or_default().push((at, [packet.from, packet.to]));
         }
         self.sources.push(sights);
     }
@@ -122,15 +122,15 @@ const LONGEST_FLIGHT: i64 = 200_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Packet, Place};
+    use crate::source::Place;
     use midcall_proto::flow::Transport;
 
     /// Messages by their text: when each was seen, and whether it came from the first place.
-    fn sights(seen: &[(&str, u64, bool)]) -> Vec<Item> {
+    fn sights(seen: &[(&str, u64, bool)]) -> Vec<Packet> {
         let places: [SocketAddr; 2] = ["192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap()];
-        let item = |(text, at, forth): &(&str, u64, bool)| {
+        let packet = |(text, at, forth): &(&str, u64, bool)| {
             let [from, to] = if *forth { places } else { [places[1], places[0]] };
-            Item::Sip(Packet {
+            Packet {
                 at: Instant::from_millis(*at),
                 from,
                 to,
@@ -138,16 +138,16 @@ mod tests {
                 payload: text.as_bytes().to_vec(),
                 place: Place::default(),
                 cut: false,
-            })
+            }
         };
-        seen.iter().map(item).collect()
+        seen.iter().map(packet).collect()
     }
 
     fn fast(sources: &[&[(&str, u64, bool)]], reference: usize) -> Vec<Option<i64>> {
         let mut clocks = Clocks::default();
         for seen in sources {
-            let items = sights(seen);
-            clocks.add(items.iter().map(|item| (item.at(), item)));
+            let packets = sights(seen);
+            clocks.add(packets.iter().map(|packet| (packet.at, packet)));
         }
         clocks.fast(reference)
     }

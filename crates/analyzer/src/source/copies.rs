@@ -24,12 +24,18 @@ pub(super) struct Copies {
 impl Copies {
     /// Whether another source has given this one already.
     pub(super) fn is_copy(&mut self, source: usize, item: &Item) -> bool {
-        let content = content(&self.hash, item);
-        let table = match item {
-            Item::Sip(_) => &mut self.messages,
-            Item::Rtp(_) => &mut self.media,
-        };
-        table.is_copy(source, item.at(), content, ends(item))
+        match item {
+            Item::Sip(packet) => {
+                let content = content(&self.hash, packet);
+                self.messages.is_copy(source, packet.at, content, [packet.from, packet.to])
+            }
+            Item::Rtp(packet) => {
+                let Rtp { payload_type, sequence, timestamp, ssrc, .. } = packet;
+                let content = self.hash.hash_one((payload_type, sequence, timestamp, ssrc));
+                self.media.is_copy(source, packet.at, content, [packet.from, packet.to])
+            }
+            Item::Quiet(_) => false,
+        }
     }
 
     /// How many packets were forgotten before another source could have given them.
@@ -38,23 +44,9 @@ impl Copies {
     }
 }
 
-/// A fingerprint of what was sent.
-pub(super) fn content(hash: &RandomState, item: &Item) -> u64 {
-    match item {
-        // What ends a message is not always in a log.
-        Item::Sip(Packet { payload, .. }) => hash.hash_one(payload.trim_ascii_end()),
-        Item::Rtp(Rtp { payload_type, sequence, timestamp, ssrc, .. }) => {
-            hash.hash_one((payload_type, sequence, timestamp, ssrc))
-        }
-    }
-}
-
-/// From where to where.
-pub(super) const fn ends(item: &Item) -> [SocketAddr; 2] {
-    match item {
-        Item::Sip(Packet { from, to, .. }) => [*from, *to],
-        Item::Rtp(Rtp { from, to, .. }) => [*from, *to],
-    }
+/// A fingerprint of a message. What ends it is not always in a log.
+pub(super) fn content(hash: &RandomState, packet: &Packet) -> u64 {
+    hash.hash_one(packet.payload.trim_ascii_end())
 }
 
 /// Whether these may be the same places: a log need not tell both.

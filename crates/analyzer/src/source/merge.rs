@@ -1,13 +1,15 @@
 //! Several sources as one, in the order of time.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use midcall_proto::time::Instant;
 use midcall_wire::Date;
 
+use super::apart::{Ear, Heard, Outcome};
 use super::clocks::Clocks;
 use super::copies::Copies;
+use super::hep::live::{self, Stop};
 use super::{Item, ReadError, Source, Summary};
 
 /// Several sources, merged by time.
@@ -20,16 +22,34 @@ use super::{Item, ReadError, Source, Summary};
 /// left out. Clocks that are wrong are put right by the packets that both saw, where the sources begin with enough of them;
 /// the one that counts most finely is believed.
 ///
-/// A live source holds up the others until something arrives.
+/// A [live](Source::is_live) source holds up the others for a quarter of a second after its last item, lest theirs overtake its
+/// next; then they go on without it. While none has anything, that is told ([`Item::Quiet`]).
 pub struct Merged {
     sources: Vec<Merging>,
     begun: bool,
     copies: Copies,
+    stop: Stop,
+    /// Hears the live ones, if there are others beside.
+    ear: Option<Ear>,
+    /// When the first source begins that has dates.
+    dated: Option<Instant>,
+}
+
+/// Where the items of a source come from.
+enum Feed {
+    /// They are read when they are needed.
+    Here(Box<dyn Source>),
+    /// A thread reads them; this is what was heard of it.
+    Apart {
+        summary: Summary,
+        /// Until when the next is waited for, unless it is over.
+        awaited: Option<time::Instant>,
+    },
 }
 
 struct Merging {
-    source: Box<dyn Source>,
-    /// What was read of it to find out about its clock, as it stands there.
+    feed: Feed,
+    /// What was read of it before its turn, as it stands there.
     ahead: VecDeque<Result<Item, ReadError>>,
     held: Option<Result<Item, ReadError>>,
     /// By how many microseconds it is moved.
@@ -44,16 +64,33 @@ impl Merged {
     /// Merges sources; their order is that of [`Place::source`](super::Place::source).
     #[must_use]
     pub fn new(sources: Vec<Box<dyn Source>>) -> Self {
-        let merging =
-            |source| Merging { source, ahead: VecDeque::new(), held: None, shift: 0, fast: 0, copies: 0 };
+        let merging = |source| Merging {
+            feed: Feed::Here(source),
+            ahead: VecDeque::new(),
+            held: None,
+            shift: 0,
+            fast: 0,
+            copies: 0,
+        };
         let sources = sources.into_iter().map(merging).collect();
-        Self { sources, begun: false, copies: Copies::default() }
+        let (copies, stop) = (Copies::default(), Stop::default());
+        Self { sources, begun: false, copies, stop, ear: None, dated: None }
+    }
+
+    /// Beside live sources, those that cannot be told to stop are left half a second after this does: a pipe that does not end.
+    #[must_use]
+    pub fn until(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// Reads the beginning of each, and finds out how far each must be moved.
     fn begin(&mut self) {
         self.begun = true;
         let several = self.sources.len() > 1;
+        if several {
+            self.part();
+        }
         for merging in &mut self.sources {
             merging.look_ahead(several);
         }
@@ -66,34 +103,94 @@ impl Merged {
         }
     }
 
+    /// Has live sources read apart.
+    fn part(&mut self) {
+        let part = |(nth, merging): (usize, &mut Merging)| Some((nth, merging.part()?));
+        let live: Vec<_> = self.sources.iter_mut().enumerate().filter_map(part).collect();
+        if !live.is_empty() {
+            self.ear = Some(Ear::on(live, self.stop.clone()));
+        }
+    }
+
     /// Moves logs without dates.
     fn date(&mut self) {
-        let firsts = || self.sources.iter().filter_map(Merging::begins);
-        let Some(dated) = firsts().filter(|at| *at >= DATED).min() else { return };
+        let firsts = self.sources.iter().filter_map(Merging::begins);
+        // What is live begins now.
+        self.dated = firsts.filter(|at| *at >= DATED).min().or_else(|| self.ear.is_some().then(live::now));
         for merging in &mut self.sources {
-            if let Some(at) = merging.begins()
-                && at < DATED
-                && merging.resolution() != Duration::MAX
-            {
-                merging.shift = i64::try_from(shift(at, dated).as_micros()).unwrap_or_default();
-            }
+            merging.date(self.dated);
         }
     }
 
     /// Moves sources whose clocks are wrong.
     fn set_clocks(&mut self) {
-        let timed = |merging: &&mut Merging| merging.resolution() != Duration::MAX;
+        let timed = |merging: &&mut Merging| {
+            matches!(merging.feed, Feed::Here(_)) && merging.resolution() != Duration::MAX
+        };
         let mut timed: Vec<&mut Merging> = self.sources.iter_mut().filter(timed).collect();
         let mut clocks = Clocks::default();
         for merging in &timed {
-            let items = merging.ahead.iter().filter_map(|item| item.as_ref().ok());
-            clocks.add(items.map(|item| (moved(item.at(), merging.shift), item)));
+            let packets = merging.ahead.iter().filter_map(|item| match item {
+                Ok(Item::Sip(packet)) => Some((moved(packet.at, merging.shift), packet)),
+                _ => None,
+            });
+            clocks.add(packets);
         }
         let finest = timed.iter().enumerate().min_by_key(|(_, merging)| merging.resolution());
         let Some((reference, _)) = finest else { return };
         for (merging, fast) in timed.iter_mut().zip(clocks.fast(reference)) {
             merging.fast = fast.unwrap_or_default();
             merging.shift = merging.shift.saturating_sub(merging.fast);
+        }
+    }
+
+    /// Listens until an item may be given: until each source that spoke a moment ago has one. How long nothing came, if there
+    /// is none for a while.
+    fn listen(&mut self) -> Option<Duration> {
+        loop {
+            let ear = self.ear.as_mut()?;
+            let apart = self.sources.iter().filter(|merging| matches!(merging.feed, Feed::Apart { .. }));
+            let waiting: usize = apart.map(|merging| merging.ahead.len()).sum();
+            let ready = self.sources.iter().any(|merging| merging.held.is_some());
+            let patience = match ready {
+                true if waiting >= MOST_WAITING => return None,
+                true => self.sources.iter().map(Merging::patience).max().unwrap_or_default(),
+                false => PATIENCE.saturating_sub(ear.silence()),
+            };
+            match ear.hear(patience) {
+                Outcome::Heard(heard) => self.hear(*heard),
+                Outcome::Nothing if ready => return None,
+                Outcome::Nothing => {
+                    let silence = ear.silence();
+                    ear.wake();
+                    return Some(silence);
+                }
+                Outcome::Over => self.ear = None,
+            }
+        }
+    }
+
+    /// Takes what a thread read.
+    fn hear(&mut self, heard: Heard) {
+        let Some(merging) = self.sources.get_mut(heard.nth) else { return };
+        let Feed::Apart { summary, awaited } = &mut merging.feed else { return };
+        *summary = heard.summary;
+        match heard.item {
+            Some(Ok(Item::Quiet(_))) => {}
+            Some(item) => {
+                *awaited = Some(time::Instant::now() + PATIENCE);
+                merging.ahead.push_back(item);
+                if merging.shift == 0 {
+                    merging.date(self.dated);
+                }
+                if merging.held.is_none() {
+                    merging.go_on();
+                }
+                if let Some(ear) = &mut self.ear {
+                    ear.wake();
+                }
+            }
+            None => *awaited = None,
         }
     }
 
@@ -105,7 +202,9 @@ impl Merged {
         let mut item = merging.held.take()?;
         if let Ok(item) = &mut item {
             merging.go_on();
-            item.parts().1.source = u16::try_from(nth).unwrap_or(u16::MAX);
+            if let Some((_, place)) = item.parts() {
+                place.source = u16::try_from(nth).unwrap_or(u16::MAX);
+            }
         }
         Some((nth, item))
     }
@@ -118,6 +217,9 @@ impl Source for Merged {
         }
         let several = self.sources.len() > 1;
         loop {
+            if let Some(silence) = self.listen() {
+                return Some(Ok(Item::Quiet(silence)));
+            }
             let (nth, item) = self.earliest()?;
             let copy = several && item.as_ref().is_ok_and(|item| self.copies.is_copy(nth, item));
             if !copy {
@@ -157,14 +259,46 @@ impl Source for Merged {
     fn summaries(&self) -> Vec<Summary> {
         self.sources.iter().flat_map(Merging::summaries).collect()
     }
+
+    fn is_live(&self) -> bool {
+        self.sources.iter().any(|merging| match &merging.feed {
+            Feed::Here(source) => source.is_live(),
+            Feed::Apart { .. } => true,
+        })
+    }
 }
 
 impl Merging {
+    /// Gives away its source to be read apart, if that is live.
+    fn part(&mut self) -> Option<Box<dyn Source>> {
+        let Feed::Here(source) = &self.feed else { return None };
+        if !source.is_live() {
+            return None;
+        }
+        let awaited = Some(time::Instant::now() + PATIENCE);
+        let apart = Feed::Apart { summary: source.summary(), awaited };
+        match std::mem::replace(&mut self.feed, apart) {
+            Feed::Here(source) => Some(source),
+            Feed::Apart { .. } => None,
+        }
+    }
+
+    /// How long the next item is waited for, if none is there.
+    fn patience(&self) -> Duration {
+        match self.feed {
+            Feed::Apart { awaited: Some(until), .. } if self.held.is_none() => {
+                until.saturating_duration_since(time::Instant::now())
+            }
+            Feed::Apart { .. } | Feed::Here(_) => Duration::ZERO,
+        }
+    }
+
     /// Reads the first item, or as many as it takes to compare clocks.
     fn look_ahead(&mut self, several: bool) {
-        let (most, mut messages) = if several && !self.source.is_live() { (AHEAD, 0) } else { (1, 0) };
+        let Feed::Here(source) = &mut self.feed else { return };
+        let (most, mut messages) = if several { (AHEAD, 0) } else { (1, 0) };
         while self.ahead.len() < most && messages < MESSAGES_AHEAD {
-            let Some(item) = self.source.next() else { return };
+            let Some(item) = source.next() else { return };
             messages += usize::from(matches!(item, Ok(Item::Sip(_))));
             let over = item.is_err();
             self.ahead.push_back(item);
@@ -176,29 +310,49 @@ impl Merging {
 
     /// Holds the next item, at the time to which it is moved. After an error comes the end.
     fn go_on(&mut self) {
-        self.held = self.ahead.pop_front().or_else(|| self.source.next());
+        self.held = self.ahead.pop_front().or_else(|| match &mut self.feed {
+            Feed::Here(source) => source.next(),
+            Feed::Apart { .. } => None,
+        });
         let shift = self.shift;
-        if let Some(Ok(item)) = &mut self.held {
-            let (at, _) = item.parts();
+        if let Some(Ok(item)) = &mut self.held
+            && let Some((at, _)) = item.parts()
+        {
             *at = moved(*at, shift);
+        }
+    }
+
+    /// Moves a log without dates to where others begin that have some.
+    fn date(&mut self, dated: Option<Instant>) {
+        if let Some(dated) = dated
+            && let Some(at) = self.begins().filter(|at| *at < DATED)
+            && self.resolution() != Duration::MAX
+        {
+            self.shift = i64::try_from(shift(at, dated).as_micros()).unwrap_or_default();
         }
     }
 
     /// The first time of the source itself.
     fn begins(&self) -> Option<Instant> {
-        self.ahead.front()?.as_ref().ok().map(Item::at)
+        self.ahead.front()?.as_ref().ok().and_then(Item::at)
     }
 
     fn at(&self) -> Option<Instant> {
-        self.held.as_ref()?.as_ref().ok().map(Item::at)
+        self.held.as_ref()?.as_ref().ok().and_then(Item::at)
     }
 
     fn resolution(&self) -> Duration {
-        self.source.summary().resolution
+        match &self.feed {
+            Feed::Here(source) => source.summary().resolution,
+            Feed::Apart { summary, .. } => summary.resolution,
+        }
     }
 
     fn summaries(&self) -> Vec<Summary> {
-        let mut own = self.source.summaries();
+        let mut own = match &self.feed {
+            Feed::Here(source) => source.summaries(),
+            Feed::Apart { summary, .. } => vec![summary.clone()],
+        };
         if let Some(last) = own.last_mut() {
             last.clock_fast = self.fast;
             if self.copies > 0 {
@@ -241,5 +395,10 @@ const DATED: Instant = Instant::from_micros(10 * 365 * DAY);
 /// How much of a source is read to compare its clock: so many items, or messages.
 const AHEAD: usize = 4_096;
 const MESSAGES_AHEAD: usize = 256;
+/// How long a live source is waited for after its last item, and at its beginning; and how often it is told that none has
+/// anything.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// So many items of live sources wait for those of another; there is no room to wait any longer.
+const MOST_WAITING: usize = 1_024;
 /// A log without dates begins on the first day.
 const FIRST_DAYS: u64 = 2;

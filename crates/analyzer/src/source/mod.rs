@@ -1,5 +1,6 @@
 //! Where traces come from.
 
+mod apart;
 mod clocks;
 mod copies;
 pub mod hep;
@@ -25,7 +26,8 @@ pub use open::{Opener, open};
 /// A source never panics and never gives up at a part that makes no sense if it can go on behind it: what it passes over
 /// is counted in its [`Summary`].
 pub trait Source: Send {
-    /// The next message or media packet; `None` at the end.
+    /// The next message or media packet; `None` at the end. A [live](Self::is_live) source also says when nothing came for a
+    /// while.
     ///
     /// # Errors
     /// It cannot be read any further. After an error comes the end.
@@ -70,22 +72,27 @@ pub enum Item {
     Sip(Packet),
     /// The header of an RTP packet.
     Rtp(Rtp),
+    /// Nothing came for so long, and more may come: what a live source says now and then while it is silent. That is the time
+    /// which passed here since its last item, or since it said so last; the clocks of senders are not asked.
+    Quiet(Duration),
 }
 
 impl Item {
-    /// When it was captured.
+    /// When it was captured; `None` if it is no packet.
     #[must_use]
-    pub const fn at(&self) -> Instant {
+    pub const fn at(&self) -> Option<Instant> {
         match self {
-            Self::Sip(packet) => packet.at,
-            Self::Rtp(packet) => packet.at,
+            Self::Sip(packet) => Some(packet.at),
+            Self::Rtp(packet) => Some(packet.at),
+            Self::Quiet(_) => None,
         }
     }
 
-    const fn parts(&mut self) -> (&mut Instant, &mut Place) {
+    const fn parts(&mut self) -> Option<(&mut Instant, &mut Place)> {
         match self {
-            Self::Sip(packet) => (&mut packet.at, &mut packet.place),
-            Self::Rtp(packet) => (&mut packet.at, &mut packet.place),
+            Self::Sip(packet) => Some((&mut packet.at, &mut packet.place)),
+            Self::Rtp(packet) => Some((&mut packet.at, &mut packet.place)),
+            Self::Quiet(_) => None,
         }
     }
 }

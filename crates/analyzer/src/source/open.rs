@@ -65,6 +65,13 @@ impl Opener {
         self.read(input, File::open(input)?)
     }
 
+    /// Opens a trace, as [`open`] does, when it is first read: it counts as live, for who knows when its beginning comes. So a
+    /// pipe is read beside sockets. What is wrong with it is told as an error of the source.
+    #[must_use]
+    pub fn open_later(&self, input: &str) -> Box<dyn Source> {
+        Box::new(Later { opener: self.clone(), input: input.to_owned(), source: None, failed: false })
+    }
+
     /// Reads a trace of this name from anything that can be read.
     ///
     /// # Errors
@@ -139,6 +146,38 @@ impl Source for Opened {
             summary.format.push_str(", packed with gzip");
         }
         summary
+    }
+}
+
+/// A source that is not open yet.
+struct Later {
+    opener: Opener,
+    input: String,
+    source: Option<Box<dyn Source>>,
+    failed: bool,
+}
+
+impl Source for Later {
+    fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        if self.source.is_none() && !self.failed {
+            match self.opener.open(&self.input) {
+                Ok(source) => self.source = Some(source),
+                Err(error) => {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.source.as_mut()?.next()
+    }
+
+    fn summary(&self) -> Summary {
+        let unread = || Summary { name: self.input.clone(), ..Summary::default() };
+        self.source.as_ref().map_or_else(unread, |source| source.summary())
+    }
+
+    fn is_live(&self) -> bool {
+        true
     }
 }
 

@@ -1,4 +1,4 @@
-//! Traces that have no end of their own: somebody says when it is enough, and what came is told then.
+//! Traces that have no end of their own: somebody says when it is enough, and what was not told yet is told then.
 
 use std::future::ready;
 use std::pin::pin;
@@ -23,8 +23,12 @@ pub(super) fn until_told(sources: &[Box<dyn Source>], names: &[String], stop: St
     if hears.recv().is_err() {
         return; // it ends the program then, as it does without us
     }
-    for source in live {
-        eprintln!("collecting {} on {}; Ctrl-C ends that and shows the report", source.format, source.name);
+    // A pipe beside sockets is not open yet.
+    for source in live.iter().filter(|source| !source.format.is_empty()) {
+        eprintln!(
+            "collecting {} on {}; Ctrl-C ends that and completes the report",
+            source.format, source.name
+        );
     }
 }
 

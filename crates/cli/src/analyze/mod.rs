@@ -34,19 +34,25 @@ pub(crate) fn run(options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
     let stop = live::Stop::default();
     let opener = opener(options)?.until(stop.clone());
     let (failed, failures) = channel();
+    let collects = options.files.iter().any(|name| name.starts_with("hep:"));
     let open = |name: &String| -> Result<Box<dyn Source>, Trouble> {
-        let source = opener.open(name).map_err(|error| unreadable(name, &error))?;
+        let source = if collects && is_pipe(name) {
+            opener.open_later(name)
+        } else {
+            opener.open(name).map_err(|error| unreadable(name, &error))?
+        };
         Ok(Box::new(Named { source, name: name.clone(), failed: failed.clone() }))
     };
     let sources = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    collecting::until_told(&sources, &options.files, stop);
+    collecting::until_told(&sources, &options.files, stop.clone());
+    let source = Merged::new(sources).until(stop);
     let work = Work {
         filter: Filter::of(options),
-        output: Output::open(options)?,
+        output: Output::open(options, source.is_live())?,
         worst: Severity::None,
         anonymizer: options.anonymize.then(|| Anonymizer::new(0)),
     };
-    let done = work.through(Merged::new(sources), options);
+    let done = work.through(source, options);
     // What could be read was told all the same.
     if let Ok(trouble) = failures.try_recv() {
         return Err(trouble);
@@ -88,10 +94,16 @@ impl Work {
             .map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 });
         let mut analyzer = Analyzer::new(settings);
         let progress = Progress::of(&options.files);
+        let live = source.is_live();
         // What cannot be read any further is told at the end.
         while analyzer.read(&mut source).is_some() {
-            for call in analyzer.take_finished() {
+            let finished = analyzer.take_finished();
+            let told = !finished.is_empty();
+            for call in finished {
                 progress.pause(|| self.call(call, analyzer.began()))?;
+            }
+            if told && live {
+                self.output.flush()?;
             }
             progress.at(&source);
         }
@@ -125,6 +137,11 @@ impl Work {
         }
         self.output.call(call)
     }
+}
+
+/// Whether nobody knows when the beginning of it comes.
+fn is_pipe(name: &str) -> bool {
+    name == "-" || std::fs::metadata(name).is_ok_and(|file| !file.is_file())
 }
 
 fn unwritable(path: Option<&Path>, error: &io::Error) -> Trouble {

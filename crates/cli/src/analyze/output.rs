@@ -32,7 +32,8 @@ impl Output {
         }
     }
 
-    pub(super) fn open(options: &AnalyzeOptions) -> Result<Self, Trouble> {
+    /// Calls of a `live` trace are shown as they are told: who waits for its end may wait for ever.
+    pub(super) fn open(options: &AnalyzeOptions, live: bool) -> Result<Self, Trouble> {
         let plain = |out: Box<dyn Write>| Box::new(anstream::AutoStream::never(out)) as Box<dyn Write>;
         let bare = || match &options.output {
             Some(path) => create(path),
@@ -55,7 +56,8 @@ impl Output {
                     out,
                     width: width(options),
                     ladder: options.ladder,
-                    waiting: Some(Vec::new()),
+                    waiting: (!live).then(Vec::new),
+                    shown: if live { 0 } else { FEW },
                 }))
             }
             AnalyzeFormat::Json => json::Writer::new(bare()?)
@@ -76,6 +78,16 @@ impl Output {
                 choice.take(call);
                 Ok(())
             }
+        }
+    }
+
+    /// What was told until now is to be seen.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Text(text) => text.out.flush(),
+            Self::Json(json) => json.flush(),
+            // They are written when all is known.
+            Self::Page(_) | Self::Export(..) => Ok(()),
         }
     }
 
@@ -142,13 +154,23 @@ impl Page {
     }
 }
 
-/// Text: few calls in the order of their beginning, many as they are found to be over.
+/// Text: few calls in the order of their beginning; many, and those of a live trace, as they are found to be over.
 pub(super) struct Text {
     out: Box<dyn Write>,
     width: usize,
     ladder: Option<LadderOf>,
     /// The first calls, as long as there are few.
     waiting: Option<Vec<Call>>,
+    /// How many calls of a live trace were shown, up to [`FEW`].
+    shown: usize,
+}
+
+/// How much is shown of a call in which nothing was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clean {
+    Whole,
+    Head,
+    Nothing,
 }
 
 impl Text {
@@ -162,24 +184,30 @@ impl Text {
                 let waiting = std::mem::take(waiting);
                 self.waiting = None;
                 for call in waiting {
-                    self.show(call, false)?;
+                    self.show(call, Clean::Nothing)?;
                 }
             }
             None => {}
         }
-        self.show(call, false)
+        let clean = match self.shown {
+            ..ALONE => Clean::Whole,
+            ALONE..FEW => Clean::Head,
+            FEW.. => Clean::Nothing,
+        };
+        self.shown = FEW.min(self.shown + 1);
+        self.show(call, clean)
     }
 
     /// Writes a call, unless there is nothing to say of it.
-    fn show(&mut self, mut call: Call, alone: bool) -> io::Result<()> {
+    fn show(&mut self, mut call: Call, clean: Clean) -> io::Result<()> {
         let bad = call.worst() >= Severity::Warning;
         let ladder = match self.ladder {
             Some(LadderOf::All) => true,
             Some(LadderOf::Bad) => bad,
             Some(LadderOf::None) => false,
-            None => bad || alone,
+            None => bad || clean == Clean::Whole,
         };
-        if !(bad || alone || ladder) {
+        if !(bad || ladder) && clean == Clean::Nothing {
             return Ok(());
         }
         if ladder {
@@ -198,9 +226,9 @@ impl Text {
             text::overview(&waiting, self.width, &mut self.out)?;
             writeln!(self.out)?;
         }
-        let alone = waiting.len() <= ALONE;
+        let clean = if waiting.len() <= ALONE { Clean::Whole } else { Clean::Nothing };
         for call in waiting {
-            self.show(call, alone)?;
+            self.show(call, clean)?;
         }
         text::summary(sources, stats, &mut self.out)?;
         self.out.flush()

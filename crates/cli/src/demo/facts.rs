@@ -73,6 +73,7 @@ impl Record {
                     record.messages.push(Line { at: packet.at, from, to, message });
                 }
                 Item::Rtp(packet) => loose.push(packet),
+                Item::Quiet(_) => {}
             }
         }
         for packet in loose {

@@ -34,6 +34,7 @@ impl Stop {
 /// A socket on which HEP packets arrive.
 ///
 /// What arrives faster than it is taken waits in the socket, then gets lost as the network does it; nothing piles up here.
+/// While nothing arrives it says so four times a second ([`Item::Quiet`]).
 pub struct Live {
     intake: Intake,
     local: SocketAddr,
@@ -123,6 +124,7 @@ impl Live {
 
 impl Source for Live {
     fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        let begun = std::time::Instant::now();
         while !self.stop.is_stopped() && !self.gone.is_stopped() {
             match self.datagram() {
                 Ok(Some(item)) => return Some(Ok(item)),
@@ -136,6 +138,10 @@ impl Source for Live {
                         return Some(Err(error.into()));
                     }
                 },
+            }
+            // What is no SIP breaks no silence.
+            if begun.elapsed() >= PATIENCE {
+                return Some(Ok(Item::Quiet(begun.elapsed())));
             }
         }
         None
@@ -236,7 +242,7 @@ impl Hub {
 }
 
 /// The time, for packets that do not carry any.
-fn now() -> Instant {
+pub(in crate::source) fn now() -> Instant {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Instant::from_micros(u64::try_from(since.as_micros()).unwrap_or_default())
 }
