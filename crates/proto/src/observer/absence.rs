@@ -41,10 +41,8 @@ impl ObservedDialog {
                 DueKind::FinalNotify => due.by + patience.transaction() <= now,
                 _ => due.by + patience.flight <= now,
             };
-            let mut dues: Vec<_> = base
-                .dues(patience.t1)
-                .filter(|due| due.who == Way::Received && late(due))
-                .collect();
+            let mut dues: Vec<_> =
+                base.dues(patience.t1).filter(|due| due.who == Way::Received && late(due)).collect();
             dues.extend(self.unnotified(creditor, now, patience));
             for due in dues {
                 claims.extend(self.claim_missing(due, creditor.other(), trace));
@@ -90,9 +88,8 @@ impl ObservedDialog {
     ) -> Vec<Claim> {
         let often = |n| trace.resent(n).is_some_and(|copies| copies >= IN_VAIN);
         let dues = self.side(creditor).base.dues(Duration::ZERO); // by when does not matter
-        let dues: SmallVec<[Due; 2]> = dues
-            .filter(|due| due.who == Way::Received && waits(due.what) && often(due.since))
-            .collect();
+        let dues: SmallVec<[Due; 2]> =
+            dues.filter(|due| due.who == Way::Received && waits(due.what) && often(due.since)).collect();
         dues.into_iter().filter_map(|due| self.claim_missing(due, creditor.other(), trace)).collect()
     }
 
