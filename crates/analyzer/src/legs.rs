@@ -37,7 +37,7 @@ use self::flood::Flood;
 pub(crate) use self::known::Known;
 use self::score::{Common, Tie};
 use self::tags::Tags;
-use crate::diagnosis::{self, Reading};
+use crate::diagnosis::{self, Marked, Reading, Worded};
 use crate::model::{Call, Finding, Leg};
 
 /// Joins finished calls to conversations.
@@ -162,8 +162,7 @@ impl Legs {
                 call.and_then(|call| call.findings.iter_mut().find(|one| one.code == code && one.at == at));
             if let Some(finding) = relayed {
                 finding.severity = finding.severity.min(Severity::Info);
-                finding.means =
-                    format!("It only relays what {whose} did on the other leg. {}", finding.means);
+                relay(finding, &whose);
             }
         }
     }
@@ -267,9 +266,23 @@ impl Legs {
     }
 }
 
+/// Says of a finding whose doing it was in truth.
+fn relay(finding: &mut Finding, whose: &str) {
+    let front = format!("It only relays what {} did on the other leg. ", Marked(whose));
+    let (front, mut means) = diagnosis::unmarked(&front);
+    let (old, fix) = match std::mem::take(&mut finding.worded) {
+        Worded::Elsewhere { means, fix } => (means, fix),
+        Worded::ByRule | Worded::ByCheck => (Vec::new(), Vec::new()),
+    };
+    means.extend(old.into_iter().map(|place| place.start + front.len()..place.end + front.len()));
+    finding.worded = Worded::Elsewhere { means, fix };
+    finding.means = front + &finding.means;
+}
+
 /// A finding in the words of the two calls.
-fn finding(rule: RuleId, means: String) -> Finding {
+fn finding(rule: RuleId, means: &str) -> Finding {
     let rule = rule.rule();
+    let (means, named) = diagnosis::unmarked(means);
     Finding {
         code: rule.code,
         severity: rule.severity,
@@ -282,6 +295,7 @@ fn finding(rule: RuleId, means: String) -> Finding {
         means,
         fix: rule.fix.to_owned(),
         consequences: Vec::new(),
+        worded: Worded::Elsewhere { means: named, fix: Vec::new() },
     }
 }
 

@@ -9,6 +9,7 @@ use midcall_proto::rules::{Cite, Severity};
 use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
+use crate::diagnosis::Worded;
 use crate::glance::Glance;
 use crate::source::Place;
 use crate::story::{Log, Numbers};
@@ -40,6 +41,8 @@ pub struct Call {
     pub ended: Option<Instant>,
     /// How much of it was not remembered because it was too much.
     pub dropped: u64,
+    /// Its findings as they were found, from which those above were told; empty until then.
+    pub(crate) found: Vec<Finding>,
     /// What its story is told from, if that was noted while it was observed.
     pub(crate) log: Option<Box<(Log, Numbers)>>,
     /// Its messages at a glance, until it was looked through; `None` for those without bytes.
@@ -171,6 +174,8 @@ pub struct Finding {
     pub fix: String,
     /// What only followed from it.
     pub consequences: Vec<Consequence>,
+    /// How it came by its words.
+    pub(crate) worded: Worded,
 }
 
 /// What followed from a finding: it is told under it, not beside it.
@@ -247,19 +252,6 @@ impl Diff {
     /// Its lines as a diff is written: each behind a space, a minus or a plus.
     pub fn signed(&self) -> impl Iterator<Item = &str> {
         self.text.split_terminator('\n')
-    }
-
-    /// The same with other words in each line.
-    pub(crate) fn reworded(&self, mut words: impl FnMut(&str) -> String) -> Self {
-        let mut fresh = Self::default();
-        for line in self.lines() {
-            match line {
-                DiffLine::Same(line) => fresh.push(DiffLine::Same(&words(line))),
-                DiffLine::Removed(line) => fresh.push(DiffLine::Removed(&words(line))),
-                DiffLine::Added(line) => fresh.push(DiffLine::Added(&words(line))),
-            }
-        }
-        fresh
     }
 
     pub(crate) fn push(&mut self, line: DiffLine<'_>) {

@@ -4,7 +4,7 @@
 //! [`Observer`] in a row, and the call is told whole. What was handed out is forgotten: memory follows the calls that live,
 //! not the trace.
 
-mod build;
+pub(crate) mod build;
 mod call_id;
 mod clock;
 mod crew;
@@ -20,7 +20,7 @@ use std::fmt;
 use std::thread;
 use std::time::Duration;
 
-use midcall_proto::observer::ObserverConfig;
+use midcall_proto::observer::{ObserverConfig, Party};
 use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 
@@ -30,7 +30,7 @@ use self::crew::Crew;
 use self::desk::{Desk, Rest};
 use self::worker::Worker;
 use crate::diagnosis;
-use crate::model::Call;
+use crate::model::{Call, Finding};
 use crate::papers::Papers;
 use crate::report::stats::Stats;
 use crate::source::{Item, Packet, ReadError, Rtp, Source};
@@ -334,6 +334,38 @@ impl Call {
         }
     }
 
+    /// Takes back what was told of it, before its messages become others.
+    pub(crate) fn untell(&mut self) -> Told {
+        let told = Told {
+            in_words: !self.is_bare(),
+            story: !self.story.is_empty(),
+            findings: self.findings.iter().map(Finding::key).collect(),
+        };
+        if !self.found.is_empty() {
+            self.findings = std::mem::take(&mut self.found);
+        }
+        // They quote the messages as they were.
+        (self.story, self.log, self.glances) = (Vec::new(), None, Vec::new());
+        for message in &mut self.messages {
+            message.summary = String::new();
+        }
+        (self.caller.user_agent, self.callee.user_agent) = (None, None);
+        told
+    }
+
+    /// Tells as much again, from its messages as they are now.
+    pub(crate) fn tell_again(&mut self, told: Told) {
+        diagnosis::check_again(self);
+        if told.in_words {
+            self.put_in_words();
+            // Some may have been left out since.
+            self.findings.retain(|finding| told.findings.contains(&finding.key()));
+        }
+        if told.story {
+            self.tell_story();
+        }
+    }
+
     /// Works out what no other call can change: all but the words of findings.
     fn work_out_alone(&mut self) {
         let log = self.log.take();
@@ -363,6 +395,21 @@ impl Call {
     /// Whether there is anything to tell its details from.
     fn has_bytes(&self) -> bool {
         self.messages.iter().any(|message| !message.raw.is_empty())
+    }
+}
+
+/// What was told of a call.
+pub(crate) struct Told {
+    in_words: bool,
+    story: bool,
+    /// The findings that were left in it.
+    findings: Vec<(&'static str, u32, Party)>,
+}
+
+impl Finding {
+    /// What tells it from the others of its call.
+    const fn key(&self) -> (&'static str, u32, Party) {
+        (self.code, self.at, self.by)
     }
 }
 

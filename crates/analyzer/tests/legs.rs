@@ -6,7 +6,7 @@ use std::path::Path;
 
 use midcall_analyzer::model::{Call, Finding};
 use midcall_analyzer::source::{Item, Packet, Place};
-use midcall_analyzer::{Analyzer, Settings};
+use midcall_analyzer::{Analyzer, Anonymizer, Settings};
 use midcall_proto::covers;
 use midcall_proto::flow::Transport;
 use midcall_proto::observer::Party;
@@ -65,6 +65,30 @@ fn every_breach_between_calls_is_pinned_to_its_message_and_party() {
     }
     assert!(faults.is_empty(), "\n{faults}");
 }
+
+/// What comparing calls found names nobody once they have no identities.
+#[test]
+fn what_is_found_between_calls_names_nobody_without_identities() {
+    let mut told = 0;
+    for (name, ladder) in &ladders() {
+        let (mut calls, _) = shown(name, ladder);
+        let mut names: Vec<String> = vec!["10.0.0.".to_owned()];
+        names.extend(calls.iter().flat_map(|call| [call.caller.name.clone(), call.callee.name.clone()]));
+        let mut anonymizer = Anonymizer::new(5);
+        calls.iter_mut().for_each(|call| anonymizer.call(call));
+        for Finding { means, fix, .. } in calls.iter().flat_map(|call| &call.findings) {
+            let text = format!("{means} {fix}");
+            let left =
+                names.iter().find(|name| text.contains(name.as_str()) && !SIDES.contains(&name.as_str()));
+            assert_eq!(left, None, "{name}: {text}");
+            told += 1;
+        }
+    }
+    assert!(told > 20, "{told}");
+}
+
+/// How two parties of the same name are called.
+const SIDES: [&str; 2] = ["caller", "callee"];
 
 /// A callee of whom nothing was wanted for half a minute was forgotten; a caller may stay for something else.
 #[test]

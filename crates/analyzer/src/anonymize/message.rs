@@ -72,7 +72,7 @@ impl Anonymizer {
         if let Some(rest) = line.strip_prefix("SIP/2.0 ") {
             let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
             let usual = status.parse().is_ok_and(|status| reason_phrase(status) == reason);
-            let reason = if usual { reason.to_owned() } else { self.words(reason) };
+            let reason = if usual { reason.to_owned() } else { self.spoken(reason) };
             return if rest.contains(' ') { format!("SIP/2.0 {status} {reason}") } else { line.to_owned() };
         }
         let Some((method, rest)) = line.split_once(' ') else { return self.value(line) };
@@ -107,10 +107,25 @@ impl Anonymizer {
         if is(&PROTOCOL_HEADERS) {
             value.to_owned()
         } else if is(&PROSE_HEADERS) {
-            self.words(value)
+            self.prose(value)
         } else {
             self.value(value)
         }
+    }
+
+    /// Protocol, and text between quotes or in a comment behind it.
+    fn prose(&mut self, value: &str) -> String {
+        let mut out = String::with_capacity(value.len());
+        let (mut quoted, mut comment) = (false, false);
+        for part in value.split_inclusive(['"', '(', ')']) {
+            out.push_str(&if quoted || comment { self.spoken(part) } else { self.words(part) });
+            match part.chars().next_back() {
+                Some('"') if !part.ends_with("\\\"") => quoted = !quoted,
+                Some(paren @ ('(' | ')')) if !quoted => comment = paren == '(',
+                _ => {}
+            }
+        }
+        out
     }
 
     fn body(&mut self, kind: Kind, body: &str) -> String {

@@ -15,17 +15,28 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use midcall_wire::Message as Sip;
+use midcall_proto::observer::Party;
 
+use crate::Stats;
+use crate::diagnosis::{Worded, renamed};
 use crate::model::{Call, Person};
+use crate::replay::build;
 use crate::source::Summary;
-use crate::{Stats, Summaries};
 
 pub use self::table::Anonymizer;
 
 impl Anonymizer {
     /// Replaces every identity in a call.
+    ///
+    /// What was said of the call is said again, from its messages without identities: no sentence is looked through for names.
     pub fn call(&mut self, call: &mut Call) {
+        let told = call.untell();
+        self.names(call);
+        call.tell_again(told);
+    }
+
+    /// Replaces them in all that a call was told from.
+    fn names(&mut self, call: &mut Call) {
         // What is found in one message may stand in the free text of an earlier one.
         for message in &call.messages {
             self.message(&message.raw);
@@ -34,36 +45,23 @@ impl Anonymizer {
         for person in [&mut call.caller, &mut call.callee] {
             self.person(person);
         }
-        let mut summaries = Summaries::default();
+        build::name(&mut call.caller, &mut call.callee);
         for message in &mut call.messages {
             message.raw = self.message(&message.raw).into();
             message.from = self.socket(message.from);
             message.to = self.socket(message.to);
-            message.summary = match Sip::parse(message.raw.as_ref()) {
-                Ok(sip) => summaries.of(&sip),
-                Err(_) => self.words(&message.summary),
-            };
         }
         for dialog in &mut call.dialogs {
             dialog.caller_tag = self.value(&dialog.caller_tag);
             dialog.callee_tag = self.value(&dialog.callee_tag);
         }
         for finding in &mut call.findings {
-            for text in [&mut finding.title, &mut finding.means, &mut finding.fix] {
-                *text = self.words(text);
-            }
-            for consequence in &mut finding.consequences {
-                consequence.what = self.words(&consequence.what);
+            if let Worded::Elsewhere { means, fix } = &mut finding.worded {
+                for (text, places) in [(&mut finding.means, means), (&mut finding.fix, fix)] {
+                    (*text, *places) = renamed(text, places, |name| self.name(name));
+                }
             }
         }
-        for moment in &mut call.story {
-            moment.what = self.words(&moment.what);
-            for stream in &mut moment.streams {
-                *stream = self.words(stream);
-            }
-            moment.diff = moment.diff.reworded(|line| self.sdp_line(line));
-        }
-        call.log = None;
         for leg in &mut call.legs {
             leg.call_id = self.value(&leg.call_id);
         }
@@ -82,11 +80,16 @@ impl Anonymizer {
         }
     }
 
+    /// A name in a sentence.
+    fn name(&mut self, name: &str) -> String {
+        // Two who have the same name are called by their sides.
+        let side = [Party::Caller, Party::Callee].iter().any(|side| side.as_str() == name);
+        if side { name.to_owned() } else { self.value(name) }
+    }
+
     fn person(&mut self, person: &mut Person) {
         person.uri = self.value(&person.uri);
-        person.name = self.value(&person.name);
         person.tag = self.value(&person.tag);
         person.address = self.socket(person.address);
-        person.user_agent = person.user_agent.as_ref().map(|software| self.software(software));
     }
 }

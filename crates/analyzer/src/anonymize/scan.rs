@@ -9,8 +9,10 @@ use super::Anonymizer;
 enum Mode {
     /// They name somebody.
     Name,
-    /// They do if they did elsewhere.
+    /// They do if they did elsewhere; numbers and words that are too short for that stay.
     Prose,
+    /// They do if they did elsewhere, however short.
+    Spoken,
     /// The same, and so do addresses: a version may look like one.
     Software,
 }
@@ -52,9 +54,14 @@ impl Anonymizer {
         self.scan(text, Mode::Name)
     }
 
-    /// Free text: addresses, and words that named somebody elsewhere.
+    /// What may be text: addresses, and words that named somebody elsewhere.
     pub(super) fn words(&mut self, text: &str) -> String {
         self.scan(text, Mode::Prose)
+    }
+
+    /// What somebody said to people: addresses, and words that named somebody elsewhere.
+    pub(super) fn spoken(&mut self, text: &str) -> String {
+        self.scan(text, Mode::Spoken)
     }
 
     /// The name of a product, which may have been given the name of somebody.
@@ -158,7 +165,7 @@ impl Anonymizer {
         let run = Some(spot.span(char::is_alphanumeric)).filter(|run| !run.is_empty())?;
         if spot.mode != Mode::Name {
             let number = run.bytes().all(|byte| byte.is_ascii_digit());
-            let short = run.len() < if number { 4 } else { 3 };
+            let short = spot.mode != Mode::Spoken && run.len() < if number { 4 } else { 3 };
             let told = short || is_protocol(run) || is_port(run, spot) || spot.front().ends_with("RFC ");
             let known = if told { None } else { self.known(run) };
             out.push_str(known.as_deref().unwrap_or(run));

@@ -59,6 +59,12 @@ impl Anonymizer {
                 },
                 None => value.to_owned(),
             },
+            // A port, and where there is one an address.
+            "rtcp" => match value.split_once(' ') {
+                Some((port, address)) => format!("{port} {}", self.connection(address)),
+                None => value.to_owned(),
+            },
+            name if PROTOCOL_ATTRIBUTES.contains(&name) => value.to_owned(),
             _ => self.words(value),
         };
         format!("{name}:{fresh}")
@@ -122,3 +128,41 @@ impl Anonymizer {
         fresh.join(" ")
     }
 }
+
+/// Attributes that name nobody: their numbers and words are not those of users.
+const PROTOCOL_ATTRIBUTES: [&str; 34] = [
+    "rtpmap",
+    "fmtp",
+    "ptime",
+    "maxptime",
+    "minptime",
+    "rtcp-fb",
+    "rtcp-xr",
+    "rtcp-rsize",
+    "extmap",
+    "setup",
+    "connection",
+    "mid",
+    "group",
+    "curr",
+    "des",
+    "conf",
+    "content",
+    "framerate",
+    "framesize",
+    "imageattr",
+    "rid",
+    "simulcast",
+    "ssrc-group",
+    "sctp-port",
+    "sctpmap",
+    "max-message-size",
+    "silencesupp",
+    "ecan",
+    "quality",
+    "orient",
+    "ice-options",
+    "charset",
+    "accept-types",
+    "floorctrl",
+];

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -215,6 +216,94 @@ fn the_analysis_finds_the_same_without_identities() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// All that is said of calls.
+fn said(calls: &[Call]) -> String {
+    let mut out = String::new();
+    for call in calls {
+        let _ = writeln!(out, "{} calls {}", call.caller.name, call.callee.name);
+        for Finding { code, title, means, fix, consequences, .. } in &call.findings {
+            let _ = writeln!(out, "{code} {title} {means} {fix}");
+            consequences.iter().for_each(|one| writeln!(out, "  {}", one.what).unwrap());
+        }
+        for moment in &call.story {
+            let diff: Vec<_> = moment.diff.signed().collect();
+            let _ = writeln!(out, "{} {:?} {diff:?}", moment.what, moment.streams);
+        }
+        call.messages.iter().for_each(|message| writeln!(out, "{}", message.summary).unwrap());
+    }
+    out
+}
+
+/// A ladder of parties with these names, who have something to say.
+fn renamed(ladder: &str, names: [&str; 2], more: &str) -> Vec<Packet> {
+    let mut packets = sample::packets(ladder);
+    for packet in &mut packets {
+        let text = String::from_utf8(std::mem::take(&mut packet.payload)).unwrap();
+        let text = text.replace("sip:alice@", &format!("sip:{}@", names[0]));
+        let text = text.replace("sip:bob@", &format!("sip:{}@", names[1]));
+        packet.payload = text.replace("\r\nCall-ID: ", &format!("\r\n{more}Call-ID: ")).into_bytes();
+    }
+    packets
+}
+
+#[test]
+fn short_extensions_and_names_that_are_words_are_neither_told_nor_put_into_sentences() {
+    let more = "Subject: answer the call on hold, sent with none of session audio\r\nUser-Agent: phone of sendonly\r\n";
+    let mut different = Vec::new();
+    for (name, ladder) in ladders() {
+        for names in [["100", "7"], ["bo", "a"], ["8000", "call"], ["answered", "answered"]] {
+            let mut calls = sample::calls(renamed(&ladder, names, more));
+            let mut anonymizer = Anonymizer::new(11);
+            calls.iter_mut().for_each(|call| anonymizer.call(call));
+            let (kept, anew) = (said(&calls), said(&sample::calls(packets(&calls))));
+            for (kept, anew) in kept.lines().zip(anew.lines()).filter(|(kept, anew)| kept != anew) {
+                different.push(format!("{name} of {names:?}: {kept}\nshould be: {anew}"));
+            }
+        }
+    }
+    assert!(
+        different.is_empty(),
+        "{} of them\n{}",
+        different.len(),
+        different[..different.len().min(6)].join("\n")
+    );
+}
+
+#[test]
+fn findings_that_were_left_out_stay_out_without_identities() {
+    let mut call = sample::calls(sample::packets(
+        "start call\nA -> B INVITE offer\nB >< A UPDATE offer\nA -> B 200 UPDATE answer\nA -> B INVITE offer\nexpect A breaks UP-13 at 3",
+    ))
+    .remove(0);
+    assert!(call.findings.len() > 1, "{:?}", call.findings);
+    call.findings.retain(|finding| finding.code == "UP-13");
+    Anonymizer::new(1).call(&mut call);
+    assert_eq!(call.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["UP-13"]);
+    // Twice is once.
+    let once = said(std::slice::from_ref(&call));
+    call.work_out();
+    assert_eq!(said(std::slice::from_ref(&call)), once);
+}
+
+#[test]
+fn short_names_go_from_what_a_peer_says_and_its_numbers_stay() {
+    let told = anonymous(
+        "BYE sip:100@h SIP/2.0
+From: \"Bo\" <sip:101@h>;tag=1
+Reason: Q.850;cause=100;text=\"100 told Bo to hang up\"
+Retry-After: 100 (ask 101)
+Content-Type: application/sdp
+Content-Length: 0
+
+a=rtpmap:101 telephone-event/8000
+a=rtcp:100 IN IP4 10.9.8.7
+",
+    );
+    assert!(told.contains("cause=100;text=\"") && told.contains("Retry-After: 100 (ask "), "{told}");
+    assert!(told.contains("a=rtpmap:101 telephone-event/8000\na=rtcp:100 IN IP4 10."), "{told}");
+    assert!(!told.contains("\"100 ") && !told.contains(" Bo ") && !told.contains("ask 101"), "{told}");
 }
 
 /// Every report of a call.

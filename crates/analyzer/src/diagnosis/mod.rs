@@ -20,6 +20,7 @@
 
 mod cause;
 mod exchange;
+mod marks;
 mod own;
 mod read;
 mod table;
@@ -28,9 +29,10 @@ mod tests;
 mod words;
 
 pub(crate) use self::exchange::{Deal, Exchange, deals, read as exchanges};
+pub(crate) use self::marks::{Marked, Worded, read as unmarked, renamed};
 pub(crate) use self::read::{Reading, capital, seconds};
 pub use self::table::{Diagnosis, Shown, all, by_id};
-pub(crate) use self::words::advise;
+pub(crate) use self::words::advise_one;
 
 use crate::model::{Call, Finding};
 
@@ -39,9 +41,9 @@ pub(crate) fn find(reading: &Reading<'_>, deals: &[Deal<'_>]) -> Vec<Finding> {
     own::find(reading, deals)
 }
 
-/// Says all findings in the words of the call, and puts consequences under their cause.
+/// Says all findings in the words of the call, and puts consequences under their cause; once.
 pub(crate) fn tell(call: &mut Call) {
-    if call.findings.is_empty() {
+    if call.findings.is_empty() || !call.found.is_empty() {
         return;
     }
     let reading = Reading::new(call);
@@ -49,5 +51,37 @@ pub(crate) fn tell(call: &mut Call) {
     for finding in &mut findings {
         words::tell(&reading, finding);
     }
-    call.findings = cause::sort(&reading, findings);
+    let told = cause::sort(&reading, findings);
+    call.found = std::mem::replace(&mut call.findings, told);
+}
+
+/// Words anew what the checks of a call found in it, now that its messages name others.
+pub(crate) fn check_again(call: &mut Call) {
+    if !call.findings.iter().any(|finding| finding.worded == Worded::ByCheck) {
+        return;
+    }
+    let (checked, others) = std::mem::take(&mut call.findings)
+        .into_iter()
+        .enumerate()
+        .partition::<Vec<_>, _>(|(_, finding)| finding.worded == Worded::ByCheck);
+    call.findings = others.iter().map(|(_, finding)| finding.clone()).collect();
+    let fresh = {
+        let reading = Reading::new(call);
+        find(&reading, &deals(&reading))
+    };
+    let checked = checked.into_iter().map(|(place, mut finding)| {
+        let same =
+            |other: &&Finding| (other.code, other.at, other.by) == (finding.code, finding.at, finding.by);
+        // A check that saw more than what is kept of the call says what the table says.
+        let row = || by_id(finding.code).map(|row| (row.title, row.means, row.fix)).unwrap_or_default();
+        let (title, means, fix) = match fresh.iter().find(same) {
+            Some(fresh) => (fresh.title.as_str(), fresh.means.as_str(), fresh.fix.as_str()),
+            None => row(),
+        };
+        (finding.title, finding.means, finding.fix) = (title.to_owned(), means.to_owned(), fix.to_owned());
+        (place, finding)
+    });
+    let mut all: Vec<(usize, Finding)> = others.into_iter().chain(checked).collect();
+    all.sort_by_key(|(place, _)| *place);
+    call.findings = all.into_iter().map(|(_, finding)| finding).collect();
 }

@@ -10,7 +10,7 @@ use midcall_wire::Method;
 use super::known::{Event, Known};
 use super::score::{Bridge, Tie};
 use super::{Found, finding};
-use crate::diagnosis;
+use crate::diagnosis::{self, Worded};
 use crate::model::Finding;
 
 /// One leg with the party that the box is in it.
@@ -99,6 +99,7 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
         gone.number,
         call.name(side.far())
     );
+    let (means, named) = diagnosis::unmarked(&means);
     Some(Finding {
         code: row.id,
         severity: if forgotten { Severity::Error } else { row.severity },
@@ -111,6 +112,7 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
         means,
         fix: row.fix.to_owned(),
         consequences: Vec::new(),
+        worded: Worded::Elsewhere { means: named, fix: Vec::new() },
     })
 }
 
@@ -231,7 +233,7 @@ fn relays(side: Side<'_>, beside: Side<'_>, found: &mut Found) {
             other == code && *who == beside.far() && *then <= *when && when.since(*then) <= SAME_FAULT
         });
         if first.is_some() {
-            found.relayed.push((side.call.number, code, *at, beside.call.name(beside.far()).to_owned()));
+            found.relayed.push((side.call.number, code, *at, beside.call.name(beside.far()).0.to_owned()));
         }
     }
 }
@@ -247,7 +249,7 @@ fn request_of<'k>(call: &'k Known, response: &Event) -> Option<&'k Event> {
 }
 
 fn told(rule: RuleId, by: Party, at: u32, because: &[u32], means: String) -> Finding {
-    let mut finding = finding(rule, means);
+    let mut finding = finding(rule, &means);
     (finding.by, finding.at, finding.because) = (by, at, because.to_vec());
     finding
 }

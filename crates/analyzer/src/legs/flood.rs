@@ -10,6 +10,7 @@ use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
 use super::known::Known;
+use crate::diagnosis::Marked;
 use crate::model::Finding;
 
 /// Calls that were begun and left, by where they came from.
@@ -56,11 +57,11 @@ impl Flood {
         burst.told = true;
         let means = format!(
             "{} began {} calls within {} s and followed none of them up: no ACK, no CANCEL, no credentials.",
-            known.from,
+            Marked(known.from),
             burst.calls,
             SPAN.as_secs()
         );
-        let mut finding = super::finding(RuleId::StateFlood, means);
+        let mut finding = super::finding(RuleId::StateFlood, &means);
         (finding.by, finding.at, finding.severity) = (Party::Caller, known.setup.n, Severity::Warning);
         Some(finding)
     }

@@ -32,7 +32,7 @@ pub(super) fn find(call: &Call) -> Vec<Finding> {
         if found.iter().any(|finding| finding.at == message.n) {
             continue;
         }
-        let mut finding = super::finding(rule, what);
+        let mut finding = super::finding(rule, &what);
         (finding.at, finding.because, finding.by) = (message.n, vec![before], Party::Network);
         let vias = |sip: &Sip<&[u8]>| sip.values(Name::Via).count();
         if vias(&first) == vias(&here) {

@@ -10,7 +10,7 @@ use midcall_proto::time::Instant;
 use midcall_wire::sdp::Origin;
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
-use crate::diagnosis::{Deal, Reading};
+use crate::diagnosis::{Deal, Marked, Reading};
 use crate::glance::Glance;
 use crate::model::{Call, Message};
 use crate::sheet::Sheet;
@@ -256,10 +256,10 @@ impl Known {
     }
 
     /// The name of a party.
-    pub(super) fn name(&self, party: Party) -> &str {
+    pub(super) fn name(&self, party: Party) -> Marked<&str> {
         match party {
-            Party::Callee => &self.names.1,
-            Party::Caller | Party::Network => &self.names.0,
+            Party::Callee => Marked(&self.names.1),
+            Party::Caller | Party::Network => Marked(&self.names.0),
         }
     }
 

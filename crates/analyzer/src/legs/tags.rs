@@ -9,6 +9,7 @@ use midcall_proto::observer::Party;
 use midcall_proto::rules::{RuleId, Severity};
 
 use super::known::Known;
+use crate::diagnosis::Worded;
 use crate::model::{Call, Finding};
 
 /// The tags of the calls before.
@@ -45,8 +46,8 @@ impl Tags {
         let call_id = print(&call.call_id);
         let wrong = taken.filter(|(_, tag, owner, _)| self.is_no_chance(tag, *owner, call_id));
         let findings = wrong.map(|(by, _, _, n)| {
-            let mut finding =
-                super::finding(RuleId::TagNotRandom, RuleId::TagNotRandom.rule().means.to_owned());
+            let mut finding = super::finding(RuleId::TagNotRandom, RuleId::TagNotRandom.rule().means);
+            finding.worded = Worded::ByRule;
             (finding.by, finding.at, finding.severity) = (by, n, Severity::Warning);
             finding
         });

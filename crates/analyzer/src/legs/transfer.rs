@@ -10,6 +10,7 @@ use midcall_wire::Method;
 use super::known::{Event, Known, Named, Refer};
 use super::score::{Tie, named_as, referred, taken_back};
 use super::{Found, finding};
+use crate::diagnosis::Marked;
 use crate::model::Finding;
 
 /// What only both calls show.
@@ -40,7 +41,7 @@ pub(super) fn alone(call: &Known) -> Option<Finding> {
     let means = format!(
         "{} took a REFER from {} that named no dialog and had no credentials.",
         call.name(refer.by.other()),
-        call.address(refer.by)
+        Marked(call.address(refer.by))
     );
     let mut finding = told(RuleId::ReferUnauthorised, accepted.n, means);
     (finding.by, finding.because) = (refer.by.other(), vec![refer.n]);
@@ -122,7 +123,7 @@ fn unauthorised(call: &Known, taken: &Known, receiver: Party) -> Option<Finding>
         let means = format!(
             "{} let {} take over its call {} without credentials and without the word of {}.",
             taken.name(receiver),
-            call.from,
+            Marked(call.from),
             taken.number,
             taken.name(receiver.other())
         );
@@ -186,10 +187,10 @@ fn changed_referrer(call: &Known, placed: &Known, refer: &Refer) -> Option<Findi
     let same = placed.setup.referred_by.as_ref().is_some_and(|copied| copied == asked);
     (!same && placed.setup.n > 0).then(|| {
         let what = match &placed.setup.referred_by {
-            Some(copied) => format!("came out as {copied}"),
+            Some(copied) => format!("came out as {}", Marked(copied)),
             None => "is missing here".to_owned(),
         };
-        let means = format!("Referred-By of the REFER in call {}, {asked}, {what}.", call.number);
+        let means = format!("Referred-By of the REFER in call {}, {}, {what}.", call.number, Marked(asked));
         told(RuleId::ReferredByChanged, placed.setup.n, means)
     })
 }
@@ -230,7 +231,7 @@ fn semi_attended(call: &Known, consulted: &Known) -> Option<Finding> {
 }
 
 fn told(rule: RuleId, at: u32, means: String) -> Finding {
-    let mut finding = finding(rule, means);
+    let mut finding = finding(rule, &means);
     (finding.by, finding.at, finding.certainty) = (Party::Caller, at, Certainty::Certain);
     finding
 }

@@ -11,7 +11,7 @@ use midcall_wire::Method;
 
 use super::flows::{Flow, Flows, Passed};
 use super::places::{Span, Stream, places, spans};
-use crate::diagnosis::{self, Exchange, Reading, by_id, exchanges, seconds};
+use crate::diagnosis::{self, Exchange, Marked, Reading, Worded, by_id, exchanges, seconds};
 use crate::model::{Call, Finding};
 
 /// Everything that the media of a call says about it.
@@ -91,12 +91,15 @@ impl Scene<'_> {
                     }
                     let mover = self.message_of(span, party);
                     let means = format!(
-                        "{} moved its {} from {old} to {new} in {}, and {} still sent RTP to {old} until {} after the answer \
+                        "{} moved its {} from {} to {} in {}, and {} still sent RTP to {} until {} after the answer \
                          ({} packets).",
-                        self.reading.name(party),
+                        self.name(party),
                         is.kind,
+                        Marked(old),
+                        Marked(new),
                         self.reading.the(mover),
-                        self.reading.name(party.other()),
+                        self.name(party.other()),
+                        Marked(old),
                         passed.last.map_or_else(String::new, |last| seconds(last.since(span.begin))),
                         passed.packets
                     );
@@ -147,8 +150,8 @@ impl Scene<'_> {
                             "RTP with the wrong payload number",
                             format!(
                                 "{} sends {codec} with its own number {number}; {} asked for {right} in {}.",
-                                self.reading.name(sender),
-                                self.reading.name(sender.other()),
+                                self.name(sender),
+                                self.name(sender.other()),
                                 self.reading.the(described)
                             ),
                         ),
@@ -156,11 +159,12 @@ impl Scene<'_> {
                             "OA-41",
                             "RTP in a format that was not agreed",
                             format!(
-                                "{} sent {} packets with payload number {number}{} to {place}, which {} does not list in {} ({}).",
-                                self.reading.name(sender),
+                                "{} sent {} packets with payload number {number}{} to {}, which {} does not list in {} ({}).",
+                                self.name(sender),
                                 passed.packets,
                                 codec.map_or_else(String::new, |codec| format!(" ({codec})")),
-                                self.reading.name(sender.other()),
+                                Marked(place),
+                                self.name(sender.other()),
                                 self.reading.the(described),
                                 numbers(stream, sender.other())
                             ),
@@ -199,11 +203,11 @@ impl Scene<'_> {
                          the answer.",
                         diagnosis::capital(&stream.kind),
                         self.reading.the(span.answer),
-                        self.reading.name(sender.other()),
+                        self.name(sender.other()),
                         peer.direction,
-                        self.reading.name(sender),
+                        self.name(sender),
                         stream.of(sender).direction,
-                        self.reading.name(sender),
+                        self.name(sender),
                         passed.packets,
                         passed.last.map_or_else(String::new, |last| seconds(last.since(span.begin)))
                     );
@@ -233,13 +237,15 @@ impl Scene<'_> {
                         continue;
                     }
                     let means = format!(
-                        "{} sent {} RTP packets of {} to {here} in {}, and none came from {} to {there}, although both agreed on \
+                        "{} sent {} RTP packets of {} to {} in {}, and none came from {} to {}, although both agreed on \
                          both ways in {}.",
-                        self.reading.name(silent.other()),
+                        self.name(silent.other()),
                         heard.packets,
                         stream.kind,
+                        Marked(here),
                         seconds(heard.time),
-                        self.reading.name(silent),
+                        self.name(silent),
+                        Marked(there),
                         self.reading.the(span.answer)
                     );
                     found.push(self.finding("F-MED7", silent, span.answer, &[span.offer], "", means));
@@ -265,7 +271,7 @@ impl Scene<'_> {
             }
             let means = format!(
                 "{} hung up in {} and still sent {} RTP packets, until {} later.",
-                self.reading.name(by),
+                self.name(by),
                 self.reading.the(bye),
                 passed.packets,
                 passed.last.map_or_else(String::new, |last| seconds(last.since(at)))
@@ -314,13 +320,14 @@ impl Scene<'_> {
                     _ => continue,
                 };
                 let means = format!(
-                    "{} asked for media at {place} in {}, {} refused with {} (message {refusal}), and yet {} sends {what} that place \
+                    "{} asked for media at {} in {}, {} refused with {} (message {refusal}), and yet {} sends {what} that place \
                      ({} packets more than a second after the refusal).",
-                    self.reading.name(exchange.by),
+                    self.name(exchange.by),
+                    Marked(place),
                     self.reading.the(exchange.offer),
-                    self.reading.name(exchange.by.other()),
+                    self.name(exchange.by.other()),
                     self.reading.status(refusal),
-                    self.reading.name(by),
+                    self.name(by),
                     passed.packets
                 );
                 found.push(self.finding(
@@ -356,9 +363,10 @@ impl Scene<'_> {
                     continue;
                 };
                 let means = format!(
-                    "{} sends RTP from {own} to {}, an address that nobody named in this call.",
-                    self.reading.name(sender),
-                    flow.to
+                    "{} sends RTP from {} to {}, an address that nobody named in this call.",
+                    self.name(sender),
+                    Marked(own),
+                    Marked(flow.to)
                 );
                 found.push(self.finding(
                     "SEC-12",
@@ -383,6 +391,10 @@ impl Scene<'_> {
         if self.reading.by(span.offer) == party { span.offer } else { span.answer }
     }
 
+    fn name(&self, party: Party) -> Marked<String> {
+        Marked(self.reading.name(party))
+    }
+
     fn at(&self, n: u32) -> Instant {
         self.reading.call.message(n).map_or(Instant::ZERO, |message| message.at)
     }
@@ -401,6 +413,9 @@ impl Scene<'_> {
             "DLG-32" => "Stop media when BYE goes out.",
             _ => rule.map(|rule| rule.fix).or(row.map(|row| row.fix)).unwrap_or_default(),
         };
+        let (means, named) = diagnosis::unmarked(&means);
+        let fix = diagnosis::advise_one(self.name(by), fix);
+        let (fix, fix_named) = diagnosis::unmarked(&fix);
         let title = match row {
             Some(row) if title.is_empty() => row.title,
             _ => title,
@@ -418,8 +433,9 @@ impl Scene<'_> {
             cites: rule.map(|rule| rule.cites).or(row.map(|row| row.cites)).unwrap_or_default().to_vec(),
             title: title.to_owned(),
             means,
-            fix: diagnosis::advise(&self.reading, by, fix),
+            fix,
             consequences: Vec::new(),
+            worded: Worded::Elsewhere { means: named, fix: fix_named },
         }
     }
 }

@@ -8,7 +8,7 @@ use midcall_proto::time::Instant;
 use crate::model::{Call, Finding};
 use crate::sample;
 use crate::source::{Item, Place, Rtp};
-use crate::{Analyzer, Settings};
+use crate::{Analyzer, Anonymizer, Settings};
 
 const ALICE: &str = "10.0.0.1:41940";
 const BOB: &str = "10.0.0.2:41960";
@@ -52,7 +52,21 @@ fn only(call: &Call, code: &str) -> String {
     let found = found(call);
     let codes: Vec<_> = found.iter().map(|finding| (finding.code, finding.means.as_str())).collect();
     assert!(matches!(codes.as_slice(), [(own, _)] if *own == code), "{code} expected: {codes:#?}");
+    nobody_is_named(call.clone());
     format!("{} at {}: {}", found[0].by, found[0].at, found[0].means)
+}
+
+/// Without identities a finding says the same of others.
+#[track_caller]
+fn nobody_is_named(mut call: Call) {
+    let (caller, callee) = (call.caller.name.clone(), call.callee.name.clone());
+    Anonymizer::new(5).call(&mut call);
+    for Finding { means, fix, .. } in &call.findings {
+        let text = format!("{means} {fix}");
+        let gone = [caller.as_str(), callee.as_str(), "10.0.0."];
+        assert!(gone.iter().all(|gone| !text.contains(gone)), "{text}");
+        assert!(text.contains(&call.caller.name) || text.contains(&call.callee.name), "{text}");
+    }
 }
 
 #[track_caller]

@@ -7,6 +7,7 @@ use midcall_proto::observer::{self, Kind, ObservedCall, ObservedMessage, Observe
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
 use super::kept::{Kept, Seen};
+use crate::diagnosis::Worded;
 use crate::model::{Call, Change, DialogInfo, Finding, Message, Person};
 use crate::papers::Papers;
 use crate::source::Packet;
@@ -75,15 +76,7 @@ pub(super) fn call(observed: &ObservedCall, kept: &mut Kept) -> Call {
     });
     let (mut caller, mut callee) = (person(observed.caller()), person(observed.callee()));
     callee.address = far_end(&messages, callee.address);
-    if caller.name == callee.name {
-        let host = |person: &Person| host(&person.uri);
-        (caller.name, callee.name) = match (host(&caller), host(&callee)) {
-            (caller, callee) if caller != callee && !caller.is_empty() && !callee.is_empty() => {
-                (caller, callee)
-            }
-            _ => (Party::Caller.as_str().to_owned(), Party::Callee.as_str().to_owned()),
-        };
-    }
+    name(&mut caller, &mut callee);
     Call {
         number,
         call_id: observed.call_id().to_owned(),
@@ -93,6 +86,7 @@ pub(super) fn call(observed: &ObservedCall, kept: &mut Kept) -> Call {
         dialogs: dialogs.collect(),
         changes: changes.collect(),
         findings,
+        found: Vec::new(),
         story: Vec::new(),
         legs: Vec::new(),
         ended: observed.ended(),
@@ -187,21 +181,37 @@ fn judged(
         means: rule.means.to_owned(),
         fix: rule.fix.to_owned(),
         consequences: Vec::new(),
+        worded: Worded::ByRule,
     }
 }
 
 fn person(party: &ObservedParty) -> Person {
     Person {
         uri: party.uri.clone().into(),
-        name: name(&party.uri),
+        name: String::new(),
         tag: party.tag.clone().into(),
         address: party.address,
         user_agent: None,
     }
 }
 
+/// Gives both parties short names that tell them apart.
+pub(crate) fn name(caller: &mut Person, callee: &mut Person) {
+    for person in [&mut *caller, &mut *callee] {
+        person.name = user(&person.uri);
+    }
+    if caller.name == callee.name {
+        (caller.name, callee.name) = match (host(&caller.uri), host(&callee.uri)) {
+            (caller, callee) if caller != callee && !caller.is_empty() && !callee.is_empty() => {
+                (caller, callee)
+            }
+            _ => (Party::Caller.as_str().to_owned(), Party::Callee.as_str().to_owned()),
+        };
+    }
+}
+
 /// The user of a URI, its host where it has none.
-fn name(uri: &str) -> String {
+fn user(uri: &str) -> String {
     let user = Uri::parse(uri).ok().and_then(|uri| uri.user).filter(|user| !user.is_empty());
     let name: String = user.map_or_else(|| host(uri), str::to_owned);
     name.chars().filter(|char| !char.is_control()).take(LONGEST_NAME).collect()

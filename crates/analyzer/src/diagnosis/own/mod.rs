@@ -20,6 +20,7 @@ use midcall_proto::rules::Severity;
 use midcall_wire::Method;
 
 use self::deal::Deal;
+use super::marks::Worded;
 use super::read::Reading;
 use super::table;
 use super::words::advise;
@@ -78,6 +79,7 @@ impl Scene<'_, '_> {
                 _ => advise(self.reading, by, row.fix),
             }),
             consequences: Vec::new(),
+            worded: Worded::ByCheck,
         }
     }
 

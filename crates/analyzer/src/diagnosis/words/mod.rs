@@ -16,10 +16,13 @@ mod st;
 mod tx;
 mod up;
 
+use std::fmt::Display;
+
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::Rule;
 use midcall_wire::Name;
 
+use super::marks::Worded;
 use super::read::{Reading, capital};
 use crate::model::Finding;
 
@@ -53,13 +56,8 @@ impl Words {
 /// Puts title, meaning and cure of a finding into the words of its call.
 pub(super) fn tell(reading: &Reading<'_>, finding: &mut Finding) {
     // What was found with its words already says more than a rule can.
-    if Rule::by_code(finding.code).is_some_and(|rule| rule.means == finding.means) {
-        // What was found by comparing calls was worded there.
-        let worded = Rule::by_code(finding.code).is_some_and(|rule| rule.means != finding.means);
-        let words = match worded {
-            true => Words::default(),
-            false => of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding)),
-        };
+    if finding.worded == Worded::ByRule {
+        let words = of_family(reading, finding).unwrap_or_else(|| quotes(reading, finding));
         if let Some(title) = words.title.or_else(|| happened(finding.code)) {
             finding.title = title;
         }
@@ -192,8 +190,13 @@ fn without_asides(sentence: &str) -> String {
 pub(crate) fn advise(reading: &Reading<'_>, by: Party, fix: &str) -> String {
     match by {
         Party::Network => fix.to_owned(),
-        by => format!("{}: {}", reading.product(by), lower(fix)),
+        by => advise_one(reading.product(by), fix),
     }
+}
+
+/// Advice for somebody.
+pub(crate) fn advise_one(whom: impl Display, fix: &str) -> String {
+    format!("{whom}: {}", lower(fix))
 }
 
 /// A sentence that goes on behind a colon: without its capital, unless that belongs to an abbreviation.
