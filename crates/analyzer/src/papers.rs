@@ -27,7 +27,7 @@ impl<'c> Papers<'c> {
     pub(crate) fn get(&self, n: u32) -> Option<&Message<&'c [u8]>> {
         let index = index(n)?;
         let raw = &self.messages.get(index)?.raw;
-        self.read.get(index)?.get_or_init(|| Message::parse(raw.as_ref()).ok()).as_ref()
+        self.read.get(index)?.get_or_init(|| Message::parse_partial(raw.as_ref()).ok()).as_ref()
     }
 
     /// The session description of a message.

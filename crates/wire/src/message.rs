@@ -57,6 +57,8 @@ pub(crate) struct Index {
     body: u32,
     start: Start,
     lines: SmallVec<[Line; 32]>,
+    /// Whether its end is missing.
+    partial: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +102,34 @@ impl<B: AsRef<[u8]>> Message<B> {
     pub fn parse_with(bytes: B, limits: &Limits) -> Result<Self, ParseError> {
         let index = parse::strict(bytes.as_ref(), limits)?;
         Ok(Self { source: bytes, index })
+    }
+
+    /// Reads a message of which the end may be missing, as somebody who looks on from outside: whole header lines and
+    /// as much of the body as is there count. [`Message::is_partial`] says whether there should be more.
+    ///
+    /// A receiver must not act on such a message: it refuses the request and drops the response (RFC 3261 §18.3).
+    ///
+    /// ```
+    /// use midcall_wire::{Message, What};
+    ///
+    /// let cut = "BYE sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 9\r\n\r\nshort";
+    /// assert_eq!(Message::parse(cut).unwrap_err().what, What::BodyShort);
+    /// let message = Message::parse_partial(cut)?;
+    /// assert!(message.is_partial());
+    /// assert_eq!(message.body(), b"short");
+    /// # Ok::<(), midcall_wire::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Message::parse`], but for what is missing at the end.
+    pub fn parse_partial(bytes: B) -> Result<Self, ParseError> {
+        let index = parse::partial(bytes.as_ref(), &Limits::default())?;
+        Ok(Self { source: bytes, index })
+    }
+
+    /// Whether its end is missing: of its body, by its Content-Length, or of its headers.
+    pub const fn is_partial(&self) -> bool {
+        self.index.partial
     }
 
     /// Reads what can be read of a message that [`Message::parse`] refused, so that it can be answered or

@@ -19,6 +19,7 @@
 //! - What happened before the trace begins: F-CPT1 says so, and nothing is concluded from it.
 
 mod cause;
+mod doubt;
 mod exchange;
 mod marks;
 mod own;
@@ -28,6 +29,7 @@ mod table;
 mod tests;
 mod words;
 
+pub(crate) use self::doubt::doubt;
 pub(crate) use self::exchange::{Deal, Exchange, deals, read as exchanges};
 pub(crate) use self::marks::{Marked, Worded, read as unmarked, renamed};
 pub(crate) use self::read::{Reading, capital, seconds};

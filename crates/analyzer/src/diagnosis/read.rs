@@ -284,7 +284,7 @@ impl<'c> Reading<'c> {
 
 /// What can be read of a message, however broken it is.
 fn read(raw: &[u8]) -> Option<Message<&[u8]>> {
-    Message::parse(raw).ok().or_else(|| Message::salvage(raw))
+    Message::parse_partial(raw).ok().or_else(|| Message::salvage(raw))
 }
 
 /// A time as people read it: "0.35 s", "12.3 s", "32 s", "25 min 3 s".

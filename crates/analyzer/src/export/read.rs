@@ -80,7 +80,7 @@ pub(super) fn lines(call: &Call) -> Result<Vec<Line<'_>>, Unexportable> {
             return Err(Unexportable::Cut(message.n));
         }
         let raw = message.raw.as_ref();
-        let sip = Sip::parse(raw).ok().or_else(|| Sip::salvage(raw));
+        let sip = Sip::parse_partial(raw).ok().or_else(|| Sip::salvage(raw));
         let sip = sip.ok_or(Unexportable::Unreadable(message.n))?;
         let by = side(call, message).ok_or(Unexportable::Stranger(message.n))?;
         let mut line = Line { message, sip, by, again, of: None };

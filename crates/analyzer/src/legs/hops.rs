@@ -45,7 +45,7 @@ pub(super) fn find(call: &Call) -> Vec<Finding> {
 }
 
 fn read(message: &Message) -> Option<Sip<&[u8]>> {
-    Sip::parse(message.raw.as_ref()).ok()
+    Sip::parse_partial(message.raw.as_ref()).ok()
 }
 
 /// The rule and what an element between the two did that is not its business. The copy with more Via values is further down for a request.

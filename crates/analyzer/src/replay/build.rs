@@ -233,7 +233,7 @@ fn far_end(messages: &[Message], first: SocketAddr) -> SocketAddr {
     for message in hops {
         let forwards = message.from == end || message.from.ip() == end.ip();
         if forwards
-            && Sip::parse(message.raw.as_ref())
+            && Sip::parse_partial(message.raw.as_ref())
                 .is_ok_and(|sip| sip.status().is_none() && sip.method() == Method::Invite)
         {
             end = message.to;

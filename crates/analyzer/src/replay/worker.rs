@@ -174,7 +174,7 @@ impl Worker {
         if let Some(slot) = name.and_then(|name| self.keep.find(name)) {
             return Some(slot);
         }
-        let message = Message::parse(packet.payload.as_slice()).ok();
+        let message = Message::parse_partial(packet.payload.as_slice()).ok();
         let envelope = message.as_ref().map(Envelope::read);
         let read = message.as_ref().zip(envelope.as_ref());
         let begins = read.is_some_and(|(message, envelope)| Observer::begins_call(message, envelope));
@@ -267,7 +267,7 @@ impl Worker {
 
     /// Observes a message.
     fn see(&mut self, kept: &mut Kept, packet: Packet) -> Result<Seen, NoneOfIt> {
-        let message = Message::parse(packet.payload.as_slice()).ok();
+        let message = Message::parse_partial(packet.payload.as_slice()).ok();
         let envelope = message.as_ref().map(Envelope::read);
         let read = message.as_ref().zip(envelope.as_ref());
         let n = self.observer.observe_parsed(packet.at, packet.from, packet.to, read);
@@ -337,6 +337,7 @@ impl Worker {
             known = Some(Box::new(Known::of(&reading, &deals)));
             let found = diagnosis::find(&reading, &deals);
             call.findings.extend(found);
+            diagnosis::doubt(&mut call);
         }
         call.glances = Vec::new();
         if self.details == Details::All && !self.finished {

@@ -189,7 +189,7 @@ impl Observer {
     /// Takes one message that passed the tap, as a datagram or framed from a stream. Gives its number, counted from 1, or
     /// `None` if it is no SIP.
     pub fn observe(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<u32> {
-        let message = Message::parse(bytes).ok();
+        let message = Message::parse_partial(bytes).ok();
         let envelope = message.as_ref().map(Envelope::read);
         self.observe_parsed(at, from, to, message.as_ref().zip(envelope.as_ref()))
     }
@@ -378,7 +378,7 @@ impl Observer {
         loop {
             let Some(entry) = self.table.get_mut(slot).filter(|entry| !entry.held.is_empty()) else { return };
             let Some(held) = entry.held.pop(&entry.call.trace, release) else { return };
-            let Ok(message) = Message::parse(held.bytes.as_ref()) else { continue };
+            let Ok(message) = Message::parse_partial(held.bytes.as_ref()) else { continue };
             let envelope = Envelope::read(&message);
             if let Some(facts) = Facts::read(held.n, held.at, held.from, held.to, &message, &envelope) {
                 self.take(slot, &facts, &message);

@@ -10,7 +10,14 @@ use crate::{Limit, Limits, Method, Name, ParseError, What};
 pub(super) fn strict(source: &[u8], limits: &Limits) -> Result<Index, ParseError> {
     let begin = empty_lines(source);
     let bytes = source.get(begin..).unwrap_or_default();
-    read(bytes, begin, limits, false).map_err(|error| error.shifted(begin))
+    read(bytes, begin, limits, How::Strict).map_err(|error| error.shifted(begin))
+}
+
+/// Reads a message of which the end may be missing; any other fault is an error.
+pub(super) fn partial(source: &[u8], limits: &Limits) -> Result<Index, ParseError> {
+    let begin = empty_lines(source);
+    let bytes = source.get(begin..).unwrap_or_default();
+    read(bytes, begin, limits, How::Partial).map_err(|error| error.shifted(begin))
 }
 
 /// Reads what there is, up to a point where nothing can be told apart any more.
@@ -18,21 +25,37 @@ pub(super) fn lenient(source: &[u8], limits: &Limits) -> Option<Index> {
     let begin = empty_lines(source);
     let bytes = source.get(begin..).unwrap_or_default();
     let longest = limits.message.min(u32::MAX as usize);
-    read(bytes.get(..longest).unwrap_or(bytes), begin, limits, true).ok()
+    read(bytes.get(..longest).unwrap_or(bytes), begin, limits, How::Lenient).ok()
 }
 
-fn read(bytes: &[u8], begin: usize, limits: &Limits, lenient: bool) -> Result<Index, ParseError> {
+/// What becomes of faults.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Each is an error.
+    Strict,
+    /// The end may be missing.
+    Partial,
+    /// What can be read is read.
+    Lenient,
+}
+
+fn read(bytes: &[u8], begin: usize, limits: &Limits, how: How) -> Result<Index, ParseError> {
+    let lenient = how == How::Lenient;
     if begin + bytes.len() > limits.message.min(u32::MAX as usize) && !lenient {
         return fail(limits.message.saturating_sub(begin), What::Limit(Limit::Message));
     }
     let (start, mut at) = start_line(bytes, limits, lenient)?;
     let mut lines = SmallVec::new();
     let mut length = None;
+    let mut partial = false;
     let body = loop {
         match bytes.get(at) {
             Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => break at + 2,
             Some(b' ' | b'\t') if !lenient => return fail(at, What::Fold),
-            None if lenient => break at,
+            None if how != How::Strict => {
+                partial = true;
+                break at;
+            }
             None => return fail(at, What::Incomplete),
             Some(_) => {}
         }
@@ -45,6 +68,10 @@ fn read(bytes: &[u8], begin: usize, limits: &Limits, lenient: bool) -> Result<In
         let (line, next) = match header_line(bytes, at, limits) {
             Ok(found) => found,
             Err(_) if lenient => unreadable(bytes, at),
+            Err(error) if how == How::Partial && error.what == What::Incomplete => {
+                partial = true;
+                break at;
+            }
             Err(error) => return Err(error),
         };
         if line.name == Name::ContentLength && !lenient {
@@ -54,13 +81,17 @@ fn read(bytes: &[u8], begin: usize, limits: &Limits, lenient: bool) -> Result<In
         at = next;
     };
     let end = match length {
-        _ if lenient => body,
+        _ if lenient || partial => body,
         None => bytes.len(),
         Some(length) if length <= bytes.len() - body => body + length,
-        Some(_) => return fail(bytes.len(), What::BodyShort),
+        Some(_) if how == How::Strict => return fail(bytes.len(), What::BodyShort),
+        Some(_) => {
+            partial = true;
+            bytes.len()
+        }
     };
     let (end, head_end, body) = (short(begin + end), short(at), short(body));
-    Ok(Index { begin: short(begin), end, head_end, body, start, lines })
+    Ok(Index { begin: short(begin), end, head_end, body, start, lines, partial })
 }
 
 /// The length of the body behind a header section, for streams. RFC 3261 §18.3.

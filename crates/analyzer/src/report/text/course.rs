@@ -12,7 +12,7 @@ pub(super) fn course(call: &Call) -> String {
     let since = |message: &Message| span(message.at.since(began));
     let mut facts = Facts::default();
     for message in call.messages.iter().filter(|message| !matches!(message.kind, Kind::Again { .. })) {
-        if let Ok(sip) = Sip::parse(message.raw.as_ref()) {
+        if let Ok(sip) = Sip::parse_partial(message.raw.as_ref()) {
             facts.note(message, &sip);
         }
     }

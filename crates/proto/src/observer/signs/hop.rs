@@ -24,6 +24,11 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
     {
         found.push(plain(RuleId::ContentLength));
     }
+    if facts.by == Transport::Udp && passing.message.is_partial() {
+        let mut claim = plain(RuleId::ContentLength);
+        claim.severity = Severity::Warning; // there are peers that take what is there
+        found.push(claim);
+    }
     if !facts.is_request() {
         found.extend(sent_elsewhere(passing));
         return;
