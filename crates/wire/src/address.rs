@@ -71,6 +71,47 @@ impl<'a> NameAddr<'a> {
         Ok(Self { display, uri, params, tag })
     }
 
+    /// Takes one address apart of which the display name may be in another encoding than UTF-8, as old PBXs write it: then it
+    /// is left out. No dialog is told by it (RFC 3261 §12).
+    ///
+    /// ```
+    /// use midcall_wire::NameAddr;
+    ///
+    /// let from = NameAddr::parse_bytes(b"\"J\xfcrgen\" <sip:j@example.com>;tag=1").unwrap();
+    /// assert_eq!((from.display, from.uri, from.tag()), (None, "sip:j@example.com", Some("1")));
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`NameAddr::parse`], and bytes elsewhere that are not UTF-8.
+    #[inline]
+    pub fn parse_bytes(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(error) => Self::behind_name(bytes, error.valid_up_to()),
+        }
+    }
+
+    /// Leaves out the display name in which the first byte stands that is no UTF-8.
+    #[cold]
+    fn behind_name(bytes: &'a [u8], foreign: usize) -> Result<Self, ParseError> {
+        let (mut quoted, mut escaped) = (false, false);
+        let bracket = bytes.iter().position(|&byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'<' if !quoted => return true,
+                _ => {}
+            }
+            false
+        });
+        let not_text = |at: usize| ParseError::new(at, What::Utf8);
+        let Some(start) = bracket.filter(|bracket| foreign < *bracket) else { return Err(not_text(foreign)) };
+        let text = std::str::from_utf8(bytes.get(start..).unwrap_or_default())
+            .map_err(|error| not_text(start + error.valid_up_to()))?;
+        Self::parse(text).map_err(|error| error.shifted(start))
+    }
+
     fn bare(mut scan: Scan<'a>) -> Result<Self, ParseError> {
         let start = scan.at();
         let uri = scan.run(|b| b != b';' && !is_lws(b));

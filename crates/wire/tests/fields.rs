@@ -235,6 +235,26 @@ fn broken_lines_say_where() {
 }
 
 #[test]
+fn a_display_name_in_latin_1_hides_no_address() {
+    let raw = b"BYE sip:a SIP/2.0\r\nFrom: \"J\xfcrgen \\\" <x>\" <sip:j@a.example>;tag=1\r\nTo: Bj\xf6rn <sip:b@a.example>;tag=2\r\n\
+        m: <sip:c@a.example>, \"\xe9, \" <sip:d@a.example>\r\nRefer-To: \xe4 <sip:\xe4>\r\n\r\n";
+    let message = Message::parse(&raw[..]).unwrap();
+    let from = message.from().unwrap();
+    assert_eq!((from.display, from.uri, from.tag()), (None, "sip:j@a.example", Some("1")));
+    let to = message.to().unwrap();
+    assert_eq!((to.display, to.uri, to.tag()), (None, "sip:b@a.example", Some("2")));
+    let contacts: Vec<_> = message.contacts().map(|contact| contact.unwrap().uri).collect();
+    assert_eq!(contacts, ["sip:c@a.example", "sip:d@a.example"]);
+    // The same in one walk.
+    let fields: Vec<_> = message.head().fields().collect();
+    assert_eq!(fields[0].address(), Some(from));
+    let walked: Vec<_> = fields[2].addresses().map(|contact| contact.unwrap().uri).collect();
+    assert_eq!(walked, contacts);
+    // An address that is no text is none.
+    assert_eq!(message.refer_to().unwrap().unwrap_err().what, What::Utf8);
+}
+
+#[test]
 fn salvage_keeps_what_can_be_read() {
     let message = Message::salvage("BYE sip:a@b;  x SIP/2.0 \r\nno header\r\n folded\r\nCall-ID: 7\r\n: x\r\nContent-Length: 9\r\n\r\nbody").unwrap();
     assert_eq!((message.method(), message.request_uri()), (Method::Bye, Some("sip:a@b;  x")));

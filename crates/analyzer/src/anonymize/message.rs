@@ -27,10 +27,10 @@ impl Anonymizer {
             kind = kind_of(&content_type(head));
             self.body(kind, body)
         });
-        let grown = match (body, &new_body) {
-            (Some(old), Some(new)) => {
-                i64::try_from(new.len()).unwrap_or(0) - i64::try_from(old.len()).unwrap_or(0)
-            }
+        // What is no text grows as it is made some.
+        let old = raw.windows(4).position(|end| end == b"\r\n\r\n").map(|end| raw.len() - end - 4);
+        let grown = match (old, &new_body) {
+            (Some(old), Some(new)) => i64::try_from(new.len()).unwrap_or(0) - i64::try_from(old).unwrap_or(0),
             _ => 0,
         };
         let mut out = self.head(head, grown);

@@ -74,6 +74,9 @@ a=sendonly
 fn the_length_of_a_body_stays_true() {
     let message = "SIP/2.0 200 OK\nCSeq: 1 INVITE\nContent-Type: application/sdp\nContent-Length: 32\n\nv=0\nc=IN IP4 100.200.100.200\nm=x\n";
     let raw = message.replace('\n', "\r\n");
+    let foreign = [&b"BYE sip:a SIP/2.0\r\nl: 3\r\n\r\n"[..], b"\xfc\r\n"].concat();
+    let whole = String::from_utf8(Anonymizer::new(3).message(&foreign)).unwrap();
+    assert!(whole.contains("l: 5\r\n"), "{whole}");
     let length = |raw: &str| {
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
         let told: usize = head.rsplit(' ').next().unwrap().parse().unwrap();

@@ -48,6 +48,32 @@ fn short(call: usize, begins: u64) -> Vec<Packet> {
         .collect()
 }
 
+/// Bytes of a message with others in place of some.
+fn swapped(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    match bytes.windows(old.len()).position(|some| some == old) {
+        Some(at) => [&bytes[..at], new, &bytes[at + old.len()..]].concat(),
+        None => bytes.to_vec(),
+    }
+}
+
+#[test]
+fn a_name_in_latin_1_hides_no_call() {
+    for (plain, named) in [
+        (&b"From: <"[..], &b"From: \"J\xfcrgen\" <"[..]),
+        (b"To: <", b"To: Bj\xf6rn <"),
+        (b"Contact: <", b"Contact: \"\xe9\" <"),
+    ] {
+        let mut packets = short(0, 0);
+        let before = sample::calls(packets.clone()).remove(0);
+        packets.iter_mut().for_each(|packet| packet.payload = swapped(&packet.payload, plain, named));
+        let (calls, stats) = sample::analyzed(packets);
+        assert_eq!((calls.len(), stats.outside), (1, 0), "{named:?}");
+        let call = &calls[0];
+        assert_eq!((&call.caller, &call.callee), (&before.caller, &before.callee));
+        assert_eq!((&call.dialogs, &call.findings), (&before.dialogs, &before.findings));
+    }
+}
+
 /// A debug build takes long for all of them.
 const CALLS: u64 = if cfg!(debug_assertions) { 5_000 } else { 50_000 };
 

@@ -1,6 +1,6 @@
 //! Who sent a message, to whom, in which transaction: what every look at a message begins with, read in one walk.
 
-use midcall_wire::{CSeq, Head, Message, Method, Name, NameAddr, Via};
+use midcall_wire::{CSeq, Field, Head, Message, Method, Name, NameAddr, Via};
 
 /// What identifies a message, and the rest of its header lines for whoever goes on.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,8 @@ impl<'a> Envelope<'a> {
     /// Reads it off a message.
     pub fn read<B: AsRef<[u8]>>(message: &'a Message<B>) -> Self {
         let head = message.head();
-        let [mut from, mut to, mut cseq, mut rseq, mut call_id]: [Line<'_>; 5] = [None; 5];
+        let [mut from, mut to]: [Option<Field<'_>>; 2] = [None; 2];
+        let [mut cseq, mut rseq, mut call_id]: [Line<'_>; 3] = [None; 3];
         let mut vias = Vias::default();
         for field in head.fields() {
             let line = match field.name() {
@@ -48,8 +49,14 @@ impl<'a> Envelope<'a> {
                     field.elements().for_each(|value| vias.add(value));
                     continue;
                 }
-                Name::From => &mut from,
-                Name::To => &mut to,
+                Name::From => {
+                    from.get_or_insert(field);
+                    continue;
+                }
+                Name::To => {
+                    to.get_or_insert(field);
+                    continue;
+                }
                 Name::CSeq => &mut cseq,
                 Name::RSeq => &mut rseq,
                 Name::CallId => &mut call_id,
@@ -59,8 +66,7 @@ impl<'a> Envelope<'a> {
             line.get_or_insert_with(|| field.text());
         }
         vias.hop = Via::parse(vias.top).ok();
-        let address = |line: Line<'a>| line.flatten().and_then(|text| NameAddr::parse(text).ok());
-        let (from, to) = (address(from), address(to));
+        let [from, to] = [from, to].map(|line| line?.address());
         let cseq_text = cseq.flatten();
         let cseq = cseq_text.and_then(|text| CSeq::parse(text).ok());
         let method = if message.is_request() {

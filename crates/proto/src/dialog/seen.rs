@@ -1,7 +1,7 @@
 //! A message as the dialog sees it: the facts that rules ask for, read once.
 
 use midcall_wire::sdp::Sdp;
-use midcall_wire::{Field, MediaType, Message, Method, Name, NameAddr, Refresher, multipart};
+use midcall_wire::{Field, MediaType, Message, Method, Name, Refresher, multipart};
 
 use super::capability::{Lists, MethodSet, OptionSet, OptionTag};
 use super::envelope::Envelope;
@@ -234,12 +234,11 @@ impl<'a> Seen<'a> {
             Name::MinSe => self.min_se = message.min_se().and_then(Result::ok),
             Name::RetryAfter => self.retry_after = message.retry_after().and_then(Result::ok),
             Name::Contact => {
-                let mut contacts = field.elements();
+                let mut contacts = field.addresses();
                 // The first of all, or none.
                 if facts.contacts == 0 {
                     let first = contacts.next();
-                    self.contact =
-                        first.and_then(|text| NameAddr::parse(text).ok()).map(|contact| contact.uri);
+                    self.contact = first.flatten().map(|contact| contact.uri);
                     facts.contacts = 1;
                 }
                 facts.contacts = facts.contacts.saturating_add(small(contacts.count()));

@@ -34,7 +34,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// It is missing or malformed.
     pub fn from(&self) -> Result<NameAddr<'_>, ParseError> {
-        self.required(Name::From, NameAddr::parse)
+        self.address(Name::From).unwrap_or_else(|| Err(self.missing(Name::From)))
     }
 
     /// To. RFC 3261 §20.39.
@@ -42,7 +42,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// It is missing or malformed.
     pub fn to(&self) -> Result<NameAddr<'_>, ParseError> {
-        self.required(Name::To, NameAddr::parse)
+        self.address(Name::To).unwrap_or_else(|| Err(self.missing(Name::To)))
     }
 
     /// The first value of Via: where the message comes from, or a response goes to. RFC 3261 §20.42.
@@ -65,12 +65,15 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// Every Contact.
     pub fn contacts(&self) -> impl Iterator<Item = Result<NameAddr<'_>, ParseError>> {
-        self.each(Name::Contact, NameAddr::parse)
+        self.addresses(Name::Contact)
     }
 
     /// Every address of that header, such as Route, Record-Route or P-Asserted-Identity.
     pub fn addresses(&self, name: Name) -> impl Iterator<Item = Result<NameAddr<'_>, ParseError>> {
-        self.each(name, NameAddr::parse)
+        self.spans(name).map(|(_, span)| {
+            let bytes = self.bytes().get(span.clone()).unwrap_or_default();
+            NameAddr::parse_bytes(bytes).map_err(|error| error.shifted(span.start))
+        })
     }
 
     /// Max-Forwards, at most 255. RFC 3261 §20.22.
@@ -134,12 +137,12 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// Refer-To. RFC 3515 §2.1.
     pub fn refer_to(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
-        self.optional(Name::ReferTo, NameAddr::parse)
+        self.address(Name::ReferTo)
     }
 
     /// Referred-By. RFC 3892 §3.
     pub fn referred_by(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
-        self.optional(Name::ReferredBy, NameAddr::parse)
+        self.address(Name::ReferredBy)
     }
 
     /// Replaces. RFC 3891 §6.1.
@@ -165,6 +168,13 @@ impl<B: AsRef<[u8]>> Message<B> {
             .filter_map(|line| Some((line.name == Name::ProxyAuthenticate, self.value(line).ok()?)))
             .flat_map(|(proxy, text)| Challenge::split(proxy, text))
             .collect()
+    }
+
+    /// The address in the first line of that name.
+    fn address(&self, name: Name) -> Option<Result<NameAddr<'_>, ParseError>> {
+        let value = self.line(name)?.value();
+        let bytes = self.bytes().get(value.clone()).unwrap_or_default();
+        Some(NameAddr::parse_bytes(bytes).map_err(|error| error.shifted(value.start)))
     }
 
     fn required<'m, T>(

@@ -2,7 +2,7 @@
 
 use super::{Line, Message};
 use crate::values::{self, Spans};
-use crate::{Name, scan};
+use crate::{Name, NameAddr, scan};
 
 /// The header lines of a message, looked over once.
 ///
@@ -73,6 +73,16 @@ impl<'a> Field<'a> {
         self.head.bytes.get(self.line.value()).unwrap_or_default()
     }
 
+    /// The value as an address; its display name may be in any encoding.
+    #[inline]
+    #[must_use]
+    pub fn address(&self) -> Option<NameAddr<'a>> {
+        match self.text() {
+            Some(text) => NameAddr::parse(text).ok(),
+            None => NameAddr::parse_bytes(self.bytes()).ok(),
+        }
+    }
+
     /// The values of the line: the elements of a list, empty ones left out. Like
     /// [`Message::values`](crate::Message::values), but of this line alone.
     #[inline]
@@ -89,6 +99,25 @@ impl<'a> Field<'a> {
             let length = if list { values::element(text.as_bytes()) } else { text.len() };
             rest = text.get(length + 1..);
             text.get(..length).map(scan::trim)
+        })
+    }
+
+    /// The elements of a list as addresses; `None` for those that are none.
+    #[inline]
+    pub fn addresses(&self) -> impl Iterator<Item = Option<NameAddr<'a>>> + use<'a> {
+        let (field, value) = (*self, self.line.value());
+        let (list, mut next) = (self.line.name.is_list(), Some(value.start));
+        std::iter::from_fn(move || {
+            let start = next.take()?;
+            let rest = field.head.bytes.get(start..value.end)?;
+            let length = if list { values::element(rest) } else { rest.len() };
+            let end = start + length;
+            next = (end < value.end).then_some(end + 1);
+            let address = match field.slice(start..end) {
+                Some(text) => NameAddr::parse(scan::trim(text)),
+                None => NameAddr::parse_bytes(rest.get(..length)?.trim_ascii()),
+            };
+            Some(address.ok())
         })
     }
 
