@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use midcall_analyzer::diagnosis;
 use midcall_proto::rules::{Rule, Severity, all, explain};
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -36,17 +37,64 @@ fn chosen(code: Option<&str>) -> Result<Vec<&'static Rule>, Trouble> {
     if !family.is_empty() {
         return Ok(family);
     }
+    Err(unknown(code))
+}
+
+/// Whether findings may bear this code, or one of this family: that of a rule or of a diagnosis.
+pub(crate) fn is_known(code: &str) -> bool {
+    codes().any(|known| known == code || known.rsplit_once('-').is_some_and(|(family, _)| family == code))
+}
+
+/// There is no such rule; the nearest ones are.
+pub(crate) fn unknown(code: &str) -> Trouble {
+    let upper = code.to_ascii_uppercase();
+    let far = |known: &str| distance(&upper, known);
+    let nearest = codes().map(far).min().filter(|nearest| *nearest <= (upper.len() / 3).min(TYPOS));
+    let near: Vec<&str> = codes().filter(|known| Some(far(known)) == nearest).take(SHOWN).collect();
     let mut families: Vec<&str> = all().map(Rule::family).collect();
     families.dedup();
-    Err(Trouble::not_started(
+    let families = format!(
+        "the families are {}; `midcall rules UP` lists one, `midcall rules` all",
+        families.join(", ")
+    );
+    let cure = match near.as_slice() {
+        [] => families,
+        near => format!("did you mean {}? {families}", near.join(" or ")),
+    };
+    Trouble::not_started(
         format!("there is no rule {code}"),
         "a rule is a family and a number, such as UP-13",
-        format!(
-            "the families are {}; `midcall rules UP` lists one, `midcall rules` all",
-            families.join(", ")
-        ),
-    ))
+        cure,
+    )
 }
+
+/// The codes of all rules and diagnoses.
+fn codes() -> impl Iterator<Item = &'static str> {
+    all().map(|rule| rule.code).chain(diagnosis::all().map(|diagnosis| diagnosis.id))
+}
+
+/// How many letters must be put in, taken out or changed to make one text the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (above, letter) in one.chars().enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        let mut next = vec![left];
+        for (own, over) in other.chars().zip(row.iter().skip(1)) {
+            let changed = diagonal + usize::from(own != letter);
+            left = changed.min(over + 1).min(left + 1);
+            diagonal = *over;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// More wrong letters than this are no slip.
+const TYPOS: usize = 2;
+/// So many codes are named.
+const SHOWN: usize = 4;
 
 fn one(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
     let text = explain(rule);

@@ -147,7 +147,60 @@ fn a_broken_capture_is_told_up_to_the_break() {
     let output = midcall(&[path.to_str().unwrap()]);
     let shown = shown(&output);
     assert!(shown.contains("alice -> bob") && shown.contains("cut off by the end of the file"), "{shown}");
+    assert_breaks_off(&output);
     std::fs::remove_dir_all(scratch).unwrap();
+}
+
+/// A trace without its end is told of, and judged as far as it goes.
+#[track_caller]
+fn assert_breaks_off(output: &Output) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(" breaks off behind record ") && told.contains("its end is missing"), "{told}");
+    assert_ne!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn a_packed_capture_that_breaks_off_is_told_like_any_other() {
+    let scratch = scratch("packed");
+    let path = scratch.join("cut.pcap.gz");
+    let packed = root().join("crates/analyzer/tests/peers/linphone-with-media.pcap.gz");
+    let packed = std::fs::read(packed).unwrap();
+    std::fs::write(&path, &packed[..packed.len() - 40]).unwrap();
+    let output = midcall(&[path.to_str().unwrap(), "--fail-on", "never"]);
+    assert!(shown(&output).contains("1 stretches that cannot be unpacked"), "{output:?}");
+    assert_breaks_off(&output);
+    std::fs::remove_dir_all(scratch).unwrap();
+}
+
+#[test]
+fn a_slip_in_a_rule_is_told_with_the_nearest_codes() {
+    for (slip, near) in
+        [("UP13", "did you mean UP-13?"), ("F-HLD33", "F-HLD3"), ("NOSUCH-99", "the families are")]
+    {
+        let output = midcall(&[STUCK, "--rule", slip]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(&format!("there is no rule {slip}")) && told.contains(near), "{told}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    for known in ["F-HLD3", "f-hld3", "up-13", "UP", "F"] {
+        assert_ne!(midcall(&[STUCK, "--rule", known]).status.code(), Some(2), "{known}");
+    }
+}
+
+#[test]
+fn conditions_that_no_call_meets_are_told() {
+    let told = |options: &[&str]| {
+        let output = midcall(&[&[STUCK, "--fail-on", "never"], options].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(told(&["--method", "FOO"]).contains("no call of 1 is let through by --method FOO"));
+    assert!(told(&["--call-id", "nosuch"]).contains("is let through by --call-id nosuch"));
+    assert!(told(&["--party", "nobody", "--method", "INVITE"]).contains("by --party nobody"));
+    for fine in [&["--method", "invite"][..], &["--party", "caller"], &["--rule", "UP-13"], &[]] {
+        assert_eq!(told(fine), "", "{fine:?}");
+    }
 }
 
 #[test]

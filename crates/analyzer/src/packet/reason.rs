@@ -38,7 +38,6 @@ reasons! {
     Block = "stretches of the file that make no sense",
     Interface = "packets of an interface that is not described",
     Unfinished = "last record cut off by the end of the file",
-    Gzip = "stretches that cannot be unpacked",
     Keys = "TLS keys, dropped because there were too many",
 }
 
@@ -59,6 +58,10 @@ impl Counts {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += more;
         }
+    }
+
+    pub(crate) fn of(&self, reason: Reason) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or_default()
     }
 
     /// Tells them to a summary.

@@ -3,6 +3,7 @@
 mod apart;
 mod clocks;
 mod copies;
+mod gzip;
 pub mod hep;
 mod merge;
 mod open;
@@ -165,6 +166,8 @@ pub struct Summary {
     pub resolution: Duration,
     /// Bytes read so far, as they stand in the file.
     pub bytes: u64,
+    /// Whether it breaks off: it ends within a record, or cannot be unpacked to its end.
+    pub cut: bool,
     /// By how many microseconds its clock was fast against that of another source, as the packets say that both have; its
     /// times were put right by that.
     pub clock_fast: i64,
@@ -182,6 +185,12 @@ impl Summary {
             Some(skipped) => skipped.count += count,
             None => self.skipped.push(Skipped { reason, count }),
         }
+    }
+
+    /// It cannot be unpacked any further.
+    pub(crate) fn ends_packed(&mut self) {
+        self.cut = true;
+        self.skip("stretches that cannot be unpacked");
     }
 
     /// How often something was passed over for this reason.

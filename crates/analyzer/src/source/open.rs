@@ -1,12 +1,11 @@
 //! Finds out by its content what a trace is, and opens it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
-
+use super::gzip::{Damage, Unpacked};
 use super::hep::live::{Live, Stop};
 use super::hep::{self, Hep};
 use super::pcap::{self, Keys, Pcap};
@@ -79,23 +78,22 @@ impl Opener {
     pub fn read(&self, name: &str, reader: impl Read + Send + 'static) -> Result<Box<dyn Source>, ReadError> {
         let bytes = Arc::new(AtomicU64::new(0));
         let reader = Counted { reader, bytes: Arc::clone(&bytes) };
-        let (source, packed) = self.sniff(Box::new(reader), false)?;
+        let (source, packed) = self.sniff(Box::new(reader), None)?;
         Ok(Box::new(Opened { source, name: name.to_owned(), bytes, packed }))
     }
 
-    /// What a stream of bytes is, and whether it was packed.
-    fn sniff(&self, mut reader: Reader, packed: bool) -> Result<(Box<dyn Source>, bool), ReadError> {
+    /// What a stream of bytes is, and what is damaged where it was packed.
+    fn sniff(
+        &self,
+        mut reader: Reader,
+        packed: Option<Damage>,
+    ) -> Result<(Box<dyn Source>, Option<Damage>), ReadError> {
         let mut start = Vec::new();
-        match reader.by_ref().take(START).read_to_end(&mut start) {
-            Ok(_) => {}
-            // What was packed and breaks off still has a beginning.
-            Err(_) if packed && !start.is_empty() => {}
-            Err(error) => return Err(error.into()),
-        }
+        reader.by_ref().take(START).read_to_end(&mut start)?;
         let whole = |start: Vec<u8>| Box::new(Cursor::new(start).chain(reader)) as Reader;
-        if start.starts_with(&GZIP) && !packed {
-            let unpacked = MultiGzDecoder::new(BufReader::with_capacity(PACKED, whole(start)));
-            return self.sniff(Box::new(unpacked), true);
+        if start.starts_with(&GZIP) && packed.is_none() {
+            let damage = Damage::default();
+            return self.sniff(Box::new(Unpacked::new(whole(start), damage.clone())), Some(damage));
         }
         if let Some(container) = pcap::container(&start) {
             return Err(container);
@@ -130,7 +128,7 @@ struct Opened {
     source: Box<dyn Source>,
     name: String,
     bytes: Arc<AtomicU64>,
-    packed: bool,
+    packed: Option<Damage>,
 }
 
 impl Source for Opened {
@@ -142,8 +140,11 @@ impl Source for Opened {
         let mut summary = self.source.summary();
         summary.name.clone_from(&self.name);
         summary.bytes = self.bytes.load(Ordering::Relaxed);
-        if self.packed {
+        if let Some(damage) = &self.packed {
             summary.format.push_str(", packed with gzip");
+            if damage.is_there() {
+                summary.ends_packed();
+            }
         }
         summary
     }
@@ -198,4 +199,3 @@ impl<R: Read> Read for Counted<R> {
 /// How much of a file is looked at: enough for every mark, little enough for a log that is still being written.
 const START: u64 = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-const PACKED: usize = 1 << 16;

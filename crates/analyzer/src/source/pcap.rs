@@ -114,6 +114,10 @@ impl Source for Pcap<'_> {
             coarse.map_or(Duration::ZERO, |units| Duration::from_secs(1) / units.max(1) as u32);
         self.blocks.counts().tell(&mut summary);
         counts.tell(&mut summary);
+        summary.cut = self.blocks.is_cut();
+        if self.blocks.input().is_damaged() {
+            summary.ends_packed();
+        }
         summary
     }
 }

@@ -10,6 +10,8 @@ use midcall_proto::observer::{Kind, Party};
 use midcall_proto::time::Instant;
 
 use crate::options::AnalyzeOptions;
+use crate::rules;
+use crate::trouble::Trouble;
 
 /// What was asked for; what was not asked for is let through.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,17 @@ pub(super) struct Filter {
     rule: Option<String>,
     from: Option<When>,
     to: Option<When>,
+    met: Met,
+}
+
+/// Which conditions a call has met, each by itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    call_id: bool,
+    time: bool,
+    party: bool,
+    method: bool,
+    all: bool,
 }
 
 /// A point in time as it is given on the command line.
@@ -70,25 +83,38 @@ impl When {
 }
 
 impl Filter {
-    pub(super) fn of(options: &AnalyzeOptions) -> Self {
+    /// # Errors
+    /// There is no such rule.
+    pub(super) fn of(options: &AnalyzeOptions) -> Result<Self, Trouble> {
+        let rule = options.rule.as_ref().map(|rule| rule.to_ascii_uppercase());
+        if let Some(rule) = rule.as_deref().filter(|rule| !rules::is_known(rule)) {
+            return Err(rules::unknown(rule));
+        }
         let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
-        Self {
+        Ok(Self {
             call_id: options.call_id.clone(),
             party: lower(&options.party),
             method: options.method.as_ref().map(|method| method.to_ascii_uppercase()),
-            rule: options.rule.as_ref().map(|rule| rule.to_ascii_uppercase()),
+            rule,
             from: options.from,
             to: options.to,
-        }
+            met: Met::default(),
+        })
     }
 
     /// Whether a call is shown, of a trace that began at this time. Findings that were not asked for are taken out of it.
-    pub(super) fn lets_through(&self, call: &mut Call, began: Option<Instant>) -> bool {
-        let named = self.call_id.as_ref().is_none_or(|part| call.call_id.contains(part.as_str()));
-        if !(named && self.in_time(call, began)) {
-            return false;
-        }
-        let shown = self.party(call) && self.method(call);
+    pub(super) fn lets_through(&mut self, call: &mut Call, began: Option<Instant>) -> bool {
+        let call_id = self.call_id.as_ref().is_none_or(|part| call.call_id.contains(part.as_str()));
+        let (time, method) = (self.in_time(call, began), self.method(call));
+        let (party, is_side) = self.party(call);
+        let met = &mut self.met;
+        met.call_id |= call_id;
+        met.time |= time;
+        met.method |= method;
+        // A side without fault is good news.
+        met.party |= party || is_side;
+        met.all |= call_id && time && method && (party || is_side);
+        let shown = call_id && time && party && method;
         let Some(rule) = &self.rule else { return shown };
         let asked = |finding: &Finding| {
             let same = finding.consequences.iter().filter_map(|one| one.code).any(|code| code == rule);
@@ -99,6 +125,28 @@ impl Filter {
         shown && !call.findings.is_empty()
     }
 
+    /// What kept every call out, if there is none that it let through; what nobody asked for lets all through.
+    pub(super) fn unmet(&self) -> Option<String> {
+        if self.met.all {
+            return None;
+        }
+        let quoted = |name: &str, value: &Option<String>, met: bool| {
+            value.as_ref().filter(|_| !met).map(|value| format!("{name} {value}"))
+        };
+        let timed = (self.from.is_some() || self.to.is_some()) && !self.met.time;
+        let all = [
+            quoted("--call-id", &self.call_id, self.met.call_id),
+            quoted("--party", &self.party, self.met.party),
+            quoted("--method", &self.method, self.met.method),
+            timed.then(|| "--from and --to".to_owned()),
+        ];
+        let unmet: Vec<String> = all.into_iter().flatten().collect();
+        Some(match unmet.is_empty() {
+            true => "all conditions at once".to_owned(),
+            false => unmet.join(" nor by "),
+        })
+    }
+
     fn in_time(&self, call: &Call, began: Option<Instant>) -> bool {
         let Some(began) = began else { return true };
         let last = call.messages.last().map_or(Instant::ZERO, |message| message.at);
@@ -106,21 +154,21 @@ impl Filter {
             && self.to.is_none_or(|to| call.began() <= to.of_trace(began))
     }
 
-    /// A side keeps the findings of that side; a name keeps the calls of those who bear it.
-    fn party(&self, call: &mut Call) -> bool {
-        let Some(party) = &self.party else { return true };
+    /// A side keeps the findings of that side; a name keeps the calls of those who bear it. Whether it is a side comes second.
+    fn party(&self, call: &mut Call) -> (bool, bool) {
+        let Some(party) = &self.party else { return (true, false) };
         let side =
             [Party::Caller, Party::Callee, Party::Network].into_iter().find(|side| side.as_str() == party);
         if let Some(side) = side {
             call.findings.retain(|finding| finding.by == side);
-            return !call.findings.is_empty();
+            return (!call.findings.is_empty(), true);
         }
         let is = |person: &Person| {
             let texts = [person.uri.to_ascii_lowercase(), person.name.to_ascii_lowercase()];
             texts.iter().any(|text| text.contains(party.as_str()))
                 || person.address.to_string().contains(party.as_str())
         };
-        is(&call.caller) || is(&call.callee)
+        (is(&call.caller) || is(&call.callee), false)
     }
 
     fn method(&self, call: &Call) -> bool {

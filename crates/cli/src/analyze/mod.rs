@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 
 use midcall_analyzer::model::Call;
+use midcall_analyzer::report::text::harmless;
 use midcall_analyzer::source::hep::live;
 use midcall_analyzer::source::pcap::Keys;
 use midcall_analyzer::source::{Item, Merged, Opener, ReadError, Source, Summary};
@@ -47,7 +48,7 @@ pub(crate) fn run(options: &AnalyzeOptions) -> Result<ExitCode, Trouble> {
     collecting::until_told(&sources, &options.files, stop.clone());
     let source = Merged::new(sources).until(stop);
     let work = Work {
-        filter: Filter::of(options),
+        filter: Filter::of(options)?,
         output: Output::open(options, source.is_live())?,
         worst: Severity::None,
         anonymizer: options.anonymize.then(|| Anonymizer::new(0)),
@@ -116,6 +117,13 @@ impl Work {
             anonymizer.sources(&mut sources);
         }
         self.output.finish(&sources, &stats)?;
+        for (source, name) in sources.iter().zip(&options.files).filter(|(source, _)| source.cut) {
+            // The name that was given, not the one that is told to others.
+            broken_off(name, source.records);
+        }
+        if let Some(unmet) = self.filter.unmet().filter(|_| stats.calls > 0) {
+            note(&format!("no call of {} is let through by {unmet}", stats.calls));
+        }
         if stats.messages == 0 {
             return Err(Stop::Trouble(nothing(&sources, &stats)));
         }
@@ -142,6 +150,19 @@ impl Work {
 /// Whether nobody knows when the beginning of it comes.
 fn is_pipe(name: &str) -> bool {
     name == "-" || std::fs::metadata(name).is_ok_and(|file| !file.is_file())
+}
+
+/// Says that a trace ends before its end. What came before it is good.
+fn broken_off(name: &str, records: u64) {
+    note(&format!(
+        "{name} breaks off behind record {records}: its end is missing, so calls may look as if they had not ended; this is \
+         what a capture leaves that was killed, or a copy that was stopped"
+    ));
+}
+
+/// Says something beside the report.
+fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "midcall: {}", harmless(text));
 }
 
 fn unwritable(path: Option<&Path>, error: &io::Error) -> Trouble {

@@ -59,6 +59,7 @@ impl<R: Read + Send> Hep<R> {
                     }
                     if begun.is_some() {
                         self.summary.skip("packets that break off");
+                        self.summary.cut = true;
                     }
                     self.taken = self.buffer.len();
                     return Ok(None);

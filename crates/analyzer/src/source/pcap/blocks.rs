@@ -95,15 +95,17 @@ impl<'r> Blocks<'r> {
         &self.counts
     }
 
+    /// Whether the end of the file is missing.
+    pub(super) fn is_cut(&self) -> bool {
+        self.counts.of(Reason::Unfinished) > 0
+    }
+
     /// The next record; `None` at the end.
     pub(super) fn next(&mut self) -> Option<io::Result<Record<'_>>> {
         self.input.take(std::mem::take(&mut self.given));
         let length = match self.length() {
             Ok(Some(length)) => length,
             Ok(None) => {
-                if self.input.take_damage() {
-                    self.counts.add(Reason::Gzip);
-                }
                 return None;
             }
             Err(error) => return Some(Err(error)),

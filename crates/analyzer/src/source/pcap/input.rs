@@ -1,10 +1,12 @@
 //! Bytes of a capture file, unpacked if they are packed, with a window on them that moves forward.
 
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+
+use crate::source::gzip::{Damage, Unpacked};
 
 /// A window on a stream of bytes.
 pub(super) struct Input<'r> {
@@ -17,14 +19,13 @@ pub(super) struct Input<'r> {
     over: bool,
     meter: Arc<Meter>,
     packed: bool,
+    damage: Damage,
 }
 
 /// What is known of the source under the window.
 #[derive(Debug, Default)]
 struct Meter {
     bytes: AtomicU64,
-    /// It cannot be unpacked any further.
-    damaged: AtomicBool,
 }
 
 impl<'r> Input<'r> {
@@ -34,14 +35,11 @@ impl<'r> Input<'r> {
         let mut start = Vec::new();
         source.by_ref().take(GZIP.len() as u64).read_to_end(&mut start)?;
         let packed = start == GZIP;
+        let damage = Damage::default();
         let source = Cursor::new(start).chain(source);
-        let source: Box<dyn Read + Send + 'r> = if packed {
-            let unpacked = MultiGzDecoder::new(BufReader::with_capacity(PACKED, source));
-            Box::new(Unpacked { source: unpacked, meter: Arc::clone(&meter) })
-        } else {
-            Box::new(source)
-        };
-        Ok(Self { source, buffer: vec![0; WINDOW], taken: 0, filled: 0, over: false, meter, packed })
+        let source: Box<dyn Read + Send + 'r> =
+            if packed { Box::new(Unpacked::new(source, damage.clone())) } else { Box::new(source) };
+        Ok(Self { source, buffer: vec![0; WINDOW], taken: 0, filled: 0, over: false, meter, packed, damage })
     }
 
     /// The bytes that are there.
@@ -71,9 +69,9 @@ impl<'r> Input<'r> {
         self.packed
     }
 
-    /// Whether it could not be unpacked to its end; told once.
-    pub(super) fn take_damage(&self) -> bool {
-        self.meter.damaged.swap(false, Ordering::Relaxed)
+    /// Whether it could not be unpacked to its end.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damage.is_there()
     }
 
     fn read(&mut self, least: usize) -> io::Result<()> {
@@ -115,30 +113,6 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-/// Takes damage for the end: what came before it is good. The decoder loses what it had unpacked at once, so that is little.
-struct Unpacked<R> {
-    source: R,
-    meter: Arc<Meter>,
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len().min(UNPACKED);
-        match self.source.read(buffer.get_mut(..length).unwrap_or_default()) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-                ) =>
-            {
-                self.meter.damaged.store(true, Ordering::Relaxed);
-                Ok(0)
-            }
-            result => result,
-        }
-    }
-}
-
 /// What there is of the beginning of a file, unpacked if it is packed.
 pub(super) fn unpacked(start: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -155,6 +129,3 @@ const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 const START: u64 = 512;
 /// How much is read at once.
 const WINDOW: usize = 256 << 10;
-/// How much is unpacked at once.
-const UNPACKED: usize = 4 << 10;
-const PACKED: usize = 64 << 10;
