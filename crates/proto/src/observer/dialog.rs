@@ -298,47 +298,6 @@ impl ObservedDialog {
         }
     }
 
-    /// Notes what says that the capture lacks something.
-    fn look_for_loss(&mut self, passing: &Passing<'_>) {
-        let Passing { by, seen, facts, trace, .. } = *passing;
-        if !seen.is_request() {
-            // A response to a request that was not seen never gets here; one to a PRACK tells whether its 1xx was missed.
-            if seen.method == Method::Prack
-                && seen.is_success()
-                && signs::unknown_rack(self, by, seen).is_some()
-            {
-                self.unsure = true;
-            }
-            return;
-        }
-        match seen.method {
-            Method::Ack => {
-                let open = self.side(by).base.find_open(Way::Sent, Method::Invite, seen.cseq);
-                let unanswered = open.is_some_and(|open| open.accepted.is_none());
-                let of_success = trace.acknowledged(facts).is_none_or(|(_, same)| !same);
-                if unanswered && of_success {
-                    self.missed_success(by, seen.cseq);
-                }
-            }
-            Method::Cancel => {}
-            _ => {
-                let last = self.side(by).base.party.ours.cseq;
-                let skipped = last.is_some_and(|last| seen.cseq > last.saturating_add(1));
-                let session = seen.has_sdp || seen.method == Method::Invite;
-                if skipped || session && trace.unacknowledged_success(facts).is_some() {
-                    self.unsure = true;
-                }
-            }
-        }
-    }
-
-    /// An ACK shows that an INVITE of this side got a 2xx that the capture lacks.
-    pub(super) fn missed_success(&mut self, by: Party, cseq: u32) {
-        self.unsure = true;
-        self.side_mut(by).missed_success(Way::Sent, cseq);
-        self.side_mut(by.other()).missed_success(Way::Received, cseq);
-    }
-
     /// A copy of a message passed: what it answers, or what answers it, may not have come.
     pub(super) fn copied(&mut self, by: Party, facts: &Facts<'_>, patience: &Patience) {
         self.catch_up(facts.at, patience);
@@ -424,4 +383,4 @@ fn overtaken(before: &Sdp, answer: &Seen<'_>) -> bool {
 /// Up to how far apart captures swap packets.
 const SWAPPED: Duration = Duration::from_millis(10);
 /// The most reliable responses that are remembered of a dialog.
-const MOST_RELIABLE: usize = 16;
+pub(super) const MOST_RELIABLE: usize = 16;

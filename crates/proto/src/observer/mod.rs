@@ -35,6 +35,7 @@ mod change;
 mod dialog;
 mod facts;
 mod finding;
+mod gap;
 mod held;
 mod hint;
 mod side;
@@ -229,6 +230,8 @@ impl Observer {
             self.release(slot, Release::All);
             let Some(entry) = self.table.get_mut(slot) else { continue };
             let claims = entry.call.on_end();
+            entry.call.doubt_unseen(self.now, &self.config.patience());
+            self.revise(slot);
             self.report(slot, claims);
         }
     }
@@ -392,14 +395,7 @@ impl Observer {
         let (now, patience) = (self.now, self.config.patience());
         let Some(entry) = self.table.get_mut(slot) else { return };
         let claims = entry.call.on_time(now, &patience);
-        let call_id = entry.call.call_id.clone();
-        for (rule, at) in entry.call.revised() {
-            let same =
-                |known: &&mut Finding| known.at == at && known.rule == rule && known.call_id == call_id;
-            if let Some(known) = self.findings.iter_mut().rfind(same) {
-                known.doubt(Certainty::CaptureGap);
-            }
-        }
+        self.revise(slot);
         self.report(slot, claims);
         let Some(entry) = self.table.get_mut(slot) else { return };
         if entry.call.is_done(now, &patience, self.config.idle) {
@@ -411,6 +407,19 @@ impl Observer {
         // What was due and is not settled by this is looked at again, the longer it takes the less often.
         let pause = if next > now { LOOK } else { LOOK.max(now.since(entry.call.last) / 8) };
         self.table.wake_at(slot, next.max(now + pause));
+    }
+
+    /// Findings of a call became doubtful.
+    fn revise(&mut self, slot: u32) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        let call_id = entry.call.call_id.clone();
+        for (rule, at) in entry.call.revised() {
+            let same =
+                |known: &&mut Finding| known.at == at && known.rule == rule && known.call_id == call_id;
+            if let Some(known) = self.findings.iter_mut().rfind(same) {
+                known.doubt(Certainty::CaptureGap);
+            }
+        }
     }
 
     fn report(&mut self, slot: u32, claims: Vec<Claim>) {

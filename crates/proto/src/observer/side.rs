@@ -10,7 +10,7 @@ use std::time::Duration;
 use midcall_wire::Method;
 use smallvec::SmallVec;
 
-use crate::dialog::{Applied, Breach, Dialog, InviteState, Owed, Seen, Way};
+use crate::dialog::{Applied, Breach, Dialog, InviteState, Open, Owed, RSeq, Seen, Way};
 use crate::rules::RuleId;
 use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
@@ -470,6 +470,31 @@ impl Side {
                 dialog.ack_missed(invite, cseq);
                 dialog.usage = InviteState::Established;
             }
+        });
+    }
+
+    /// Its INVITE got a refusal that the capture lacks.
+    pub(super) fn missed_failure(&mut self, invite: Way, cseq: u32) {
+        self.prove(|came| came.is_request() && came.method == Method::Invite && came.cseq == cseq);
+        self.change(|dialog| {
+            dialog.timed_out(invite, Method::Invite, cseq);
+        });
+    }
+
+    /// Its INVITE got a reliable response that the capture lacks, and that may have answered its offer. `described` says
+    /// whether the PRACK has a description, which answers the offer of that response if the INVITE made none.
+    pub(super) fn missed_reliable(&mut self, invite: Way, (cseq, rseq): (u32, RSeq), described: bool) {
+        self.prove(|came| came.is_request() && came.method == Method::Invite && came.cseq == cseq);
+        self.change(|dialog| {
+            let own =
+                |open: &&mut Open| open.way == invite && open.method == Method::Invite && open.cseq == cseq;
+            let Some(open) = dialog.open.iter_mut().find(own) else { return };
+            open.rseq = open.rseq.max(Some(rseq));
+            if open.exchanged || !open.offered && !described {
+                return;
+            }
+            open.exchanged = true;
+            dialog.offers.withdraw(invite, Method::Invite, cseq);
         });
     }
 

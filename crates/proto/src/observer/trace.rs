@@ -48,6 +48,14 @@ pub(super) struct Response {
     place: Option<Box<Place>>,
 }
 
+impl Response {
+    /// Whether an ACK must have been sent that the trace lacks: by any transport a 2xx to INVITE without ACK is resent after
+    /// T1 (RFC 3261 §13.3.1.4), and this one was not. Copies that go on for longer show that none came.
+    pub(super) fn ack_unseen(&self, now: Instant, t1: Duration) -> bool {
+        self.copies <= 2 && now.since(self.last) > t1 * (3 << self.copies) / 2
+    }
+}
+
 /// A transaction, as far as it was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Transaction {
@@ -253,8 +261,7 @@ impl Transactions {
         }
         match facts.method {
             Method::Ack => {
-                let (invite, same_branch) = self.acknowledged(facts)?;
-                let early = !same_branch && invite.last_word().is_none();
+                let early = self.acknowledged(facts)?.0.last_word().is_none();
                 early.then(|| Cause::Final(facts.invite_key()))
             }
             // Whoever accepted nothing yet of its own INVITE's 2xx would not ask for more: its ACK was overtaken.

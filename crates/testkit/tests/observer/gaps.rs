@@ -128,3 +128,118 @@ B -> A 200 of=11 [Session-Expires: 90;refresher=uac] [Require: timer]
 expect nothing",
     );
 }
+
+/// The ACK with the branch of the INVITE proves the refusal that is not there, so the next INVITE is not too soon.
+#[test]
+fn a_reinvite_after_a_refusal_that_only_its_ack_shows() {
+    ladder(
+        "start call
+A -> B INVITE offer sdp:sendonly
+B -> A 504 unseen
+A -> B INVITE offer sdp:sendonly +1s
+B -> A 200 answer
+A -> B ACK
+expect nothing",
+    );
+}
+
+/// The 2xx of the PRACK proves the reliable 183, which may have brought the answer: later offers are right, and so is a 2xx
+/// without a description.
+#[test]
+fn offers_behind_a_reliable_answer_that_only_its_prack_shows() {
+    ladder(
+        "A -> B INVITE offer
+B -> A 183 reliable answer unseen
+A -> B PRACK
+B -> A 200 PRACK
+B -> A UPDATE offer sdp:codecs=8
+A -> B 200 UPDATE answer
+A -> B UPDATE offer
+B -> A 200 UPDATE answer
+B -> A 200 INVITE
+A -> B ACK
+expect nothing",
+    );
+}
+
+/// The same where the PRACK itself offers.
+#[test]
+fn a_2xx_without_answer_behind_a_prack_that_offers() {
+    ladder(
+        "A -> B INVITE offer
+B -> A 183 reliable answer unseen
+A -> B PRACK offer sdp:codecs=8
+B -> A 200 PRACK answer
+B -> A 200 INVITE
+A -> B ACK
+expect A breaks OA-01 at 3 because 1 capture-gap",
+    );
+}
+
+/// Nobody sends the UPDATE again, so it was answered before the other side offered.
+#[test]
+fn offers_that_cross_only_because_an_answer_is_not_there() {
+    ladder(
+        "start call
+B -> A UPDATE offer sdp:codecs=8
+A -> B 200 UPDATE answer unseen
+A -> B UPDATE offer
+B -> A 200 UPDATE answer
+A -> B BYE +3s
+B -> A 200
+expect B breaks UP-13 at 4 because 1 3 capture-gap
+allow ST-21
+allow OA-29
+allow UP-07",
+    );
+}
+
+/// The refusal of an UPDATE is not there; what comes behind it is right.
+#[test]
+fn a_reinvite_after_an_update_whose_refusal_is_not_there() {
+    ladder(
+        "start call
+A -> B UPDATE offer sdp:sendonly
+B -> A 504 UPDATE unseen
+A -> B INVITE offer sdp:sendonly
+B -> A 200 answer
+A -> B ACK
+A -> B BYE +3s
+B -> A 200
+expect A breaks OA-01 at 3 because 1 capture-gap
+expect B breaks OA-01 at 4 because 1 3 capture-gap",
+    );
+}
+
+/// The 2xx of a refresh is not there; the next refresh is not late for that.
+#[test]
+fn a_refresh_after_one_whose_answer_is_not_there() {
+    ladder(
+        "A -> B INVITE offer [Session-Expires: 1800]
+B -> A 200 answer [Session-Expires: 1800;refresher=uas] [Require: timer]
+A -> B ACK
+B -> A UPDATE [Session-Expires: 1800;refresher=uac] @900s
+A -> B 200 [Session-Expires: 1800;refresher=uac] [Require: timer] unseen
+B -> A UPDATE [Session-Expires: 1800;refresher=uac] @1800s
+A -> B 200 [Session-Expires: 1800;refresher=uac] [Require: timer]
+A -> B BYE +20s
+B -> A 200
+expect nothing",
+    );
+}
+
+/// The 2xx was not sent again, so its ACK came, long before the callee hung up.
+#[test]
+fn a_callees_bye_long_after_an_ack_that_is_not_there() {
+    ladder(
+        "A -> B INVITE offer
+B -> A 200 answer
+A -> B ACK unseen
+A -> B INVITE offer sdp:sendonly +2s
+B -> A 200 answer
+A -> B ACK
+B -> A BYE +10s
+A -> B 200
+expect nothing",
+    );
+}

@@ -16,6 +16,8 @@ use crate::sheet::Sheet;
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     // Who holds, since which message.
     let mut holds: [Option<u32>; 2] = [None, None];
+    // Whose wish is not known, since which message: what became of its last offer is not in the trace.
+    let mut unknown: [Option<u32>; 2] = [None, None];
     let mut legacy = Vec::new();
     for (index, exchange) in scene.deals.iter().enumerate() {
         let r = scene.reading;
@@ -30,11 +32,17 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         if let Some((closed, _)) = before(scene.deals, index, by) {
             found.extend(reopened(scene, index, by, closed));
         }
-        let Some((offered, answer, answered)) = exchange.done() else { continue };
         let (own, other) = (slot(by), slot(peer));
+        let Some((offered, answer, answered)) = exchange.done() else {
+            if let Some(unknown) = unknown.get_mut(own).filter(|_| exchange.refusal.is_none()) {
+                unknown.get_or_insert(exchange.offer);
+            }
+            continue;
+        };
         let was = holds.get(own).copied().flatten();
         let others = holds.get(other).copied().flatten();
-        if let (Some(held), true) = (was, two_way(offered)) {
+        let known = unknown == [None, None] && was.is_some_and(|held| !scene.lacks_between(held, answer));
+        if let (Some(held), true) = (was, known && two_way(offered)) {
             let stays = answered_held(offered, answered);
             if stays && others.is_none() {
                 found.push(resume_refused(scene, by, held, (exchange.offer, answer), answered));
@@ -56,8 +64,13 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         if let Some(hold) = holds.get_mut(own) {
             *hold = holds_now(offered).then_some(hold.unwrap_or(exchange.offer));
         }
+        if let Some(unknown) = unknown.get_mut(own) {
+            *unknown = None;
+        }
     }
-    found.extend(ended_on_hold(scene, holds));
+    if unknown == [None, None] {
+        found.extend(ended_on_hold(scene, holds));
+    }
 }
 
 const fn slot(party: Party) -> usize {

@@ -15,7 +15,7 @@ mod secure;
 #[cfg(test)]
 mod tests;
 
-use midcall_proto::observer::{Certainty, Party};
+use midcall_proto::observer::{Certainty, Kind, Party};
 use midcall_proto::rules::Severity;
 use midcall_wire::Method;
 
@@ -92,6 +92,16 @@ impl Scene<'_, '_> {
     fn bye(&self) -> Option<(u32, Party)> {
         let mut originals = self.reading.glances_of_originals();
         originals.find(|(_, glance)| glance.asks(Method::Bye)).map(|(own, _)| (own.n, own.by))
+    }
+
+    /// Whether the trace shows that it lacks messages from one of these to the other: a response to nothing, or a finding that a
+    /// message which is not there could explain.
+    fn lacks_between(&self, from: u32, to: u32) -> bool {
+        let inside = |n: u32| from < n && n <= to;
+        let call = self.reading.call;
+        let gap = |finding: &Finding| finding.certainty == Certainty::CaptureGap && inside(finding.at);
+        call.messages.iter().any(|one| one.kind == Kind::Orphan && inside(one.n))
+            || call.findings.iter().any(gap)
     }
 
     /// Whether the call has a finding of this code at this message already.

@@ -60,6 +60,29 @@ fn every_diagnosis_by_signalling_has_twins() {
     assert_eq!(tested, listed);
 }
 
+/// The other side asked for a hold of its own, though the trace lacks the answer to it, or even the offer.
+#[test]
+fn a_resume_answered_with_a_hold_that_the_trace_shows_in_part() {
+    for lost in ["A -> B 200 INVITE answer unseen", "A -> B 200 INVITE answer"] {
+        let offer = if lost.ends_with("unseen") { "" } else { " unseen" };
+        let ladder = format!(
+            "start call
+A -> B INVITE offer sdp:sendonly
+B -> A 200 answer
+A -> B ACK
+B -> A INVITE offer sdp:sendonly +3s{offer}
+{lost}
+B -> A ACK
+A -> B INVITE offer +3s
+B -> A 200 answer sdp:sendonly
+A -> B ACK"
+        );
+        let call = call(&ladder, |packets| packets);
+        assert!(of(&call, "F-HLD3").is_empty(), "{:#?}", call.findings);
+        assert!(of(&call, "F-HLD4").is_empty(), "{:#?}", call.findings);
+    }
+}
+
 /// Bob is somewhere in the internet.
 fn public(packets: Vec<Packet>) -> Vec<Packet> {
     moved(packets, &[("10.0.0.2:5060", "198.51.100.2:5060")])

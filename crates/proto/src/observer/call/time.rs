@@ -21,7 +21,7 @@ impl ObservedCall {
     pub(in crate::observer) fn on_time(&mut self, now: Instant, patience: &Patience) -> Vec<Claim> {
         let mut claims = self.unanswered(now, patience);
         claims.extend(self.unacknowledged(Some(now - patience.transaction())));
-        let mut lost = Vec::new();
+        self.doubt_unseen(now, patience);
         for dialog in &mut self.dialogs {
             dialog.catch_up(now, patience);
             claims.extend(dialog.overdue(now, patience, &self.trace));
@@ -29,16 +29,14 @@ impl ObservedCall {
             let gone = dialog.give_up(now, patience);
             let invites = gone.iter().filter(|gone| gone.method == Method::Invite && !gone.acknowledgement);
             claims.extend(invites.filter_map(|gone| unheard(self.trace.numbered(gone.n)?)));
-            let gone = gone.into_iter().map(|gone| gone.n);
-            // Nobody sent it again, so somebody answered it: the capture lacks that.
-            lost.extend(
-                gone.filter(|n| {
-                    self.trace.numbered(*n).is_some_and(|one| one.answer_unseen(now, patience.t1))
-                }),
-            );
+            for gone in gone.iter().filter(|gone| !gone.acknowledgement) {
+                let one = self.trace.numbered(gone.n);
+                if one.is_some_and(|one| one.answer_unseen(now, patience.t1)) {
+                    dialog.missed_answer(gone);
+                }
+            }
         }
         once(&mut claims);
-        self.doubt(&lost);
         self.look_whether_over(now);
         self.tidy(now, patience);
         claims
@@ -86,8 +84,14 @@ impl ObservedCall {
         failures.collect()
     }
 
-    /// Findings that rest on one of these requests may rest on a response that the capture lacks.
-    fn doubt(&mut self, lost: &[u32]) {
+    /// Findings that rest on a request that nobody sent again may rest on a response that the capture lacks.
+    pub(in crate::observer) fn doubt_unseen(&mut self, now: Instant, patience: &Patience) {
+        if self.findings.is_empty() {
+            return;
+        }
+        let dialogs = self.dialogs.iter();
+        let lost: Vec<u32> =
+            dialogs.flat_map(|dialog| dialog.answered_unseen(now, patience, &self.trace)).collect();
         let rests = |finding: &&mut Finding| finding.because.iter().any(|n| lost.contains(n));
         for finding in self.findings.iter_mut().filter(rests) {
             if finding.rule.rule().loss && finding.certainty == Certainty::Certain {
@@ -123,7 +127,7 @@ impl ObservedCall {
         let over = self.done_at(patience);
         let subscribed = over.map(|_| self.last + SUBSCRIBED);
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.next(patience));
-        let busy = (!self.trace.is_empty()).then(|| self.last + patience.transaction());
+        let busy = (!self.trace.is_empty()).then(|| self.last + patience.transaction() + GIVEN_UP);
         let soon = attempts.chain(over).chain(subscribed).chain(dialogs).chain(busy);
         soon.filter(|at| *at > self.last).chain([self.last + idle]).min().unwrap_or(self.last + idle)
     }
@@ -136,7 +140,7 @@ impl ObservedCall {
             self.attempts = Vec::new();
         }
         if !self.trace.is_empty() {
-            self.trace.prune(past);
+            self.trace.prune(past - GIVEN_UP);
         }
         if self.trace.is_empty() {
             // Most calls are quiet, and need no room for what is on its way.
@@ -159,6 +163,8 @@ fn unheard(invite: &Transaction) -> Option<Claim> {
     alone.then(|| against(Party::Network, rule, invite.n, Evidence::new()))
 }
 
+/// How much longer than its timers run a transaction is remembered, so that what gives it up can still look at it.
+const GIVEN_UP: Duration = Duration::from_secs(2);
 /// RFC 3261 §18.1.1: up to this size a request fits into a packet on any path.
 const MTU_UNKNOWN: u32 = 1300;
 /// How long a call that is over is kept for the NOTIFYs of a REFER.
