@@ -17,6 +17,7 @@ fn n01_old_numbers_and_gaps() {
         let mut seat = Seat::new(Seed(1)).latency(ms(20));
         let call = call(&mut seat, placed);
         let cseq = seat.peer.leg().unwrap().cseq;
+        seat.expect_findings(&["DLG-11"]);
         seat.peer.request("INVITE").cseq(cseq + 5).offer(&[]).send();
         let ok = seat.expect(Pick::status(200).of("INVITE"));
         seat.peer.ack(&ok).send();

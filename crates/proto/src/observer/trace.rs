@@ -224,17 +224,27 @@ impl Transactions {
         self.list.iter().rev().find(|one| one.from_tag == tag && one.method == method && one.cseq == cseq)
     }
 
-    /// The request, not an ACK or CANCEL, that used this CSeq number before the message with number `n`.
-    pub(super) fn used(&self, from_tag: &str, to_tag: &str, cseq: u32, n: u32) -> Option<u32> {
-        let (from, to) = (hash([from_tag.as_bytes()]), hash([to_tag.as_bytes()]));
-        let counts = |one: &&Transaction| {
+    /// The request, not an ACK or CANCEL, that used the CSeq number of this one before.
+    pub(super) fn used(&self, request: &Facts<'_>) -> Option<u32> {
+        let cseq = request.cseq;
+        self.before(request).find(|one| one.cseq == cseq).map(|one| one.n)
+    }
+
+    /// The requests, not ACK or CANCEL, that the sender of this one had sent in its dialog before.
+    fn before<'t>(&'t self, request: &Facts<'_>) -> impl Iterator<Item = &'t Transaction> + use<'t> {
+        let (n, from, to) = (request.n, request.from_print, request.to_print);
+        self.list.iter().filter(move |one| {
             one.n < n
-                && one.cseq == cseq
                 && one.from_tag == from
                 && (one.to_tag == to || one.to_tag == 0)
                 && !matches!(one.method, Method::Ack | Method::Cancel)
-        };
-        self.list.iter().find(counts).map(|one| one.n)
+        })
+    }
+
+    /// The first request before this one of the same sender that has a higher CSeq number.
+    pub(super) fn beyond(&self, request: &Facts<'_>) -> Option<&Transaction> {
+        let cseq = request.cseq;
+        self.before(request).find(|one| one.cseq > cseq)
     }
 
     /// The INVITE that an ACK belongs to, and whether it has the branch of it: its sender's, or that of the hop that made

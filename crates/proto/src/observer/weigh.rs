@@ -25,7 +25,7 @@ pub(super) fn breach(
         RuleId::MandatoryHeaderMissing | RuleId::CalleeByeTooEarly | RuleId::OriginVersionStep => {
             Severity::Warning
         }
-        RuleId::CSeqNotIncremented => reused(passing, because),
+        RuleId::CSeqNotIncremented => return reused(observed, passing, because),
         RuleId::CSeqTooLow => too_low(dialog, seen),
         RuleId::SecondReliableTooEarly => second_reliable(observed, seen, because),
         RuleId::EarlyUpdateByCallerTooSoon
@@ -140,16 +140,23 @@ pub(super) const fn compares_descriptions(rule: RuleId) -> bool {
     )
 }
 
-/// A CSeq number seen before is used again for sure; a lower one may only have been overtaken.
-fn reused(passing: &Passing<'_>, because: &mut Evidence) -> Severity {
+/// A CSeq number seen before is used again for sure. A lower one may have been overtaken, if its sender left it out before and
+/// that is not long ago.
+fn reused(observed: &ObservedDialog, passing: &Passing<'_>, because: &mut Evidence) -> Option<Severity> {
     let facts = passing.facts;
-    match passing.trace.used(facts.from_tag, facts.to_tag, facts.cseq, facts.n) {
-        Some(n) => {
-            *because = ObservedDialog::on(n);
-            Severity::Error
-        }
-        None => Severity::Warning,
+    if let Some(n) = passing.trace.used(facts) {
+        *because = ObservedDialog::on(n);
+        return Some(Severity::Error);
     }
+    let higher = passing.trace.beyond(facts);
+    let recent = higher.is_some_and(|one| facts.at.since(one.first) <= passing.patience.transaction());
+    if recent && signs::lowest_cseq(observed, passing.by).is_none_or(|lowest| lowest < facts.cseq) {
+        return None;
+    }
+    if let Some(higher) = higher {
+        *because = ObservedDialog::on(higher.n);
+    }
+    Some(Severity::Warning)
 }
 
 /// Sure only if a request with a higher number had its 2xx before this one came.
@@ -213,6 +220,11 @@ pub(super) fn refusal(observed: &ObservedDialog, passing: &Passing<'_>) -> Optio
     };
     if let Some(met) = open.owed.iter().find(|owed| owed.reply.status() == Some(status)) {
         // RFC 6337 §4.3 asks for the 500 alone.
+        if met.rule == RuleId::CSeqTooLow {
+            let mut explained = claim(met, Severity::Info);
+            explained.by = passing.by.other();
+            return Some(explained);
+        }
         let timed = met.reply == Reply::RetryAfter && met.rule != RuleId::OneExchangeAtATime;
         let bare = timed && seen.retry_after.is_none();
         return bare.then(|| claim(met, Severity::Warning));

@@ -322,7 +322,7 @@ pub(super) const TABLE: &[Rule] = &[
     Rule {
         id: RuleId::ContactMissing,
         code: "DLG-22",
-        title: "Contact missing in INVITE or UPDATE",
+        title: "Contact missing in INVITE, UPDATE or 2xx",
         level: Level::Must,
         severity: Severity::Warning,
         cites: &[

@@ -277,7 +277,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
         title: "CSeq went back",
         severity: Severity::Error,
         shown: Shown::Rules,
-        rules: &["DLG-12"],
+        rules: &["DLG-11", "DLG-12"],
         cites: &[Cite::new(3261, "12.2.2")],
         means: "A request has a lower number than one before it in the same direction.",
         fix: "Count one sequence per dialog and direction.",

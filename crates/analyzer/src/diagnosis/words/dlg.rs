@@ -1,5 +1,6 @@
 //! Dialogs: identity, targets, routes, CSeq, the end.
 
+use midcall_proto::rules::Severity;
 use midcall_wire::{Message, Method, Name};
 
 use super::{Words, advise, both, first, last_allow, second};
@@ -76,6 +77,16 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.header(set, Name::RecordRoute).unwrap_or_default()
             ))
         }
+        "DLG-11" if f.severity != Severity::Error => Words::of(format!(
+            "{who} gave {} the CSeq number {}, which is below {}.",
+            r.the(at),
+            r.cseq(at),
+            first(f).map_or_else(
+                || "one that it had used before".to_owned(),
+                |n| format!("{} of {}", r.cseq(n), r.the(n))
+            )
+        ))
+        .title("CSeq number went back"),
         "DLG-11" => {
             let earlier = first(f).map_or_else(|| "an earlier request".to_owned(), |n| r.the(n));
             Words::of(format!(
@@ -84,6 +95,16 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.cseq(at)
             ))
             .title("CSeq number used twice")
+        }
+        "DLG-12" if r.status(at) == 500 => {
+            let request = r.request_of(at)?;
+            Words::of(format!(
+                "{peer} refused {} of {who} with 500 (message {at}): its CSeq {} is not above the last one that had come.",
+                r.the(request),
+                r.cseq(request)
+            ))
+            .title("Request with an old CSeq was refused")
+            .fix(advise(r, f.by, "Count one sequence per dialog and direction."))
         }
         "DLG-12" => {
             let request = r.request_of(at)?;
@@ -175,6 +196,13 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             .title("NOTIFY after BYE refused, though still subscribed")
         }
         "DLG-31" => Words::of(format!("{who} sent {} to {peer}, {}.", r.a(at), last_allow(r, f))),
+        "DLG-32" if r.get(at).is_some_and(Message::is_response) => Words::of(format!(
+            "{who} refused {} with {} (message {at}) although the call was up. The call is over for {peer} all the same.",
+            r.the(first(f)?),
+            r.status(at)
+        ))
+        .title("BYE was refused")
+        .fix(advise(r, f.by, "Answer a BYE of a call that is up with 200.")),
         "DLG-32" => {
             let bye = first(f)?;
             Words::of(format!(

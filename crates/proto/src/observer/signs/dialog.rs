@@ -6,17 +6,19 @@ use midcall_wire::{Method, Name, NameAddr, Uri};
 use smallvec::smallvec;
 
 use super::Each;
-use crate::dialog::{InviteState, OptionTag};
+use crate::dialog::{InviteState, OptionTag, Way};
 use crate::observer::dialog::{Claim, ObservedDialog, Passing};
 use crate::observer::finding::Party;
 use crate::observer::weigh::against;
-use crate::rules::RuleId;
+use crate::rules::{RuleId, Severity};
 
 /// What is remembered.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Memory {
     /// The last Record-Route that each party received in a confirmed dialog.
     relisted: Each<Option<Box<Relisted>>>,
+    /// The lowest CSeq number that each party used.
+    lowest: Each<Option<u32>>,
 }
 
 /// A Record-Route of a message.
@@ -37,6 +39,13 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
             found.extend(moved_by_response(observed, passing));
         }
         (Some(200..=299), Method::Update) => found.extend(moved_by_response(observed, passing)),
+        (Some(status @ 300..), Method::Bye) => {
+            found.extend(bye_refused(observed, passing));
+            if status >= 400 {
+                found.extend(copies_met(passing));
+                found.extend(identity_refused(observed, passing));
+            }
+        }
         (Some(status @ 400..), method) => {
             if status == 408 && method == Method::Invite {
                 found.extend(silent_for_long(passing));
@@ -50,6 +59,10 @@ pub(super) fn look(observed: &ObservedDialog, passing: &Passing<'_>, found: &mut
 
 pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
     let seen = passing.seen;
+    if seen.is_request() && !matches!(seen.method, Method::Ack | Method::Cancel) {
+        let lowest = observed.memory.dialog.lowest.of_mut(passing.by);
+        *lowest = Some(lowest.map_or(seen.cseq, |lowest| lowest.min(seen.cseq)));
+    }
     let confirmed = observed.side(passing.by).base.usage == InviteState::Established;
     let refreshes = matches!(seen.method, Method::Invite | Method::Update) && !seen.is_failure();
     if seen.headers.record_routes == 0 || !confirmed || !refreshes {
@@ -61,6 +74,29 @@ pub(super) fn note(observed: &mut ObservedDialog, passing: &Passing<'_>) {
         let relisted = Relisted { on: seen.at.n, first: first.into(), last: last.into() };
         *observed.memory.dialog.relisted.of_mut(passing.by.other()) = Some(Box::new(relisted));
     }
+}
+
+/// The lowest CSeq number that a party used in its requests so far.
+pub(in crate::observer) fn lowest_cseq(observed: &ObservedDialog, by: Party) -> Option<u32> {
+    *observed.memory.dialog.lowest.of(by)
+}
+
+/// RFC 3261 §15.1.2: whoever gets a BYE of a live dialog says yes. Codes of proxies, and those that say what the request
+/// lacks, prove nothing.
+fn bye_refused(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
+    let (seen, dialog) = (passing.seen, &observed.side(passing.by).base);
+    let direct = dialog.route.is_empty() && passing.facts.vias == 1 && !passing.trace.relayed;
+    let refuses = |status: &u16| !matches!(status, 401 | 407 | 408 | 420 | 481..=483 | 491 | 494 | 503);
+    let open = seen.status.filter(refuses).and_then(|_| dialog.request_of(seen))?;
+    // The one that was sent first ends the session, and only that.
+    let live = dialog.party.by(Way::Received).bye == Some(open.on) && dialog.party.ours.bye.is_none();
+    let met = direct && live && open.owed.is_empty() && !open.misnamed && observed.is_whole();
+    // A 500 is for an old CSeq, and nothing else stands in the way of a BYE (GL-09).
+    let (rule, severity) = match seen.status {
+        Some(500) => (RuleId::ByeIsNeverGlare, Severity::Warning),
+        _ => (RuleId::SessionOverAtBye, Severity::Warning),
+    };
+    met.then(|| Claim { severity, ..against(passing.by, rule, passing.facts.n, smallvec![open.on]) })
 }
 
 /// RFC 3261 §12.2: Record-Route in mid-dialog leaves the route set as it is.

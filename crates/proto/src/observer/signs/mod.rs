@@ -37,7 +37,7 @@ use crate::rules::RuleId;
 use crate::rules::methods::MODIFY_SESSION;
 use crate::time::Instant;
 
-pub(super) use self::dialog::second_tag;
+pub(super) use self::dialog::{lowest_cseq, second_tag};
 pub(super) use self::race::success_after_bye;
 pub(super) use self::security::carry;
 pub(super) use self::timer::was_unasked;

@@ -181,11 +181,7 @@ fn cseq_reused(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
         return None;
     }
     let earlier = dialog.open.iter().find(|open| open.way == seen.way && open.cseq == seen.cseq);
-    match earlier {
-        Some(open) => Some(on(open.on)),
-        None if seen.cseq == last => plainly(),
-        None => None,
-    }
+    Some(earlier.map(|open| on(open.on)).unwrap_or_default())
 }
 
 fn cseq_low(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {

@@ -40,6 +40,8 @@ impl Kinds {
     pub const PROVISIONAL: Self = Self(2);
     /// 2xx responses.
     pub const SUCCESS: Self = Self(4);
+    /// Requests and 2xx responses.
+    pub const REQUEST_OR_SUCCESS: Self = Self(5);
     /// Other final responses.
     pub const FAILURE: Self = Self(8);
     /// Final responses.

@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         rule: RuleId::ContactMissing,
         view: View::Both,
-        kinds: Kinds::REQUEST,
+        kinds: Kinds::REQUEST_OR_SUCCESS,
         methods: REFRESHING,
         reply: None,
         look: no_contact,
@@ -149,8 +149,11 @@ fn uri_of(value: &str) -> Option<Uri<'_>> {
     Uri::parse(NameAddr::parse(value).ok()?.uri).ok()
 }
 
-fn no_contact(_: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
-    (seen.headers.real && seen.headers.contacts == 0).then(Evidence::new)
+fn no_contact(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
+    let missing = seen.headers.real && seen.headers.contacts == 0;
+    missing.then(|| {
+        dialog.request_of(seen).filter(|_| !seen.is_request()).map(|open| on(open.on)).unwrap_or_default()
+    })
 }
 
 /// The callee moved its target by UPDATE while the INVITE was open; its 2xx must name the same Contact.
