@@ -92,7 +92,7 @@ const TIMER_UNCLEAR: [&str; 7] = ["ST-05", "ST-10", "ST-11", "ST-18", "ST-29", "
 const TIMER_RAN_OUT: [&str; 4] = ["ST-12", "ST-15", "ST-16", "ST-17"];
 
 /// An ACK or a route that is wrong, and what comes of an ACK that does not arrive.
-const ACK_ASTRAY: [&str; 7] = ["DLG-06", "DLG-07", "DLG-08", "DLG-09", "TX-03", "TX-09", "DLG-22"];
+const ACK_ASTRAY: [&str; 8] = ["DLG-06", "DLG-07", "DLG-08", "DLG-09", "TX-03", "TX-09", "DLG-22", "F-DLG3"];
 const ACK_MISSED: [&str; 5] = ["TX-07", "TX-08", "TX-13", "DLG-28", "DLG-15"];
 
 /// What may be said of a side that goes on after the other hung up for a reason told already.
@@ -124,7 +124,7 @@ fn followed(reading: &Reading<'_>, cause: &Finding, effect: &Finding) -> bool {
     }
     if has(&ACK_ASTRAY, cause) && has(&ACK_MISSED, effect) {
         // The 2xx that is missed in vain is that of the ACK, or of the request with the wrong route.
-        return reading.cseq(cause.at) == reading.cseq(effect.at);
+        return reading.cseq(cause.at) == reading.cseq(effect.at) || cause.because.contains(&effect.at);
     }
     let ended = has(&ACK_MISSED, cause) || has(&TIMER_RAN_OUT, cause);
     if ended && has(&AFTER_THE_END, effect) && cause.at < effect.at {

@@ -188,6 +188,8 @@ const ALSO: &[(&str, &str)] = &[
     // Its 405 is as it should be, its Allow is not.
     ("ER-05", "F-CAP2"),
     ("UP-19", "F-CAP2"),
+    // Its 481 is as it should be; what it refuses has a tag that nobody gave.
+    ("DLG-01", "F-DLG9"),
 ];
 
 /// A request of no call.

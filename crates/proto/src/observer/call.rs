@@ -487,7 +487,9 @@ impl ObservedCall {
             self.dropped = self.dropped.saturating_add(1);
             return None;
         }
-        let attempt = self.attempts.iter().rev().find_map(|attempt| match &*attempt.from_tag {
+        // Once it is over, all that could form a dialog of it has come, or the trace lacks more than that.
+        let mut running = self.attempts.iter().rev().filter(|attempt| attempt.over.is_none());
+        let attempt = running.find_map(|attempt| match &*attempt.from_tag {
             tag if tag == facts.from_tag => Some((attempt, facts.to_tag, Party::Caller)),
             tag if tag == facts.to_tag => Some((attempt, facts.from_tag, Party::Callee)),
             _ => None,

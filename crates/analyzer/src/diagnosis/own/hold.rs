@@ -58,6 +58,9 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
                 found.push(scene.found("F-HLD4", peer, answer, &[since, exchange.offer], means));
             }
         }
+        if let (Some(held), true) = (was, known && others.is_none()) {
+            found.extend(half_resumed(scene, index, held));
+        }
         if index == 0 && two_way(offered) && answered_held(offered, answered) {
             found.push(one_way(scene, peer, exchange.offer, answer, answered));
         }
@@ -68,7 +71,8 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
             *unknown = None;
         }
     }
-    if unknown == [None, None] {
+    // Where a failed transfer left the call on hold, that is told.
+    if unknown == [None, None] && !found.iter().any(|finding| finding.code == "F-XFR5") {
         found.extend(ended_on_hold(scene, holds));
     }
 }
@@ -81,7 +85,7 @@ const fn slot(party: Party) -> usize {
 }
 
 /// Whether its sender stops sending what the other side would hear, or only lets it listen.
-fn holds_now(sdp: &Sheet<'_>) -> bool {
+pub(super) fn holds_now(sdp: &Sheet<'_>) -> bool {
     sdp.audio().is_some_and(|stream| {
         !stream.rejected
             && (matches!(stream.direction, Direction::SendOnly | Direction::Inactive)
@@ -165,6 +169,34 @@ fn reopened(scene: &Scene<'_, '_>, index: usize, by: Party, closed: u32) -> Opti
     Some(scene.found("F-HLD6", by, gone.offer, &[exchange.offer], means))
 }
 
+/// F-HLD2: the last that a side offers after its hold is another direction, and still not both. Where it goes on sending or
+/// hears nothing, it may only hold in another form.
+fn half_resumed(scene: &Scene<'_, '_>, index: usize, held: u32) -> Option<Finding> {
+    let r = scene.reading;
+    let exchange = scene.deals.get(index)?;
+    let (offered, answer, _) = exchange.done()?;
+    let by = exchange.by;
+    let (_, before) = before(scene.deals, index, by)?;
+    let (is, was) = (offered.audio()?, before.audio()?);
+    let more = scene.deals.iter().skip(index + 1).any(|deal| deal.by == by);
+    let over = r.next_after(answer, |_, message| message.is_request() && message.method() == Method::Bye);
+    let last = r.call.messages.last()?.n;
+    let stays = over.is_some() || r.between(answer, last) > RESUMED_SOON;
+    let changed = is.direction != was.direction && was.direction != Direction::RecvOnly;
+    if more || !stays || !changed || is.rejected || is.direction == Direction::SendRecv {
+        return None;
+    }
+    let severity = if is.direction == Direction::RecvOnly { Severity::Warning } else { Severity::Info };
+    let means = format!(
+        "{} held the call in {} and offered {} in {}: that is not both ways, and no other offer of it followed.",
+        r.name(by),
+        r.the(held),
+        is.direction,
+        r.the(exchange.offer)
+    );
+    Some(scene.weighed(severity, "F-HLD2", by, exchange.offer, &[held], means))
+}
+
 /// F-HLD3.
 fn resume_refused(
     scene: &Scene<'_, '_>,
@@ -232,6 +264,8 @@ fn ended_on_hold(scene: &Scene<'_, '_>, holds: [Option<u32>; 2]) -> Option<Findi
     Some(scene.found("F-HLD8", by, bye, &[held], means))
 }
 
+/// How soon the offer that really resumes may follow.
+const RESUMED_SOON: Duration = Duration::from_secs(3);
 /// How long a call must last for its direction to matter.
 const A_WHILE: Duration = Duration::from_secs(5);
 /// Usual times after which missing media ends a call.

@@ -4,6 +4,7 @@
 //! from the field, and a diagnosis too many costs more than one too few.
 
 mod ability;
+mod astray;
 mod course;
 mod deal;
 mod description;
@@ -14,6 +15,7 @@ mod proof;
 mod secure;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use midcall_proto::observer::{Certainty, Kind, Party};
 use midcall_proto::rules::Severity;
@@ -36,8 +38,16 @@ pub(super) fn find(reading: &Reading<'_>, deals: &[Deal<'_>]) -> Vec<Finding> {
     found
 }
 
-const LOOKS: &[fn(&Scene<'_, '_>, &mut Vec<Finding>)] =
-    &[ability::look, description::look, hold::look, secure::look, course::look, outcome::look];
+const LOOKS: &[fn(&Scene<'_, '_>, &mut Vec<Finding>)] = &[
+    ability::look,
+    description::look,
+    transfer::look,
+    hold::look,
+    secure::look,
+    astray::look,
+    course::look,
+    outcome::look,
+];
 
 /// A call with its offers and answers.
 struct Scene<'r, 'c> {

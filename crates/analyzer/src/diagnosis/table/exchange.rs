@@ -328,7 +328,7 @@ pub(super) const ROWS: &[Diagnosis] = &[
         id: "F-HLD2",
         title: "Resume asked for less than both ways",
         severity: Severity::Warning,
-        shown: Shown::Rules,
+        shown: Shown::Signalling,
         rules: &["OA-34", "OA-36"],
         cites: &[Cite::new(3264, "8.4"), Cite::new(6337, "5.3")],
         means: "The side that held offers again but not in both directions, so the call stays mute.",
