@@ -111,6 +111,45 @@ B -> A again 3 +2s",
     insta::assert_snapshot!(told(&call).join("\n"));
 }
 
+/// What is left without an answer is the fault of who did not answer, and still was sent by the other side.
+#[test]
+fn who_is_blamed_is_not_taken_for_who_sent() {
+    let said = |ladder: &str, code: &str| {
+        let call = call(ladder);
+        let finding = call.findings.iter().find(|finding| finding.code == code);
+        finding.map_or_else(
+            || panic!("{:?}", call.findings),
+            |finding| (finding.by, finding.title.clone(), finding.means.clone(), finding.fix.clone()),
+        )
+    };
+    let timer = "A -> B INVITE offer [Session-Expires: 90]
+B -> A 200 answer [Session-Expires: 90;refresher=uac] [Require: timer]
+A -> B ACK";
+    let (by, title, means, _) = said(&format!("{timer}\nB -> A BYE @60s\nA -> B 200"), "ST-16");
+    assert_eq!((by, &*title), (Party::Caller, "Hung up because nobody refreshed"));
+    assert!(means.starts_with("bob hung up in the BYE at 60 s (message 4)"), "{means}");
+    assert!(means.ends_with("alice had to refresh it, and no refresh came by here."), "{means}");
+    let refused = "A -> B UPDATE [Session-Expires: 90;refresher=uac] @45s\nB -> A 405\nB -> A BYE @60s\nA -> B 200";
+    let (by, title, means, _) = said(&format!("{timer}\n{refused}"), "ST-16");
+    assert_eq!((by, &*title), (Party::Caller, "Hung up because the refresh was refused"));
+    let end = "and its refresh in the UPDATE at 45 s (message 4) was refused with 405 (message 5).";
+    assert!(means.starts_with("bob hung up") && means.ends_with(end), "{means}");
+
+    let bye = "start call\nA -> B BYE\nA -> B again 1 +0.5s\nA -> B again 1 +1s\nA -> B again 1 +2s
+A -> B again 1 +4s\nwait 60s\nC -> D OPTIONS";
+    let (by, title, means, fix) = said(bye, "TX-15");
+    assert_eq!((by, &*title), (Party::Callee, "BYE got no answer"));
+    assert!(means.starts_with("alice sent a BYE"), "{means}");
+    assert!(means.ends_with("sent it again 4 times until 7.6 s, and no final response came by here."), "{means}");
+    assert!(fix.starts_with("Look for the BYE at bob: "), "{fix}");
+
+    let refer = "start call\nA -> B REFER\nB -> A 202\nB -> A NOTIFY\nA -> B 200\nwait 100s\nA -> B BYE +300s\nB -> A 200";
+    let (by, _, means, _) = said(refer, "RF-08");
+    assert_eq!(by, Party::Callee);
+    assert!(means.starts_with("alice sent a REFER"), "{means}");
+    assert!(means.contains("and bob never reported how the transfer ended: the last word"), "{means}");
+}
+
 #[test]
 fn a_finding_names_the_product_that_has_to_change() {
     let call = call(

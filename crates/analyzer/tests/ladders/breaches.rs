@@ -43,3 +43,37 @@ fn what_is_said_of_each_breach() {
     }
     insta::assert_snapshot!(text);
 }
+
+/// Who did wrong need not have sent the message at which it shows: of that, the message tells.
+#[test]
+fn nobody_is_said_to_have_sent_what_the_other_side_sent() {
+    let (mut faults, mut looked) = (String::new(), 0);
+    for played in fixtures("breaks") {
+        for (call, finding) in played.shown().findings() {
+            for (name, n) in senders(&finding.means) {
+                let Some(sender) = call.message(n).and_then(|message| call.person(message.by)) else { continue };
+                let known = [&call.caller.name, &call.callee.name].iter().any(|known| **known == name);
+                looked += usize::from(known);
+                if known && sender.name != name {
+                    let _ = writeln!(faults, "{} {}: {}", played.name, finding.code, finding.means);
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{faults}");
+    assert!(looked > 50, "{looked}");
+}
+
+/// Who is said to have sent which message: "alice sent a BYE at 3 s (message 6)".
+fn senders(means: &str) -> Vec<(&str, u32)> {
+    let sent = [" sent ", " hung up in ", " made an offer in ", " gave "].iter().flat_map(|verb| means.match_indices(verb));
+    let told = sent.filter_map(|(at, verb)| {
+        let name = means.get(..at)?.rsplit(' ').next()?;
+        let (what, rest) = means.get(at + verb.len()..)?.split_once("(message ")?;
+        let number = rest.split_once(')')?.0.parse().ok()?;
+        // "a re-INVITE at 12 min 3 s", and no other message between.
+        let one = ["a ", "an ", "the "].iter().any(|article| what.starts_with(article));
+        (one && what.contains(" at ") && what.split(' ').count() < 10).then_some((name, number))
+    });
+    told.collect()
+}

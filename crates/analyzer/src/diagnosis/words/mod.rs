@@ -117,11 +117,12 @@ const TITLES: &[(&str, &str)] = &[
     ("UP-01", "ACK for an UPDATE"),
 ];
 
-/// For a rule without a sentence of its own: its own words behind a quote of what was sent.
+/// For a rule without a sentence of its own: its own words behind a quote of what was sent. Who did wrong need not have
+/// sent it: it may be what that side left without an answer.
 fn quotes(reading: &Reading<'_>, finding: &Finding) -> Words {
-    let what = match finding.by {
-        Party::Network => format!("This concerns {}", reading.the(finding.at)),
-        by => format!("{} sent {}", reading.name(by), reading.a(finding.at)),
+    let what = match (finding.by, reading.by(finding.at)) {
+        (Party::Network, _) | (_, Party::Network) => format!("This concerns {}", reading.the(finding.at)),
+        _ => format!("{} sent {}", reading.sender(finding.at), reading.a(finding.at)),
     };
     let because = match finding.because.as_slice() {
         [] => String::new(),
@@ -136,6 +137,12 @@ fn quotes(reading: &Reading<'_>, finding: &Finding) -> Words {
 fn addressed(reading: &Reading<'_>, finding: &Finding) -> String {
     let Some(rule) = Rule::by_code(finding.code) else { return finding.fix.clone() };
     let request = reading.get(finding.at).is_some_and(|message| message.is_request());
+    let sender = match reading.by(finding.at) {
+        Party::Network => finding.by,
+        sender => sender,
+    };
+    // Whether whoever did it asked, and did not answer.
+    let asked = request == (sender == finding.by);
     let mut parts: Vec<(Party, String)> = Vec::new();
     for sentence in rule.fix.split_inclusive(". ").map(str::trim) {
         let (role, advice) = match sentence.split_once(": ") {
@@ -145,8 +152,8 @@ fn addressed(reading: &Reading<'_>, finding: &Finding) -> String {
         let own = match role {
             "Caller" => finding.by == Party::Caller,
             "Callee" => finding.by == Party::Callee,
-            "Sender" | "UAC" => request,
-            "Receiver" | "UAS" => !request,
+            "Sender" | "UAC" => asked,
+            "Receiver" | "UAS" => !asked,
             _ => true,
         };
         let party = if own { finding.by } else { finding.by.other() };
@@ -220,7 +227,8 @@ fn second(finding: &Finding) -> Option<u32> {
     finding.because.get(1).copied()
 }
 
-/// Both parties by name: who did it, and the other.
+/// Both parties by name: who did it, and the other. Who did it need not have sent the message that the finding is at: of that
+/// [`Reading::sender`] tells.
 fn both(reading: &Reading<'_>, finding: &Finding) -> (String, String) {
     (reading.name(finding.by), reading.name(finding.by.other()))
 }

@@ -1,6 +1,6 @@
 //! Transfer.
 
-use midcall_wire::Name;
+use midcall_wire::{Method, Name};
 
 use super::{Words, advise, both, first, last_allow, second};
 use crate::diagnosis::read::{Reading, capital, seconds, shorten};
@@ -51,6 +51,18 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             r.quote(at, Name::Event),
             r.the(first(f)?)
         )),
+        "RF-08" if r.get(at).is_some_and(|message| message.method() == Method::Refer) => {
+            let told = match last_report(r, f) {
+                Some(n) => format!("the last word on the transfer is \"{}\" in {}", status_line(r, n), r.the(n)),
+                None => "no NOTIFY came by here".to_owned(),
+            };
+            Words::of(format!(
+                "{} sent {} ({}), and {who} never reported how the transfer ended: {told}.",
+                r.sender(at),
+                r.a(at),
+                r.quote(at, Name::ReferTo)
+            ))
+        }
         "RF-08" | "RF-37" => Words::of(format!(
             "{who}'s NOTIFY at {} (message {at}) ended the subscription of {} with {}, and the last word on the transfer is \"{}\".",
             r.time(at),
@@ -133,6 +145,19 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         )),
         _ => return None,
     })
+}
+
+/// The last NOTIFY of the side that was asked, on the REFER that a finding is about.
+fn last_report(r: &Reading<'_>, f: &Finding) -> Option<u32> {
+    let id = format!("id={}", r.cseq(f.at));
+    let own = |n: u32| {
+        let event = r.header(n, Name::Event).unwrap_or_default();
+        !event.contains("id=") || event.split(';').any(|part| part.trim() == id)
+    };
+    let notifies = r.originals().filter(|(message, parsed)| {
+        message.n > f.at && message.by == f.by && parsed.is_request() && parsed.method() == Method::Notify
+    });
+    notifies.map(|(message, _)| message.n).filter(|n| own(*n)).last()
 }
 
 fn own_allow(r: &Reading<'_>, f: &Finding) -> String {

@@ -1,5 +1,6 @@
 //! Session timers.
 
+use midcall_proto::observer::Kind;
 use midcall_wire::{Message, Method, Name};
 
 use super::{Words, advise, both, first, second};
@@ -182,13 +183,29 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.the(at)
             ))
         }
-        "ST-16" => Words::of(format!(
-            "{who} hung up in {}: {} had set the session to {}, {peer} had to refresh it, and no refresh came by here.",
-            r.the(at),
-            r.the(first(f)?),
-            expires(first(f)?)
-        ))
-        .title("Hung up because nobody refreshed"),
+        "ST-16" => {
+            let set = first(f)?;
+            let refused = refused_refresh(r, f, set);
+            let refresh = match refused {
+                Some((refresh, refusal)) => format!(
+                    "and its refresh in {} was refused with {} (message {refusal})",
+                    r.the(refresh),
+                    r.status(refusal)
+                ),
+                None => "and no refresh came by here".to_owned(),
+            };
+            Words::of(format!(
+                "{} hung up in {}: {} had set the session to {}, {who} had to refresh it, {refresh}.",
+                r.sender(at),
+                r.the(at),
+                r.the(set),
+                expires(set)
+            ))
+            .title(match refused {
+                Some(_) => "Hung up because the refresh was refused",
+                None => "Hung up because nobody refreshed",
+            })
+        }
         "ST-17" => {
             let refusal = f.because.iter().copied().rfind(|n| r.status(*n) >= 300);
             let refused = match refusal {
@@ -220,4 +237,17 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         )),
         _ => return None,
     })
+}
+
+/// The last refresh of the side that had to, since the timer was set, if it was refused: the request and its refusal.
+fn refused_refresh(r: &Reading<'_>, f: &Finding, set: u32) -> Option<(u32, u32)> {
+    let refresh = r.last_before(f.at, |own, message| {
+        own.n > set
+            && own.by == f.by
+            && message.is_request()
+            && matches!(message.method(), Method::Invite | Method::Update)
+            && !matches!(own.kind, Kind::Again { .. })
+    })?;
+    let refusal = r.final_of(refresh).filter(|n| *n < f.at && r.status(*n) >= 300)?;
+    Some((refresh, refusal))
 }

@@ -65,6 +65,21 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
                 r.the(success)
             ))
         }
+        "TX-15" => {
+            let label = r.label(at);
+            let again = resends(r, at).map_or_else(String::new, |(count, last)| {
+                format!(", sent it again {} until {}", times(count), r.time(last))
+            });
+            Words::of(format!("{} sent {}{again}, and no final response came by here.", r.sender(at), r.a(at)))
+                .title(&format!("{label} got no answer"))
+                .fix(format!(
+                    "Look for the {label} at {who}: it goes to {}{}. If it came, {} does not answer it; if not, a wrong Contact, \
+                     a lost route or NAT swallows it.",
+                    r.uri(at),
+                    r.header(at, Name::Route).map_or_else(String::new, |route| format!(" along {route}")),
+                    r.product(f.by)
+                ))
+        }
         "TX-16" => {
             let request = first(f).or_else(|| r.request_of(at))?;
             Words::of(format!("{who} answered {} with {} at {} (message {at}).", r.the(request), r.status(at), r.time(at)))

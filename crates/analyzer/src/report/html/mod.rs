@@ -72,7 +72,7 @@ impl Verdict {
             [call] => match worst_finding(call).filter(|_| bad > 0) {
                 Some(finding) => (
                     finding.title.clone(),
-                    format!("{} broke this call with message {}.", name(call, finding.by), finding.at),
+                    broke(call, finding),
                 ),
                 None => (
                     "Nothing went wrong".to_owned(),
@@ -92,6 +92,15 @@ impl Verdict {
             ),
         };
         Self { title, lead, worst }
+    }
+}
+
+/// Who broke a call, and at which message, which may be one that got no answer.
+fn broke(call: &Call, finding: &Finding) -> String {
+    let (who, at) = (name(call, finding.by), finding.at);
+    match call.message(at).is_some_and(|message| message.by != finding.by && finding.by != Party::Network) {
+        true => format!("{who} broke this call after message {at}."),
+        false => format!("{who} broke this call with message {at}."),
     }
 }
 
