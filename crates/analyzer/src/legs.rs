@@ -22,6 +22,7 @@ mod bridge;
 mod flood;
 mod hops;
 mod known;
+mod rank;
 mod score;
 mod tags;
 mod transfer;
@@ -33,9 +34,12 @@ use std::time::Duration;
 use midcall_proto::rules::{RuleId, Severity};
 use midcall_proto::time::Instant;
 
+pub(crate) use self::bridge::LIKELY;
 use self::flood::Flood;
 pub(crate) use self::known::Known;
-use self::score::{Common, Tie};
+use self::known::Trait;
+use self::rank::Rank;
+use self::score::{Bridge, Common};
 use self::tags::Tags;
 use crate::diagnosis::{self, Marked, Reading, Worded};
 use crate::model::{Call, Finding, Leg};
@@ -48,7 +52,7 @@ pub struct Legs {
     first: u64,
     /// Who has a trait, by its print: serial numbers.
     prints: HashMap<u64, Having, BuildHasherDefault<Print>>,
-    waiting: VecDeque<(Instant, Call)>,
+    waiting: VecDeque<Waiting>,
     flood: Flood,
     tags: Tags,
     /// Calls that were not compared any more because too many came.
@@ -109,6 +113,27 @@ impl Having {
     }
 }
 
+/// A finished call that waits for its other legs.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    serial: u64,
+    call: Call,
+    /// The calls that it was joined with through a box, of which some may turn out to be joined better with others.
+    joined: Vec<Joined>,
+}
+
+/// A call joined with another through a box, and what comes of it if it stays so.
+#[derive(Debug)]
+struct Joined {
+    /// Which calls: the one that came to the box, and the one that left it.
+    up: u64,
+    down: u64,
+    leg: Leg,
+    findings: Vec<Finding>,
+    relayed: Vec<(&'static str, u32, String)>,
+}
+
 /// What is found in a call by comparing it with others: the call's number in the trace comes first.
 #[derive(Debug, Default)]
 struct Found {
@@ -137,32 +162,39 @@ impl Legs {
         let mut ties = Vec::new();
         for serial in self.candidates(&known) {
             let Some(other) = self.by_serial(serial) else { continue };
-            let Some(tie) = score::compare(&known, other, self.common(&known, other)) else { continue };
-            bridge::find(&known, other, &tie, now, &mut found);
+            let Some(tie) = score::compare(&known, other, &self.common(&known, other)) else { continue };
+            let mut across = Found::default();
+            bridge::find(&known, other, &tie, now, &mut across);
             transfer::find(&known, other, &tie, &mut found);
-            ties.push((other.number, other.call_id.clone(), tie));
+            let rank = Rank::of(&known, other, tie.confidence, serial);
+            ties.push((rank, other.number, other.call_id.clone(), tie, across));
         }
-        let mine = (known.number, if ties.is_empty() { Box::default() } else { known.call_id.clone() });
-        self.remember(known, now);
-        self.waiting.push_back((now, call));
-        for (number, call_id, tie) in ties {
-            self.link(mine.0, &call_id, &tie);
-            self.link(number, &mine.1, &tie);
-        }
-        for (number, finding) in found.findings {
-            if let Some(call) = self.waits(number)
-                && !call.findings.iter().any(|known| known.code == finding.code && known.at == finding.at)
-            {
-                call.findings.push(finding);
+        let (number, call_id) = (known.number, if ties.is_empty() { Box::default() } else { known.call_id.clone() });
+        let own = self.remember(known, now);
+        self.waiting.push_back(Waiting { since: now, serial: own, call, joined: Vec::new() });
+        for (rank, other, other_id, tie, across) in ties {
+            let (mine, theirs) = (tie.leg(&other_id), tie.leg(&call_id));
+            match tie.bridge {
+                None => {
+                    self.link(number, mine);
+                    self.link(other, theirs);
+                }
+                Some(Bridge { forward, .. }) => {
+                    let (up, down) = if forward { (own, rank.with) } else { (rank.with, own) };
+                    if let Some(known) = self.by_serial_mut(up) {
+                        known.ranks.down.add(Rank { with: down, ..rank });
+                    }
+                    if let Some(known) = self.by_serial_mut(down) {
+                        known.ranks.up.add(Rank { with: up, ..rank });
+                    }
+                    self.bridged(number, Joined::new(up, down, mine), &across);
+                    self.bridged(other, Joined::new(up, down, theirs), &across);
+                }
             }
         }
-        for (number, code, at, whose) in found.relayed {
-            let call = self.waits(number);
-            let relayed =
-                call.and_then(|call| call.findings.iter_mut().find(|one| one.code == code && one.at == at));
-            if let Some(finding) = relayed {
-                finding.severity = finding.severity.min(Severity::Info);
-                relay(finding, &whose);
+        for (number, finding) in found.findings {
+            if let Some(waiting) = self.waits(number) {
+                add(&mut waiting.call, finding);
             }
         }
     }
@@ -170,17 +202,18 @@ impl Legs {
     /// The calls that waited long enough for their other legs, in the order in which they were taken.
     pub fn ready(&mut self, now: Instant) -> Vec<Call> {
         let mut out = Vec::new();
-        while let Some((at, _)) = self.waiting.front()
-            && (*at + WAIT <= now || self.waiting.len() > MOST_WAITING)
+        while let Some(first) = self.waiting.front()
+            && (first.since + WAIT <= now || self.waiting.len() > MOST_WAITING)
         {
-            out.extend(self.waiting.pop_front().map(|(_, call)| call));
+            out.extend(self.waiting.pop_front().map(|waiting| self.settle(waiting)));
         }
         out
     }
 
     /// All calls that still wait: the trace is over.
     pub fn all(&mut self) -> Vec<Call> {
-        self.waiting.drain(..).map(|(_, call)| call).collect()
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().map(|waiting| self.settle(waiting)).collect()
     }
 
     /// How many calls wait for their other legs.
@@ -195,21 +228,81 @@ impl Legs {
         self.dropped
     }
 
-    fn waits(&mut self, number: u32) -> Option<&mut Call> {
-        self.waiting.iter_mut().rev().map(|(_, call)| call).find(|call| call.number == number)
+    fn waits(&mut self, number: u32) -> Option<&mut Waiting> {
+        self.waiting.iter_mut().rev().find(|waiting| waiting.call.number == number)
     }
 
-    fn link(&mut self, number: u32, call_id: &str, tie: &Tie) {
-        let Some(call) = self.waits(number) else { return };
-        if call.legs.len() < MOST_LEGS {
-            let because = tie.because.to_vec();
-            call.legs.push(Leg { call_id: call_id.to_owned(), confidence: tie.confidence, because });
+    fn link(&mut self, number: u32, leg: Leg) {
+        let Some(waiting) = self.waits(number) else { return };
+        if waiting.call.legs.len() < MOST_LEGS {
+            waiting.call.legs.push(leg);
         }
+    }
+
+    /// Notes what was found across a box, for the one of both calls that has this number.
+    fn bridged(&mut self, number: u32, mut joined: Joined, across: &Found) {
+        let Some(waiting) = self.waits(number) else { return };
+        if waiting.joined.len() >= MOST_CANDIDATES {
+            return;
+        }
+        let own = across.findings.iter().filter(|(whose, _)| *whose == number);
+        joined.findings.extend(own.map(|(_, finding)| finding.clone()));
+        let relayed = across.relayed.iter().filter(|(whose, ..)| *whose == number);
+        joined.relayed.extend(relayed.map(|(_, code, at, whose)| (*code, *at, whose.clone())));
+        waiting.joined.push(joined);
+    }
+
+    /// A call with the legs that are its own, and with what those show.
+    fn settle(&self, waiting: Waiting) -> Call {
+        let Waiting { serial, mut call, joined, .. } = waiting;
+        for Joined { up, down, leg, findings, relayed } in joined {
+            debug_assert!(up == serial || down == serial);
+            let Some(alone) = self.stays(up, down) else { continue };
+            for mut finding in findings {
+                if !alone {
+                    bridge::doubt(&mut finding, &leg);
+                }
+                add(&mut call, finding);
+            }
+            for (code, at, whose) in relayed {
+                let known = call.findings.iter_mut().find(|one| one.code == code && one.at == at);
+                if let Some(finding) = known {
+                    finding.severity = finding.severity.min(Severity::Info);
+                    relay(finding, &whose);
+                }
+            }
+            if call.legs.len() < MOST_LEGS {
+                call.legs.push(leg);
+            }
+        }
+        call
+    }
+
+    /// Whether two calls stay joined: what left a box came of one call, and a call talks through one of those that left at a
+    /// time. Then, whether no other would do nearly as well.
+    fn stays(&self, up: u64, down: u64) -> Option<bool> {
+        let (Some(came), Some(left)) = (self.by_serial(up), self.by_serial(down)) else { return Some(true) };
+        let (up_rank, down_rank) = (left.ranks.up.of(up)?, came.ranks.down.of(down)?);
+        if left.ranks.up.best() > Some(up_rank) {
+            return None;
+        }
+        let mut better = came.ranks.down.all().filter(|rank| **rank > *down_rank);
+        let talks = better.any(|rank| self.by_serial(rank.with).is_some_and(|other| other.talks_beside(left)));
+        if talks {
+            return None;
+        }
+        let mut others = left.ranks.up.all().filter(|rank| rank.with != up);
+        Some(!others.any(|rank| rank.confidence + NEARLY >= up_rank.confidence))
     }
 
     fn by_serial(&self, serial: u64) -> Option<&Known> {
         let index = usize::try_from(serial.checked_sub(self.first)?).ok()?;
         self.known.get(index)
+    }
+
+    fn by_serial_mut(&mut self, serial: u64) -> Option<&mut Known> {
+        let index = usize::try_from(serial.checked_sub(self.first)?).ok()?;
+        self.known.get_mut(index)
     }
 
     /// The calls that have a trait in common with this one, or that it is looking for.
@@ -230,17 +323,40 @@ impl Legs {
 
     /// How many calls share what these two have in common.
     fn common(&self, known: &Known, other: &Known) -> Common {
-        let having = |print: u64| self.prints.get(&print).map_or(0, Having::len);
-        let shared = known.media().filter(|print| other.media().any(|theirs| theirs == *print));
         // Both legs are at the box, one in and one out: how many more like either were there.
         let alike = known.meetings().chain(other.meetings());
         Common {
-            media: shared.map(having).max().unwrap_or_default(),
-            parties: alike.map(having).max().unwrap_or_default(),
+            media: self.tells(known, other, Trait::Media),
+            origin: self.tells(known, other, Trait::Origin),
+            parties: alike.map(|print| self.having(print).map_or(0, Having::len)).max().unwrap_or_default(),
         }
     }
 
-    fn remember(&mut self, known: Known, now: Instant) {
+    /// Whether what these two say alike tells them from others: few have it, and no call beside that which came to the box
+    /// has it as well, since then what left the box may have come of either.
+    fn tells(&self, known: &Known, other: &Known, kind: Trait) -> bool {
+        let mut shared = known.said(kind).filter(|print| other.said(kind).any(|theirs| theirs == *print));
+        let came: &[(&Known, &Known)] = match score::bridge(known, other) {
+            Some(Bridge { at, forward: true }) if at.0 != at.1 => &[(known, other)],
+            Some(Bridge { at, forward: false }) if at.0 != at.1 => &[(other, known)],
+            _ => &[(known, other), (other, known)],
+        };
+        let rival = |one: &Known| {
+            let beside = |(up, down): &(&Known, &Known)| one.is_beside(up) && one.overlaps(down);
+            one.number != other.number && came.iter().any(beside)
+        };
+        shared.all(|print| {
+            let Some(having) = self.having(print) else { return true };
+            having.len() <= RARE && !having.all().filter_map(|serial| self.by_serial(serial)).any(rival)
+        })
+    }
+
+    fn having(&self, print: u64) -> Option<&Having> {
+        self.prints.get(&print)
+    }
+
+    /// Keeps a call for comparing, and gives it its serial number.
+    fn remember(&mut self, known: Known, now: Instant) -> u64 {
         while self.known.front().is_some_and(|first| first.last + FORGET < now)
             || self.known.len() >= MOST_KNOWN
         {
@@ -263,6 +379,20 @@ impl Legs {
             }
         }
         self.known.push_back(known);
+        serial
+    }
+}
+
+impl Joined {
+    const fn new(up: u64, down: u64, leg: Leg) -> Self {
+        Self { up, down, leg, findings: Vec::new(), relayed: Vec::new() }
+    }
+}
+
+/// Adds a finding to a call unless it is there.
+fn add(call: &mut Call, finding: Finding) {
+    if !call.findings.iter().any(|known| known.code == finding.code && known.at == finding.at) {
+        call.findings.push(finding);
     }
 }
 
@@ -309,6 +439,10 @@ const MOST_KNOWN: usize = 8_192;
 const MOST_WAITING: usize = 4_096;
 /// The most calls that may share a trait before it counts as common.
 const MOST_SHARED: usize = 16;
+/// Up to how many recent calls with the same trait that still says something.
+const RARE: usize = 3;
+/// How much less sure another join may be for a join to be in doubt.
+const NEARLY: u8 = 5;
 /// The most calls that one is compared with.
 const MOST_CANDIDATES: usize = 32;
 /// The most legs that are listed of one call.

@@ -188,7 +188,7 @@ impl Sketch<'_> {
             // "/0" stands for another codec than PCMA.
             let (port, codec) = port.split_once('/').unwrap_or((port, "8"));
             format!(
-                "v=0\r\no={user} 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP {codec}\r\n"
+                "v=0\r\no={user} 53655765 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP {codec}\r\n"
             )
         };
         let request = |method: &str, cseq: u32, ends: &str, headers: &str, body: &str| {
@@ -368,6 +368,53 @@ fn calls_of_a_load_generator_are_not_joined() {
                 assert!(call.legs.is_empty(), "{what}, every {every} ms: {:?}", call.legs);
             }
         }
+    }
+}
+
+/// What a load generator says through a box is the same in each call, so that a leg looks like that of another call, too. All
+/// of them end with their own other leg, and nothing is said of a leg that stayed up.
+#[test]
+fn legs_of_calls_that_all_look_alike_are_not_taken_for_those_of_other_calls() {
+    let ends = [46_300, 41_300, 35_600, 56_100, 39_700, 17_700, 35_500, 59_100];
+    for (ports, every) in [(2, 50), (0, 50), (0, 1_000)] {
+        let texts: Vec<[String; 4]> = (0..8)
+            .map(|n| {
+                let media = |host: &str| format!("{host}:{}", 6_000 + ports * n);
+                [format!("up{n}"), format!("down{n}"), media("10.0.0.1"), media("10.0.0.2")]
+            })
+            .collect();
+        let sketches: Vec<Sketch<'_>> = texts
+            .iter()
+            .zip(ends)
+            .zip(0..)
+            .flat_map(|(([up, down, near, far], end), n)| {
+                let call = |id, hosts, rings, later: u64| Sketch {
+                    id,
+                    hosts,
+                    users: ("sipp", "service"),
+                    media: (near, far),
+                    headers: "",
+                    begin: 1_000 + n * every + later,
+                    rings,
+                    end: 1_000 + end + later,
+                };
+                [
+                    call(up, ("10.0.0.1", "10.0.0.9"), 600, 0),
+                    call(down, ("10.0.0.9", "10.0.0.2"), 550, 20),
+                ]
+            })
+            .collect();
+        let calls = analyzed(&sketches);
+        assert_eq!(calls.len(), 16);
+        for call in &calls {
+            let own = |id: &str| id.trim_start_matches(char::is_alphabetic).to_owned();
+            let strange = call.legs.iter().find(|leg| own(&leg.call_id) != own(&call.call_id));
+            assert!(strange.is_none(), "ports {ports}, every {every}: {}: {strange:?}", call.call_id);
+            let up = call.findings.iter().find(|finding| finding.code == "F-DLG17");
+            assert!(up.is_none(), "ports {ports}, every {every}: {}: {up:?}", call.call_id);
+        }
+        let joined = calls.iter().filter(|call| !call.legs.is_empty()).count();
+        assert!(joined >= 4 && (ports == 0 || joined == 16), "ports {ports}, every {every}: {joined}");
     }
 }
 

@@ -7,11 +7,11 @@ use midcall_proto::rules::{RuleId, Severity};
 use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
-use super::known::{Event, Known};
+use super::known::{Event, FOLLOWS, Known};
 use super::score::{Bridge, Tie};
 use super::{Found, finding};
 use crate::diagnosis::{self, Worded};
-use crate::model::Finding;
+use crate::model::{Finding, Leg};
 
 /// One leg with the party that the box is in it.
 #[derive(Clone, Copy)]
@@ -36,8 +36,7 @@ pub(super) fn find(one: &Known, other: &Known, tie: &Tie, now: Instant, found: &
     let mut push = |side: Side<'_>, found_one: Option<Finding>| {
         if let Some(mut finding) = found_one {
             if tie.confidence < SURE {
-                finding.severity = finding.severity.min(Severity::Info);
-                finding.certainty = Certainty::Crossed;
+                doubt(&mut finding, &tie.leg(""));
             }
             found.findings.push((side.call.number, finding));
         }
@@ -54,6 +53,17 @@ pub(super) fn find(one: &Known, other: &Known, tie: &Tie, now: Instant, found: &
     }
     relays(up, down, found);
     relays(down, up, found);
+}
+
+/// What two calls show is no surer than that they belong together.
+pub(super) fn doubt(finding: &mut Finding, leg: &Leg) {
+    if finding.certainty == Certainty::Crossed {
+        return;
+    }
+    finding.severity = finding.severity.min(Severity::Info);
+    finding.certainty = Certainty::Crossed;
+    let why = format!("{LIKELY} {} % ({}).", leg.confidence, leg.because.join(", "));
+    finding.means.push_str(&why);
 }
 
 /// One leg ended, this one did not follow.
@@ -254,10 +264,10 @@ fn told(rule: RuleId, by: Party, at: u32, because: &[u32], means: String) -> Fin
     finding
 }
 
+/// How a finding says that its two calls need not belong together.
+pub(crate) const LIKELY: &str = " That the two calls belong together is likely only:";
 /// From which confidence on a finding is certain.
 const SURE: u8 = 85;
-/// How soon one leg follows the end of the other.
-const FOLLOWS: Duration = Duration::from_secs(5);
 /// How long a bridge may look for somebody else.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 /// How soon a response of the other leg is handed on.

@@ -10,6 +10,7 @@ use midcall_proto::time::Instant;
 use midcall_wire::sdp::Origin;
 use midcall_wire::{Message as Sip, Method, Name, Uri};
 
+use super::rank::Ranks;
 use crate::diagnosis::{Deal, Marked, Reading};
 use crate::glance::Glance;
 use crate::model::{Call, Message};
@@ -41,6 +42,8 @@ pub(crate) struct Known {
     described: Vec<(Trait, Party, u64)>,
     /// What was found in it: code, who, message, when.
     pub(super) faults: Vec<(&'static str, Party, u32, Instant)>,
+    /// What it was joined with.
+    pub(super) ranks: Ranks,
 }
 
 /// The INVITE that set it up, and what came of it.
@@ -162,6 +165,7 @@ impl Known {
             traits: Vec::with_capacity(MOST_TRAITS / 2),
             described: Vec::new(),
             faults: Vec::new(),
+            ranks: Ranks::default(),
         };
         for (message, glance) in reading.glances_of_originals() {
             known.read(reading, deals, message, glance);
@@ -225,10 +229,29 @@ impl Known {
         mine.any(|(_, _, value)| other.described.contains(&(kind, theirs, *value)))
     }
 
-    /// Prints of where it wants media.
-    pub(super) fn media(&self) -> impl Iterator<Item = u64> + '_ {
-        let media = self.traits.iter().filter(|(kind, _)| matches!(kind, Trait::Media | Trait::Origin));
-        media.map(|(kind, value)| print(*kind, value))
+    /// Prints of what it has of this kind.
+    pub(super) fn said(&self, kind: Trait) -> impl Iterator<Item = u64> + '_ {
+        self.traits.iter().filter(move |(own, _)| *own == kind).map(|(kind, value)| print(*kind, value))
+    }
+
+    /// Whether it went between the same places.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.from == other.from && self.to == other.to && self.number != other.number
+    }
+
+    /// Whether both were there at some time.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.began <= other.last && other.began <= self.last
+    }
+
+    /// Whether both were answered and then up together for longer than one takes to follow the other.
+    pub(super) fn talks_beside(&self, other: &Self) -> bool {
+        let span = |call: &Self| {
+            let answered = call.setup.outcome.filter(|(status, ..)| *status < 300).map(|(_, _, at)| at)?;
+            Some((answered, call.first(|event| event.is(Method::Bye)).map_or(call.last, |bye| bye.at)))
+        };
+        let (Some((one, one_end)), Some((other, other_end))) = (span(self), span(other)) else { return false };
+        one.max(other) + FOLLOWS < one_end.min(other_end)
     }
 
     /// Whether both have a trait of this kind in common.
@@ -571,6 +594,8 @@ const CORRELATING: [&str; 12] = [
 pub(super) const MEETING: Duration = Duration::from_secs(2);
 /// How long after a REFER the call that it asks for begins.
 pub(super) const PLACED: Duration = Duration::from_secs(10);
+/// How soon one leg follows the end of the other.
+pub(super) const FOLLOWS: Duration = Duration::from_secs(5);
 /// The most traits of a call.
 const MOST_TRAITS: usize = 40;
 /// The most messages of a call that others are compared with.

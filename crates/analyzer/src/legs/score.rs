@@ -6,7 +6,9 @@ use midcall_proto::observer::Party;
 use midcall_proto::time::Instant;
 use midcall_wire::Method;
 
+use super::RARE;
 use super::known::{Known, MEETING, Named, PLACED, Refer, Trait};
+use crate::model::Leg;
 
 /// What ties two calls together.
 #[derive(Clone, Debug)]
@@ -27,18 +29,26 @@ pub(super) struct Bridge {
     pub(super) forward: bool,
 }
 
-/// How many recent calls have what these two have in common: what many have says nothing.
+impl Tie {
+    /// What it makes the call with this Call-ID to the other one.
+    pub(super) fn leg(&self, call_id: &str) -> Leg {
+        Leg { call_id: call_id.to_owned(), confidence: self.confidence, because: self.because.clone() }
+    }
+}
+
+/// Whether what these two have in common tells them from other recent calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Common {
-    /// The same media address or o= line.
-    pub(super) media: usize,
-    /// The same parties at the same place and time.
+    /// Whether their media addresses do, and their o= lines.
+    pub(super) media: bool,
+    pub(super) origin: bool,
+    /// How many have the same parties at the same place and time.
     pub(super) parties: usize,
 }
 
 /// What ties these calls together, if anything does.
-pub(super) fn compare(one: &Known, other: &Known, common: Common) -> Option<Tie> {
-    let overlap = one.began <= other.last && other.began <= one.last;
+pub(super) fn compare(one: &Known, other: &Known, common: &Common) -> Option<Tie> {
+    let overlap = one.overlaps(other);
     let together = apart(one, other) <= MEETING;
     let bridge = bridge(one, other).filter(|_| overlap);
     let apart_hosts = one.from != one.to && other.from != other.to;
@@ -59,12 +69,12 @@ pub(super) fn compare(one: &Known, other: &Known, common: Common) -> Option<Tie>
     if one.shares(other, Trait::Secret) {
         tie.add(93, "same ICE or SRTP secret");
     }
-    if overlap && common.media <= RARE && (bridge.is_some() || !parallel && together && apart_hosts) {
+    if overlap && (bridge.is_some() || !parallel && together && apart_hosts) {
         let sure = if bridge.is_some() { 88 } else { 75 };
-        if passed(one, other, bridge, Trait::Media) {
+        if common.media && passed(one, other, bridge, Trait::Media) {
             tie.add(sure, "same media address");
         }
-        if passed(one, other, bridge, Trait::Origin) {
+        if common.origin && passed(one, other, bridge, Trait::Origin) {
             tie.add(sure, "same o= line");
         }
     }
@@ -148,7 +158,7 @@ impl Evidence {
 }
 
 /// The box in the middle: where one call arrived and the other left, or from which both left.
-fn bridge(one: &Known, other: &Known) -> Option<Bridge> {
+pub(super) fn bridge(one: &Known, other: &Known) -> Option<Bridge> {
     let forward = one.began <= other.began;
     let seats = |call: &Known| ((call.from, call.ports.0), (call.to, call.ports.1));
     let ((one_from, one_to), (other_from, other_to)) = (seats(one), seats(other));
@@ -204,5 +214,3 @@ fn apart(one: &Known, other: &Known) -> Duration {
 const RACING: Duration = Duration::from_secs(1);
 /// The least confidence that makes two calls legs.
 const LEAST: u8 = 70;
-/// Up to how many recent calls with the same trait that still says something.
-const RARE: usize = 3;
