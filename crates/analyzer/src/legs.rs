@@ -169,7 +169,8 @@ impl Legs {
             let rank = Rank::of(&known, other, tie.confidence, serial);
             ties.push((rank, other.number, other.call_id.clone(), tie, across));
         }
-        let (number, call_id) = (known.number, if ties.is_empty() { Box::default() } else { known.call_id.clone() });
+        let (number, call_id) =
+            (known.number, if ties.is_empty() { Box::default() } else { known.call_id.clone() });
         let own = self.remember(known, now);
         self.waiting.push_back(Waiting { since: now, serial: own, call, joined: Vec::new() });
         for (rank, other, other_id, tie, across) in ties {
@@ -287,7 +288,8 @@ impl Legs {
             return None;
         }
         let mut better = came.ranks.down.all().filter(|rank| **rank > *down_rank);
-        let talks = better.any(|rank| self.by_serial(rank.with).is_some_and(|other| other.talks_beside(left)));
+        let talks =
+            better.any(|rank| self.by_serial(rank.with).is_some_and(|other| other.talks_beside(left)));
         if talks {
             return None;
         }

@@ -398,10 +398,7 @@ fn legs_of_calls_that_all_look_alike_are_not_taken_for_those_of_other_calls() {
                     rings,
                     end: 1_000 + end + later,
                 };
-                [
-                    call(up, ("10.0.0.1", "10.0.0.9"), 600, 0),
-                    call(down, ("10.0.0.9", "10.0.0.2"), 550, 20),
-                ]
+                [call(up, ("10.0.0.1", "10.0.0.9"), 600, 0), call(down, ("10.0.0.9", "10.0.0.2"), 550, 20)]
             })
             .collect();
         let calls = analyzed(&sketches);

@@ -1,5 +1,6 @@
 //! Calls that `midcall analyze` exported, played again by SIPp against midcall: a good one from both sides, and one with a
-//! peer that answers a hold as if it were none, which must break the same rule as often as it is played.
+//! peer that answers a hold as if it were none, which must break the same rule as often as it is played. One in which both
+//! sides' changes met is played by SIPp on both sides.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub(crate) fn play(world: &World) -> Result<(), String> {
     bench.finds("stuck", &["OA-23"])?;
     let scenario = bench.export("stuck", "again", "sipp")?;
     bench.against(&scenario, "again")?;
-    bench.finds("again", &["OA-23"])
+    bench.finds("again", &["OA-23"])?;
+    bench.both_sides(MET)
 }
 
 struct Bench<'b> {
@@ -75,6 +77,28 @@ impl Bench<'_> {
         finish(sipp, self.dir)
     }
 
+    /// Both sides of a captured call against each other.
+    fn both_sides(&self, capture: &str) -> Result<(), String> {
+        let play = |side: &str, own: u16, media: u16, to: Option<u16>| {
+            let scenario = format!("met-{side}.xml");
+            self.write(capture, &scenario, &format!("sipp:{side}"))?;
+            // They talked for half a minute.
+            let path = self.dir.join(&scenario);
+            let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            fs::write(&path, text.replace("\"29992\"", "\"300\"")).map_err(|error| error.to_string())?;
+            let mut sipp = Command::new("sipp");
+            sipp.args(["-sf", &scenario, "-m", "1", "-i", "127.0.0.1", "-nostdin", "-p", &own.to_string()]);
+            sipp.args(["-mp", &media.to_string(), "-s", "bob"]).args(to.map(|to| format!("127.0.0.1:{to}")));
+            Process::start(&format!("met-{side}"), &mut sipp, self.dir)
+                .map_err(|error| format!("sipp: {error}"))
+        };
+        let (near, far) = (self.ports.peer(1), self.ports.peer(0));
+        let mut callee = play("callee", far, self.ports.media(0), None)?;
+        wait_bound(far, &mut callee, self.dir)?;
+        finish(play("caller", near, self.ports.media(1), Some(far))?, self.dir)?;
+        finish(callee, self.dir)
+    }
+
     fn answering(&self, name: &str) -> Result<Process, String> {
         let listen = format!("udp:127.0.0.1:{}", self.ports.midcall());
         let capture = format!("{name}.pcapng");
@@ -100,10 +124,15 @@ impl Bench<'_> {
 
     fn export(&self, from: &str, to: &str, kind: &str) -> Result<String, String> {
         let (capture, scenario) = (format!("{from}.pcapng"), format!("{to}.xml"));
-        let arguments = ["analyze", &capture, "--export", kind, "--output", &scenario, "--fail-on", "never"];
+        self.write(&capture, &scenario, kind)?;
+        Ok(scenario)
+    }
+
+    fn write(&self, capture: &str, scenario: &str, kind: &str) -> Result<(), String> {
+        let arguments = ["analyze", capture, "--export", kind, "--output", scenario, "--fail-on", "never"];
         let status =
             self.midcall(&arguments).current_dir(self.dir).status().map_err(|error| error.to_string())?;
-        if status.success() { Ok(scenario) } else { Err(format!("{capture} cannot be exported as {kind}")) }
+        if status.success() { Ok(()) } else { Err(format!("{capture} cannot be exported as {kind}")) }
     }
 
     /// The errors in a capture are these.
@@ -140,3 +169,7 @@ fn finish(mut process: impl std::borrow::BorrowMut<Process>, dir: &Path) -> Resu
         code => Err(format!("{} ended with {code:?}: {}", process.name, process.last_words(dir))),
     }
 }
+
+/// A call of two phones that held at the same time.
+const MET: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/analyzer/tests/peers/linphone-holds-meet.pcap");

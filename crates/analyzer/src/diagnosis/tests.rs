@@ -129,7 +129,8 @@ A -> B ACK";
     assert_eq!((by, &*title), (Party::Caller, "Hung up because nobody refreshed"));
     assert!(means.starts_with("bob hung up in the BYE at 60 s (message 4)"), "{means}");
     assert!(means.ends_with("alice had to refresh it, and no refresh came by here."), "{means}");
-    let refused = "A -> B UPDATE [Session-Expires: 90;refresher=uac] @45s\nB -> A 405\nB -> A BYE @60s\nA -> B 200";
+    let refused =
+        "A -> B UPDATE [Session-Expires: 90;refresher=uac] @45s\nB -> A 405\nB -> A BYE @60s\nA -> B 200";
     let (by, title, means, _) = said(&format!("{timer}\n{refused}"), "ST-16");
     assert_eq!((by, &*title), (Party::Caller, "Hung up because the refresh was refused"));
     let end = "and its refresh in the UPDATE at 45 s (message 4) was refused with 405 (message 5).";
@@ -140,7 +141,10 @@ A -> B again 1 +4s\nwait 60s\nC -> D OPTIONS";
     let (by, title, means, fix) = said(bye, "TX-15");
     assert_eq!((by, &*title), (Party::Callee, "BYE got no answer"));
     assert!(means.starts_with("alice sent a BYE"), "{means}");
-    assert!(means.ends_with("sent it again 4 times until 7.6 s, and no final response came by here."), "{means}");
+    assert!(
+        means.ends_with("sent it again 4 times until 7.6 s, and no final response came by here."),
+        "{means}"
+    );
     assert!(fix.starts_with("Look for the BYE at bob: "), "{fix}");
 
     let refer = "start call\nA -> B REFER\nB -> A 202\nB -> A NOTIFY\nA -> B 200\nwait 100s\nA -> B BYE +300s\nB -> A 200";

@@ -107,7 +107,8 @@ impl Scenario<'_> {
         }
     }
 
-    /// Whether a message is sent again until it is answered: not where the party did not though it had to wait.
+    /// Whether a message is sent again until it is answered: not where the party did not though it had to wait, nor where it
+    /// went on before the answer, since SIPp sends nothing else while something waits to be sent again.
     fn resends(&self, at: usize, line: &Line<'_>) -> bool {
         let accepted = line.is_final_of_invite() && line.status() < Some(300);
         let asks = line.sip.is_request() && !line.is(Method::Ack);
@@ -115,8 +116,13 @@ impl Scenario<'_> {
             return false;
         }
         let again = self.lines.iter().any(|own| own.again == Some(at));
-        let answer = self.lines.iter().find(|own| own.of == Some(at) && own.by != line.by);
-        let soon = answer.is_some_and(|answer| answer.message.at.since(line.message.at) < T1);
+        let later = || self.lines.iter().skip(at + 1).filter(|own| own.again.is_none());
+        let answers = |own: &&Line<'_>| own.of == Some(at) && own.by != line.by;
+        let next = later().find(|own| own.by == line.by || answers(own));
+        if next.is_some_and(|next| next.by == line.by) {
+            return false;
+        }
+        let soon = later().find(answers).is_some_and(|answer| answer.message.at.since(line.message.at) < T1);
         again || soon
     }
 

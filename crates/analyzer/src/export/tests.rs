@@ -190,6 +190,33 @@ fn a_party_that_did_not_resend_does_not_in_its_scenario() {
     assert!(sipp(&sample::call(quick), Party::Caller).unwrap().contains("retrans=\"500\""));
 }
 
+/// SIPp sends nothing else while something waits to be sent again.
+#[test]
+fn a_side_that_goes_on_before_the_answer_does_not_wait_for_it_in_its_scenario() {
+    let met = "start call
+A -> B INVITE offer sdp:sendonly @5s
+B >< A INVITE offer sdp:inactive
+A -> B 491 of=2
+B -> A 491 of=1
+A -> B ACK of=4
+B -> A ACK of=3
+A -> B BYE
+B -> A 200
+expect nothing";
+    let sends = |party| {
+        let scenario = sipp(&sample::call(met), party).unwrap();
+        let sends =
+            scenario.split("<send").skip(1).filter(|one| one.contains("\nINVITE ") || one.contains("\nBYE "));
+        sends.map(|one| one.lines().next().unwrap().contains("retrans")).collect::<Vec<_>>()
+    };
+    // The first INVITE, the one that met another, the BYE; the callee has its answer before it goes on.
+    assert_eq!(sends(Party::Caller), [true, false, true]);
+    assert_eq!(sends(Party::Callee), [true]);
+    let passed_by = "start call\nA -> B UPDATE offer\nA -> B BYE +10s\nB -> A 200 BYE\nexpect nothing";
+    let scenario = sipp(&sample::call(passed_by), Party::Caller).unwrap();
+    assert_eq!(scenario.matches("retrans").count(), 2, "{scenario}");
+}
+
 proptest! {
     /// Exports read what a trace says, and a trace says anything.
     #[test]

@@ -250,7 +250,9 @@ impl Known {
             let answered = call.setup.outcome.filter(|(status, ..)| *status < 300).map(|(_, _, at)| at)?;
             Some((answered, call.first(|event| event.is(Method::Bye)).map_or(call.last, |bye| bye.at)))
         };
-        let (Some((one, one_end)), Some((other, other_end))) = (span(self), span(other)) else { return false };
+        let (Some((one, one_end)), Some((other, other_end))) = (span(self), span(other)) else {
+            return false;
+        };
         one.max(other) + FOLLOWS < one_end.min(other_end)
     }
 

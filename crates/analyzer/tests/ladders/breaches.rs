@@ -51,7 +51,9 @@ fn nobody_is_said_to_have_sent_what_the_other_side_sent() {
     for played in fixtures("breaks") {
         for (call, finding) in played.shown().findings() {
             for (name, n) in senders(&finding.means) {
-                let Some(sender) = call.message(n).and_then(|message| call.person(message.by)) else { continue };
+                let Some(sender) = call.message(n).and_then(|message| call.person(message.by)) else {
+                    continue;
+                };
                 let known = [&call.caller.name, &call.callee.name].iter().any(|known| **known == name);
                 looked += usize::from(known);
                 if known && sender.name != name {
@@ -66,7 +68,9 @@ fn nobody_is_said_to_have_sent_what_the_other_side_sent() {
 
 /// Who is said to have sent which message: "alice sent a BYE at 3 s (message 6)".
 fn senders(means: &str) -> Vec<(&str, u32)> {
-    let sent = [" sent ", " hung up in ", " made an offer in ", " gave "].iter().flat_map(|verb| means.match_indices(verb));
+    let sent = [" sent ", " hung up in ", " made an offer in ", " gave "]
+        .iter()
+        .flat_map(|verb| means.match_indices(verb));
     let told = sent.filter_map(|(at, verb)| {
         let name = means.get(..at)?.rsplit(' ').next()?;
         let (what, rest) = means.get(at + verb.len()..)?.split_once("(message ")?;

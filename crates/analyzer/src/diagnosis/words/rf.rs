@@ -53,7 +53,9 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         )),
         "RF-08" if r.get(at).is_some_and(|message| message.method() == Method::Refer) => {
             let told = match last_report(r, f) {
-                Some(n) => format!("the last word on the transfer is \"{}\" in {}", status_line(r, n), r.the(n)),
+                Some(n) => {
+                    format!("the last word on the transfer is \"{}\" in {}", status_line(r, n), r.the(n))
+                }
                 None => "no NOTIFY came by here".to_owned(),
             };
             Words::of(format!(

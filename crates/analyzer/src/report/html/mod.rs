@@ -70,10 +70,7 @@ impl Verdict {
         let (title, lead) = match order {
             [] => ("No call in this trace".to_owned(), "Nothing that was read belongs to a call.".to_owned()),
             [call] => match worst_finding(call).filter(|_| bad > 0) {
-                Some(finding) => (
-                    finding.title.clone(),
-                    broke(call, finding),
-                ),
+                Some(finding) => (finding.title.clone(), broke(call, finding)),
                 None => (
                     "Nothing went wrong".to_owned(),
                     format!(
