@@ -126,6 +126,13 @@ fn followed(reading: &Reading<'_>, cause: &Finding, effect: &Finding) -> bool {
         // The 2xx that is missed in vain is that of the ACK, or of the request with the wrong route.
         return reading.cseq(cause.at) == reading.cseq(effect.at) || cause.because.contains(&effect.at);
     }
+    // Who never got a response cannot acknowledge it; and who gets no ACK ends the call.
+    if cause.code == "TX-30" && (has(&ACK_MISSED, effect) || effect.code == "PR-05") {
+        return cause.at == effect.at;
+    }
+    if (cause.code == "TX-30" || has(&ACK_MISSED, cause)) && effect.code == "DLG-26" {
+        return rests_on(cause.at);
+    }
     let ended = has(&ACK_MISSED, cause) || has(&TIMER_RAN_OUT, cause);
     if ended && has(&AFTER_THE_END, effect) && cause.at < effect.at {
         return bye_after(reading, cause.at).is_some_and(|bye| bye <= effect.at || rests_on(bye));

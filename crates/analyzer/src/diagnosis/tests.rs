@@ -1,11 +1,15 @@
 //! Whole calls: what is told once, what under it, and that nothing in a trace can make it stumble.
 
-use midcall_proto::observer::Party;
+use std::io::Cursor;
+
+use midcall_proto::observer::{Kind, Party, Repeat};
 use midcall_proto::rules::Severity;
 
 use super::Reading;
+use crate::analyze;
 use crate::model::{Call, Finding};
 use crate::sample;
+use crate::source::Opener;
 
 fn call(ladder: &str) -> Call {
     sample::call(&format!("{ladder}\nexpect nothing"))
@@ -152,6 +156,55 @@ A -> B again 1 +4s\nwait 60s\nC -> D OPTIONS";
     assert_eq!(by, Party::Callee);
     assert!(means.starts_with("alice sent a REFER"), "{means}");
     assert!(means.contains("and bob never reported how the transfer ended: the last word"), "{means}");
+}
+
+/// Who never got a response cannot acknowledge it, and who then ends the call has waited long enough.
+#[test]
+fn a_response_to_the_wrong_place_explains_the_missing_ack_and_the_bye() {
+    let mut packets = sample::packets(
+        "A -> B INVITE offer
+B ~> A 200 INVITE answer
+B ~> A again 2 +0.5s
+B ~> A again 2 +1s
+B ~> A again 2 +2s
+B ~> A again 2 +4s
+B -> A BYE +8s
+A -> B 200 BYE
+wait 40s
+C -> D OPTIONS
+expect nothing",
+    );
+    for packet in packets.iter_mut().filter(|packet| packet.payload.starts_with(b"SIP/2.0 200 OK\r\n")) {
+        if String::from_utf8_lossy(&packet.payload).contains(" INVITE\r\n") {
+            packet.to = ([10, 0, 0, 99], 5060).into();
+        }
+    }
+    let calls = sample::calls(packets);
+    insta::assert_snapshot!(told(&calls[0]).join("\n"));
+}
+
+/// Copies without times are copies all the same, and that the callee waited for long before its BYE may well be.
+#[test]
+fn a_missing_ack_in_a_paste_without_times_is_not_blamed_on_the_bye() {
+    let resent = "B -> A again 2 +1s\n".repeat(10);
+    let packets = sample::packets(&format!(
+        "A -> B INVITE offer\nB -> A 200 INVITE answer\n{resent}B -> A BYE +25s\nA -> B 200 BYE\nexpect nothing"
+    ));
+    let paste: Vec<u8> = packets.into_iter().flat_map(|packet| packet.payload).collect();
+    let mut source = Opener::default().read("a paste", Cursor::new(paste)).unwrap();
+    let analysis = analyze(&mut *source).unwrap();
+    let call = &analysis.calls[0];
+    assert!(call.findings.iter().all(|finding| finding.code != "DLG-26"), "{:?}", call.findings);
+    let resent = |kind: &Kind| matches!(kind, Kind::Again { how: Repeat::Resent, .. });
+    assert_eq!(call.messages.iter().filter(|message| resent(&message.kind)).count(), 10);
+}
+
+/// A number that was used before is below none: its sender alone is to blame.
+#[test]
+fn the_same_cseq_number_again_is_told_once() {
+    let call = call("start call\nA -> B UPDATE offer\nB -> A 200\nA -> B UPDATE offer cseq=+0\nB -> A 200");
+    let codes: Vec<_> = call.findings.iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&"DLG-11") && !codes.contains(&"DLG-12"), "{codes:?}");
 }
 
 #[test]

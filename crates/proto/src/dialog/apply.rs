@@ -268,7 +268,7 @@ impl Dialog {
         if !seen.headers.event_refer {
             return;
         }
-        let Some(subscription) = self.subscriptions.iter_mut().rev().find(|s| s.takes(seen)) else { return };
+        let Some(subscription) = self.notified(seen) else { return };
         let done = seen.headers.subscription_state == 2;
         let live = subscription.live();
         subscription.step(if done { SubscriptionEvent::terminated } else { SubscriptionEvent::notified });
@@ -282,6 +282,18 @@ impl Dialog {
         let status = seen.headers.sipfrag.flatten();
         subscription.status = status.or(subscription.status);
         noted.push(Noted::Notified { refer: subscription.cseq, status, done });
+    }
+
+    /// The subscription that a NOTIFY is about: by its id. Without one it is about the first, or, where that is over, about
+    /// whichever still waits (RF-07).
+    fn notified(&mut self, seen: &Seen<'_>) -> Option<&mut Subscription> {
+        let bare = seen.headers.event_id.is_none();
+        let about = |s: &Subscription| s.takes(seen) && (s.live() || !bare);
+        let waits = |s: &Subscription| bare && s.refer == seen.way.reversed() && s.live();
+        let all = &self.subscriptions;
+        let at = all.iter().rposition(about).or_else(|| all.iter().position(waits));
+        let at = at.or_else(|| all.iter().rposition(|s| s.takes(seen)))?;
+        self.subscriptions.get_mut(at)
     }
 
     fn apply_ack(&mut self, seen: &Seen<'_>, noted: &mut Applied) {

@@ -202,6 +202,7 @@ impl ObservedCall {
     ) -> Vec<Claim> {
         self.last = self.last.max(facts.at);
         let mut claims = Vec::new();
+        self.trace.coarse = patience.resolution > patience.t1;
         let taken = self.trace.take(facts, bounds.transactions);
         let (by, kind) = match taken {
             Taken::New if facts.out_of_range => {

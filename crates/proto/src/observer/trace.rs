@@ -179,6 +179,9 @@ pub(super) struct Transactions {
     pub(super) forgotten: u32,
     /// Whether messages were seen at several hops, so that none shows for sure what its sender wrote.
     pub(super) relayed: bool,
+    /// Whether the clock takes steps that something may be sent again within: then what seems to be one packet captured twice
+    /// is more likely two.
+    pub(super) coarse: bool,
 }
 
 impl Transactions {
@@ -333,7 +336,7 @@ impl Transactions {
                 && one.to_tag == to_tag
                 && one.method == facts.method
                 && one.cseq == facts.cseq;
-            same.then(|| one.repeat(facts).map(|kind| (index, kind))).flatten()
+            same.then(|| one.repeat(facts, self.coarse).map(|kind| (index, kind))).flatten()
         });
         if let Some((index, kind)) = known
             && let Some(one) = self.list.get_mut(index)
@@ -410,7 +413,7 @@ impl Transactions {
         let back = one.place_back();
         let same = |known: &&mut Response| known.status == status && known.content == facts.content;
         if let Some(known) = one.responses.iter_mut().find(same) {
-            let kind = repeat_at(facts, known.place.as_deref().unwrap_or(&back), known.last);
+            let kind = repeat_at(facts, known.place.as_deref().unwrap_or(&back), known.last, self.coarse);
             if kind == Repeat::Resent {
                 known.copies = known.copies.saturating_add(1);
                 known.last = facts.at;
@@ -471,9 +474,9 @@ fn flow(from: SocketAddr, to: SocketAddr) -> u64 {
 
 impl Transaction {
     /// Whether a request of the same sender, method and CSeq is a copy of this one.
-    fn repeat(&self, facts: &Facts<'_>) -> Option<Repeat> {
+    fn repeat(&self, facts: &Facts<'_>, coarse: bool) -> Option<Repeat> {
         if self.key == facts.key {
-            return Some(repeat_at(facts, &self.place(), self.last));
+            return Some(repeat_at(facts, &self.place(), self.last, coarse));
         }
         if self.method == Method::Ack {
             return Some(Repeat::Resent); // each resent 2xx may be acknowledged with a branch of its own
@@ -487,11 +490,11 @@ impl Transaction {
     }
 }
 
-fn repeat_at(facts: &Facts<'_>, place: &Place, last: Instant) -> Repeat {
+fn repeat_at(facts: &Facts<'_>, place: &Place, last: Instant, coarse: bool) -> Repeat {
     let here = facts.place();
     if (here.flow, here.vias) != (place.flow, place.vias) {
         Repeat::Hop
-    } else if here.top == place.top && facts.at.since(last) < SAME_PACKET {
+    } else if here.top == place.top && facts.at.since(last) < SAME_PACKET && !(coarse && !facts.reliable) {
         Repeat::Duplicate
     } else {
         Repeat::Resent

@@ -21,11 +21,15 @@ pub(super) fn breach(
     let dialog = &observed.side(passing.by).base;
     let severity = match rule {
         _ if needed_time(rule).is_some_and(|time| !passing.patience.tells(time)) => return None,
+        // Copies of its 2xx that go on show that time has passed; how much, only a clock tells.
+        RuleId::CalleeByeTooEarly if waited_without_clock(passing, because) => return None,
         // An element of RFC 2543 leaves it out (RFC 4475 §3.4.1).
         RuleId::MandatoryHeaderMissing | RuleId::CalleeByeTooEarly | RuleId::OriginVersionStep => {
             Severity::Warning
         }
         RuleId::CSeqNotIncremented => return reused(observed, passing, because),
+        // The same number again is the fault of who used it twice (DLG-11), and not below any.
+        RuleId::CSeqTooLow if same_number(dialog, seen) => return None,
         RuleId::CSeqTooLow => too_low(dialog, seen),
         RuleId::SecondReliableTooEarly => second_reliable(observed, seen, because),
         RuleId::EarlyUpdateByCallerTooSoon
@@ -76,6 +80,12 @@ const fn needed_time(rule: RuleId) -> Option<Duration> {
         RuleId::UpdateAnsweredLate | RuleId::ReferAnsweredLate => Some(LATE),
         _ => None,
     }
+}
+
+/// Whether a 2xx in evidence was sent again and again, and no clock tells for how long (RFC 3261 §13.3.1.4).
+fn waited_without_clock(passing: &Passing<'_>, because: &Evidence) -> bool {
+    let resent = |n: &u32| passing.trace.resent(*n).is_some_and(|copies| copies > 2);
+    !passing.patience.tells(passing.patience.transaction()) && because.last().is_some_and(resent)
 }
 
 /// Whether the request in evidence was sent again within the time that its receiver has.
@@ -157,6 +167,11 @@ fn reused(observed: &ObservedDialog, passing: &Passing<'_>, because: &mut Eviden
         *because = ObservedDialog::on(higher.n);
     }
     Some(Severity::Warning)
+}
+
+/// Whether the request that was accepted has the number of the last one, not one below.
+fn same_number(dialog: &Dialog, seen: &Seen<'_>) -> bool {
+    dialog.request_of(seen).is_some_and(|open| dialog.party.theirs.cseq == Some(open.cseq))
 }
 
 /// Sure only if a request with a higher number had its 2xx before this one came.
