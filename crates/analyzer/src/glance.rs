@@ -10,6 +10,17 @@ use foldhash::fast::FixedState;
 use midcall_proto::dialog::Envelope;
 use midcall_wire::{Message, Method, Name, multipart};
 
+/// Whether a request with this method may begin something; the others belong to something that is there.
+const fn begins(method: Method) -> bool {
+    use Method::{Ack, Bye, Cancel, Info, Notify, Prack, Update};
+    !matches!(method, Ack | Bye | Cancel | Info | Notify | Prack | Update)
+}
+
+/// Whether this is a request in no dialog yet, with which something may begin.
+pub(crate) fn is_beginning(sip: &Message<&[u8]>) -> bool {
+    sip.is_request() && begins(sip.method()) && sip.to().is_ok_and(|to| to.tag().is_none())
+}
+
 /// What a message says in short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Glance {
@@ -100,6 +111,11 @@ impl Glance {
     /// Whether its To names a tag.
     pub(crate) const fn is_tagged(&self) -> bool {
         self.signs & TAGGED != 0
+    }
+
+    /// Whether something may begin with it: a request that is in no dialog yet.
+    pub(crate) fn begins(&self) -> bool {
+        self.is_request() && !self.is_tagged() && begins(self.method)
     }
 
     /// Whether it has a number of its own for PRACK (RFC 3262 §7.1).

@@ -4,6 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use crate::scan::is_token;
 use crate::{Header, Limits, Method, Name, ParseError, Values, What};
 
 mod fields;
@@ -184,7 +185,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     pub fn method(&self) -> Method {
         match self.index.start {
             Start::Request { method, .. } => method,
-            Start::Response { .. } => self.cseq().map_or(Method::Other, |cseq| cseq.method),
+            Start::Response { .. } => match self.cseq() {
+                Ok(cseq) => cseq.method,
+                Err(_) => Method::parse(self.answered()),
+            },
         }
     }
 
@@ -192,8 +196,14 @@ impl<B: AsRef<[u8]>> Message<B> {
     pub fn method_name(&self) -> &str {
         match self.index.start {
             Start::Request { name_end, .. } => self.text(0, name_end),
-            Start::Response { .. } => self.cseq().map_or("", |cseq| cseq.name),
+            Start::Response { .. } => self.cseq().map_or_else(|_| self.answered(), |cseq| cseq.name),
         }
+    }
+
+    /// The method in a CSeq of which the number is none: what a response answers is plain all the same.
+    fn answered(&self) -> &str {
+        let mut words = self.header(Name::CSeq).unwrap_or_default().split_ascii_whitespace().skip(1);
+        words.next().filter(|word| word.bytes().all(is_token) && words.next().is_none()).unwrap_or_default()
     }
 
     /// The status code of a response.

@@ -42,6 +42,9 @@ fn timers_and_numbers() {
     assert_eq!(with("Retry-After: 1 (open").retry_after().unwrap().unwrap_err().what, What::End);
     assert_eq!(with("Max-Forwards: 256").max_forwards().unwrap().unwrap_err().what, What::Range);
     assert_eq!(with("CSeq: 2147483648 INVITE").cseq().unwrap_err().what, What::Range);
+    let answer = b"SIP/2.0 200 OK\r\nCSeq: 2147483648 BYE\r\n\r\n";
+    let answer = Message::parse(answer.as_slice()).unwrap();
+    assert_eq!((answer.method(), answer.method_name()), (Method::Bye, "BYE"));
     assert_eq!(with("CSeq: 1INVITE").cseq().unwrap_err().what, What::Method);
     assert_eq!(with("CSeq: 1 INVITE x").cseq().unwrap_err().what, What::End);
     assert_eq!(with("Call-ID: a b").call_id(), Err(at(46, What::End)));

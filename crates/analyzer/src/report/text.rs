@@ -92,7 +92,8 @@ impl<W: Write> Page<'_, W> {
             self.paragraph(&format!("and with {}", count(more, "other")), 2, 4, Style::new().dimmed())?;
         }
         if call.dropped > 0 {
-            let line = format!("{} of it were too much to be kept", count(call.dropped, "part"));
+            let were = if call.dropped == 1 { "was" } else { "were" };
+            let line = format!("{} of it {were} too much to be kept", count(call.dropped, "part"));
             self.paragraph(&line, 2, 4, Style::new().yellow())?;
         }
         Ok(())

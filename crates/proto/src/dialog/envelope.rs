@@ -69,10 +69,9 @@ impl<'a> Envelope<'a> {
         let [from, to] = [from, to].map(|line| line?.address());
         let cseq_text = cseq.flatten();
         let cseq = cseq_text.and_then(|text| CSeq::parse(text).ok());
-        let method = if message.is_request() {
-            message.method()
-        } else {
-            cseq.map_or(Method::Other, |cseq| cseq.method)
+        let method = match cseq.filter(|_| !message.is_request()) {
+            Some(cseq) => cseq.method,
+            None => message.method(),
         };
         Self {
             head,

@@ -71,6 +71,8 @@ struct Attempt {
     seed: ObservedDialog,
     /// When it got its final response, or none in time.
     over: Option<Instant>,
+    /// Whether it came to nothing: no dialog can come of it any more.
+    failed: bool,
 }
 
 impl Attempt {
@@ -338,11 +340,20 @@ impl ObservedCall {
         }
         seed.pass(Passing { by, seen, facts, message, trace: &self.trace, patience, route: None }, claims);
         if self.attempts.len() >= MOST_ATTEMPTS {
-            self.attempts.remove(0);
-            self.dropped = self.dropped.saturating_add(1);
+            // Of one that failed nothing is lost: it waits for nothing, and what was found in it is told.
+            let failed = self.attempts.iter().position(|attempt| attempt.failed);
+            self.attempts.remove(failed.unwrap_or_default());
+            self.dropped = self.dropped.saturating_add(u32::from(failed.is_none()));
         }
         let from_tag = facts.from_tag.into();
-        self.attempts.push(Attempt { n: facts.n, cseq: facts.cseq, from_tag, seed, over: None });
+        self.attempts.push(Attempt {
+            n: facts.n,
+            cseq: facts.cseq,
+            from_tag,
+            seed,
+            over: None,
+            failed: false,
+        });
         self.over = None;
     }
 
@@ -387,6 +398,7 @@ impl ObservedCall {
             let failed = facts.method == Method::Invite && facts.status.is_some_and(|status| status >= 300);
             if failed {
                 attempt.over.get_or_insert(facts.at);
+                attempt.failed = true;
             }
             for dialog in &mut self.dialogs {
                 // Also one that a BYE ended while it was early: its INVITE has its final response yet to come.

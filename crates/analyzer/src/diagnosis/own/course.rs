@@ -9,6 +9,7 @@ use midcall_wire::{Message as Sip, Method, Name, Uri};
 use super::Scene;
 use super::description::is_private;
 use crate::diagnosis::read::seconds;
+use crate::glance::Glance;
 use crate::model::{Finding, Message};
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
@@ -282,7 +283,7 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
     let call = r.call;
     let first = call.messages.first()?;
     let mut limits = Vec::new();
-    let begins = r.glance(first.n).is_some_and(|one| one.asks(Method::Invite) && !one.is_tagged());
+    let begins = r.glance(first.n).is_some_and(Glance::begins);
     if !begins {
         limits.push("it begins in the middle of the call".to_owned());
     }
@@ -311,7 +312,8 @@ fn limits(scene: &Scene<'_, '_>) -> Option<Finding> {
         limits.push("only one direction is there".to_owned());
     }
     if call.dropped > 0 {
-        limits.push(format!("{} of its messages were too many to be kept", call.dropped));
+        let parts = if call.dropped == 1 { "part of it was" } else { "parts of it were" };
+        limits.push(format!("{} {parts} too much to be kept", call.dropped));
     }
     if limits.is_empty() {
         return None;

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::{Cite, Severity};
+use midcall_wire::{Message as Sip, Method};
 
 use super::super::clock::clock;
 use super::escape::Esc;
 use super::{ladder, link, name, since, who, worst_finding};
+use crate::glance::is_beginning;
 use crate::model::{Call, Change, DiffLine, Finding, Moment, Person};
 
 /// A whole call; `numbers` are those of all calls of the page, by Call-ID.
@@ -221,7 +223,10 @@ fn parties(out: &mut String, call: &Call) {
         let _ = write!(out, ", ended after {} s", since(call, ended));
     }
     let _ = write!(out, "; {} dialog{}", call.dialogs.len(), if call.dialogs.len() == 1 { "" } else { "s" });
-    if call.dialogs.iter().any(|dialog| !dialog.whole) {
+    let first = call.messages.first().and_then(|message| Sip::parse(message.raw.as_ref()).ok());
+    // What a request other than INVITE makes, no INVITE was to be seen of.
+    let other = first.is_some_and(|sip| is_beginning(&sip) && sip.method() != Method::Invite);
+    if !other && call.dialogs.iter().any(|dialog| !dialog.whole) {
         out.push_str(", not seen from its beginning");
     }
     out.push_str(".</p>\n");

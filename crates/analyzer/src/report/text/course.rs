@@ -4,6 +4,7 @@ use midcall_proto::observer::Kind;
 use midcall_wire::{Message as Sip, Method};
 
 use super::words::{span, whom};
+use crate::glance::is_beginning;
 use crate::model::{Call, Message};
 
 /// The line.
@@ -18,6 +19,7 @@ pub(super) fn course(call: &Call) -> String {
     }
     let mut parts = Vec::new();
     match (facts.invite, facts.answered, facts.refused) {
+        (None, ..) if facts.begins => {}
         (None, ..) => parts.push("begun before the trace".to_owned()),
         (Some(_), Some(answered), _) => parts.push(format!("answered after {}", since(answered))),
         (Some(_), None, Some((refused, status))) => {
@@ -37,6 +39,8 @@ pub(super) fn course(call: &Call) -> String {
 
 #[derive(Default)]
 struct Facts<'c> {
+    /// Whether it begins with a request that is in no dialog yet: with a REFER, say.
+    begins: bool,
     invite: Option<u32>,
     answered: Option<&'c Message>,
     refused: Option<(&'c Message, u16)>,
@@ -46,6 +50,7 @@ struct Facts<'c> {
 impl<'c> Facts<'c> {
     fn note(&mut self, message: &'c Message, sip: &Sip<&[u8]>) {
         let cseq = sip.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        self.begins |= message.n == 1 && is_beginning(sip);
         match (sip.method(), sip.status()) {
             (Method::Invite, None) if sip.to().is_ok_and(|to| to.tag().is_none()) => self.invite = Some(cseq),
             (Method::Invite, Some(200..300)) if self.invite == Some(cseq) => {

@@ -63,7 +63,7 @@ impl ObservedCall {
         for attempt in self.attempts.iter_mut().filter(|attempt| attempt.over.is_none()) {
             let Some(one) = self.trace.numbered(attempt.n) else { continue };
             if one.responses.is_empty() && now >= one.first + patience.transaction() {
-                attempt.over = Some(now);
+                (attempt.over, attempt.failed) = (Some(now), true);
                 claims.extend(unheard(one));
             }
         }
