@@ -234,28 +234,6 @@ impl Known {
         self.traits.iter().filter(move |(own, _)| *own == kind).map(|(kind, value)| print(*kind, value))
     }
 
-    /// Whether it went between the same places.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
-        self.from == other.from && self.to == other.to && self.number != other.number
-    }
-
-    /// Whether both were there at some time.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
-        self.began <= other.last && other.began <= self.last
-    }
-
-    /// Whether both were answered and then up together for longer than one takes to follow the other.
-    pub(super) fn talks_beside(&self, other: &Self) -> bool {
-        let span = |call: &Self| {
-            let answered = call.setup.outcome.filter(|(status, ..)| *status < 300).map(|(_, _, at)| at)?;
-            Some((answered, call.first(|event| event.is(Method::Bye)).map_or(call.last, |bye| bye.at)))
-        };
-        let (Some((one, one_end)), Some((other, other_end))) = (span(self), span(other)) else {
-            return false;
-        };
-        one.max(other) + FOLLOWS < one_end.min(other_end)
-    }
-
     /// Whether both have a trait of this kind in common.
     pub(super) fn shares(&self, other: &Self, kind: Trait) -> bool {
         let mine = self.traits.iter().filter(|(own, _)| *own == kind);

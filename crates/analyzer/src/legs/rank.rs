@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::known::Known;
+use midcall_wire::Method;
+
+use super::known::{FOLLOWS, Known};
 
 /// How well a call fits another as its other leg: first how sure that is, then how nearly they end and begin together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,6 +21,30 @@ impl Rank {
         let ends = one.last.since(other.last).max(other.last.since(one.last));
         let begins = one.began.since(other.began).max(other.began.since(one.began));
         Self { confidence, apart: Reverse((ends, begins)), with }
+    }
+}
+
+impl Known {
+    /// Whether it went between the same places.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.from == other.from && self.to == other.to && self.number != other.number
+    }
+
+    /// Whether both were there at some time.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.began <= other.last && other.began <= self.last
+    }
+
+    /// Whether both were answered and then up together for longer than one takes to follow the other.
+    pub(super) fn talks_beside(&self, other: &Self) -> bool {
+        let span = |call: &Self| {
+            let answered = call.setup.outcome.filter(|(status, ..)| *status < 300).map(|(_, _, at)| at)?;
+            Some((answered, call.first(|event| event.is(Method::Bye)).map_or(call.last, |bye| bye.at)))
+        };
+        let (Some((one, one_end)), Some((other, other_end))) = (span(self), span(other)) else {
+            return false;
+        };
+        one.max(other) + FOLLOWS < one_end.min(other_end)
     }
 }
 

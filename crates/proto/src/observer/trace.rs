@@ -494,7 +494,7 @@ fn repeat_at(facts: &Facts<'_>, place: &Place, last: Instant, coarse: bool) -> R
     let here = facts.place();
     if (here.flow, here.vias) != (place.flow, place.vias) {
         Repeat::Hop
-    } else if here.top == place.top && facts.at.since(last) < SAME_PACKET && !(coarse && !facts.reliable) {
+    } else if here.top == place.top && facts.at.since(last) < SAME_PACKET && (facts.reliable || !coarse) {
         Repeat::Duplicate
     } else {
         Repeat::Resent
