@@ -135,7 +135,7 @@ fn scalarlg() {
     );
     let message = refused(&bytes, "9292394834772304023312", What::Range, 400);
     assert!(message.is_response());
-    assert_eq!(message.method(), Method::Other);
+    assert_eq!(message.method(), Method::Options);
     let retry_after = message.retry_after().unwrap().unwrap_err();
     assert_eq!(retry_after, ParseError { at: offset(&bytes, "949302838"), what: What::Range });
     assert_eq!(message.header(Name::Warning), Some("1812 overture \"In Progress\""));

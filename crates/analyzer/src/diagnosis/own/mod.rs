@@ -9,6 +9,8 @@ mod course;
 mod deal;
 mod description;
 mod hold;
+#[cfg(test)]
+mod limits;
 mod outcome;
 #[cfg(test)]
 mod proof;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use midcall_proto::observer::{Kind, Party};
+use midcall_proto::observer::Party;
 
 use super::super::table::{Shown, all};
 use crate::model::{Call, Finding};
@@ -52,41 +52,6 @@ fn every_bad_twin_is_found_and_every_good_one_is_not() {
         );
     }
     insta::assert_snapshot!(text);
-}
-
-/// Tries that failed are over: that they are many leaves nothing out.
-#[test]
-fn a_call_that_is_tried_again_and_again_is_shown_whole() {
-    let tries = "A -> B INVITE offer\nB -> A 503\nA -> B ACK\n".repeat(6);
-    let call = call(
-        &format!("{tries}A -> B INVITE offer\nB -> A 200 answer\nA -> B ACK\nA -> B BYE\nB -> A 200"),
-        |all| all,
-    );
-    assert_eq!(call.messages.len(), 23);
-    assert_eq!((call.dropped, of(&call, "F-CPT1")), (0, Vec::new()));
-}
-
-/// Not only INVITE begins something.
-#[test]
-fn a_refer_outside_a_call_is_not_begun_before_the_trace() {
-    let call = call("A -> B REFER\nB -> A 202\nB -> A NOTIFY sipfrag=200\nA -> B 200", |all| all);
-    assert_eq!(of(&call, "F-CPT1"), Vec::<&Finding>::new());
-}
-
-/// A number that is none leaves the method beside it readable: the responses are those of the request.
-#[test]
-fn responses_with_a_cseq_too_large_answer_the_request_that_has_it() {
-    let call =
-        call("A -> B INVITE offer\nB -> A 200 answer\nA -> B ACK\nA -> B BYE\nB -> A 200", |mut all| {
-            for packet in &mut all {
-                let text = String::from_utf8_lossy(&packet.payload);
-                packet.payload = text.replace("CSeq: ", "CSeq: 300000000").into_bytes();
-            }
-            all
-        });
-    assert_eq!(call.messages.iter().filter(|message| message.kind == Kind::Orphan).count(), 0);
-    assert_eq!(of(&call, "F-CPT1"), Vec::<&Finding>::new());
-    assert!(!of(&call, "DLG-14").is_empty(), "{:?}", call.findings);
 }
 
 /// What the table says is found by signalling has twins here.
