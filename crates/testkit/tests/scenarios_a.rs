@@ -158,6 +158,7 @@ fn a05_a_lost_ack_is_sent_again() {
 fn a06_no_ack_ends_in_bye() {
     covers!("TX-07", "TX-08", "DLG-26");
     let mut seat = Seat::new(Seed(6)).latency(ms(20));
+    seat.expect_findings(&["TX-08"]);
     let to = seat.ua.uri();
     seat.peer.invite(&to).offer(&[]).send();
     seat.settle_briefly();

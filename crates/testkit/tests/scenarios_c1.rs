@@ -336,6 +336,7 @@ fn c05_unknown_dialog_timeout_and_silence_end_the_call() {
             }
         }
         let (mut seat, call) = up(5, placed);
+        seat.expect_findings(&["TX-01"]);
         seat.ua.call(call).hold();
         let bye = seat.expect("BYE");
         seat.peer.reply(&bye, 200).send();

@@ -89,6 +89,7 @@ fn g01_a_repeated_183_gets_one_prack() {
 fn g02_without_prack_the_call_is_refused() {
     covers!("PR-05");
     let mut seat = Seat::new(Seed(2)).latency(ms(20));
+    seat.expect_findings(&["PR-05"]);
     let (call, first) = seat.progressed();
     let refusal = seat.expect(504);
     assert_eq!(refusal.method(), "INVITE");
