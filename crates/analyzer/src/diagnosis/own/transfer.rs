@@ -71,8 +71,8 @@ fn left_early(scene: &Scene<'_, '_>, failed: &Failed) -> Option<Finding> {
 fn left_held(scene: &Scene<'_, '_>, failed: &Failed) -> Option<Finding> {
     let r = scene.reading;
     let (bye, _) = scene.bye().filter(|(bye, by)| *by == failed.by.other() && *bye > failed.notify)?;
-    let own = scene.deals.iter().filter(|deal| deal.by == failed.by);
-    let last = own.last().filter(|deal| deal.offer < failed.notify && deal.done().is_some())?;
+    let mut own = scene.deals.iter().rev().filter(|deal| deal.by == failed.by);
+    let last = own.next().filter(|deal| deal.offer < failed.notify && deal.done().is_some())?;
     let held = super::hold::holds_now(&last.offered);
     let later = scene.deals.iter().any(|deal| deal.offer > last.offer);
     if !held || later || scene.lacks_between(last.offer, bye) || r.between(failed.notify, bye) < A_WHILE {
