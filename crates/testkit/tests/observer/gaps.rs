@@ -136,7 +136,8 @@ fn a_reinvite_after_a_refusal_that_only_its_ack_shows() {
         "start call
 A -> B INVITE offer sdp:sendonly
 B -> A 504 unseen
-A -> B INVITE offer sdp:sendonly +1s
+A -> B ACK
+A -> B INVITE offer sdp:sendonly
 B -> A 200 answer
 A -> B ACK
 expect nothing",

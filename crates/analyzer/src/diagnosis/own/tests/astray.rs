@@ -183,6 +183,24 @@ B -> A 200",
     assert!(matches!(of(&call, "F-HLD2").as_slice(), [one] if one.severity == Severity::Info));
 }
 
+/// The INVITE that was met is not in the trace, but the response to it is.
+#[test]
+fn a_491_for_a_change_that_the_trace_lacks() {
+    let call = call(
+        "start call
+A -> B INVITE offer sdp:sendonly +9s unseen
+B >< A INVITE offer sdp:inactive
+A -> B 491 of=2
+B -> A 491 of=1
+B -> A ACK of=3
+A -> B ACK of=4
+A -> B BYE +9s
+B -> A 200",
+        |packets| packets,
+    );
+    assert!(of(&call, "F-GLR7").is_empty(), "{:#?}", call.findings);
+}
+
 /// The other side asked for a hold of its own, though the trace lacks the answer to it, or even the offer.
 #[test]
 fn a_resume_answered_with_a_hold_that_the_trace_shows_in_part() {
