@@ -10,7 +10,7 @@ use crate::model::Finding;
 
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     found.extend(ack_of_nothing(scene));
-    if scene.says(&[404, 481]) || scene.reading.call.messages.iter().any(is_resent) {
+    if scene.says(&[404, 481]) || any_unheard(scene) {
         found.extend(to_an_old_contact(scene));
     }
     if scene.says(&[481]) {
@@ -139,6 +139,13 @@ fn unheard(scene: &Scene<'_, '_>, n: u32) -> bool {
     let copies = scene.reading.call.messages.iter();
     copies.filter(|copy| is_resent(copy) && matches!(copy.kind, Kind::Again { of, .. } if of == n)).count()
         >= 3
+}
+
+/// Whether there is such a request.
+fn any_unheard(scene: &Scene<'_, '_>) -> bool {
+    let r = scene.reading;
+    r.call.messages.iter().any(is_resent)
+        && r.glances_of_originals().any(|(own, glance)| glance.is_request() && unheard(scene, own.n))
 }
 
 fn same(one: &str, other: &str) -> bool {

@@ -179,9 +179,9 @@ fn half_resumed(scene: &Scene<'_, '_>, index: usize, held: u32) -> Option<Findin
     let (_, before) = before(scene.deals, index, by)?;
     let (is, was) = (offered.audio()?, before.audio()?);
     let more = scene.deals.iter().skip(index + 1).any(|deal| deal.by == by);
-    let over = r.next_after(answer, |_, message| message.is_request() && message.method() == Method::Bye);
+    let over = scene.bye().is_some_and(|(bye, _)| bye > answer);
     let last = r.call.messages.last()?.n;
-    let stays = over.is_some() || r.between(answer, last) > RESUMED_SOON;
+    let stays = over || r.between(answer, last) > RESUMED_SOON;
     let changed = is.direction != was.direction && was.direction != Direction::RecvOnly;
     if more || !stays || !changed || is.rejected || is.direction == Direction::SendRecv {
         return None;
