@@ -199,8 +199,9 @@ fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
 fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     let theirs = observed.side(passing.by.other());
     let running = theirs.base.timer.running?;
-    if passing.facts.at < running.start() + running.interval / 4 {
-        return None; // nobody refreshes so soon: it is a change to what is there already
+    // Refreshes are due at half of the interval (RFC 4028 §10). What comes much sooner is a change to what is there already.
+    if passing.facts.at < running.start() + running.interval * 2 / 5 {
+        return None;
     }
     let asked = |open: &&Open| {
         open.way == Way::Sent
