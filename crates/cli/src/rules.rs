@@ -6,6 +6,7 @@ use midcall_analyzer::diagnosis;
 use midcall_proto::rules::{Rule, Severity, all, explain};
 use owo_colors::OwoColorize;
 use serde::Serialize;
+use strsim::levenshtein;
 
 use crate::options::RulesOptions;
 use crate::trouble::Trouble;
@@ -48,7 +49,7 @@ pub(crate) fn is_known(code: &str) -> bool {
 /// There is no such rule; the nearest ones are.
 pub(crate) fn unknown(code: &str) -> Trouble {
     let upper = code.to_ascii_uppercase();
-    let far = |known: &str| distance(&upper, known);
+    let far = |known: &str| levenshtein(&upper, known);
     let nearest = codes().map(far).min().filter(|nearest| *nearest <= (upper.len() / 3).min(TYPOS));
     let near: Vec<&str> = codes().filter(|known| Some(far(known)) == nearest).take(SHOWN).collect();
     let mut families: Vec<&str> = all().map(Rule::family).collect();
@@ -71,24 +72,6 @@ pub(crate) fn unknown(code: &str) -> Trouble {
 /// The codes of all rules and diagnoses.
 fn codes() -> impl Iterator<Item = &'static str> {
     all().map(|rule| rule.code).chain(diagnosis::all().map(|diagnosis| diagnosis.id))
-}
-
-/// How many letters must be put in, taken out or changed to make one text the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        let mut next = vec![left];
-        for (own, over) in other.chars().zip(row.iter().skip(1)) {
-            let changed = diagonal + usize::from(own != letter);
-            left = changed.min(over + 1).min(left + 1);
-            diagonal = *over;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// More wrong letters than this are no slip.
