@@ -197,6 +197,8 @@ fn a_missing_ack_in_a_paste_without_times_is_not_blamed_on_the_bye() {
     assert!(call.findings.iter().all(|finding| finding.code != "DLG-26"), "{:?}", call.findings);
     let resent = |kind: &Kind| matches!(kind, Kind::Again { how: Repeat::Resent, .. });
     assert_eq!(call.messages.iter().filter(|message| resent(&message.kind)).count(), 10);
+    let missing = call.findings.iter().find(|finding| finding.code == "TX-08").expect("TX-08");
+    assert!(missing.means.contains("sent it again 10 times, and no ACK"), "{}", missing.means);
 }
 
 /// A number that was used before is below none: its sender alone is to blame.

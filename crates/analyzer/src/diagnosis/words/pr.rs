@@ -2,7 +2,7 @@
 
 use midcall_wire::Name;
 
-use super::tx::{resends, times};
+use super::tx::again;
 use super::{Words, both, first, second};
 use crate::diagnosis::read::{Reading, capital, seconds, shorten};
 use crate::model::Finding;
@@ -52,9 +52,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         ))
         .title("Answer in PRACK came late"),
         "PR-05" => {
-            let again = resends(r, at).map_or_else(String::new, |(count, last)| {
-                format!(", sent it again {} until {}", times(count), r.time(last))
-            });
+            let again = again(r, at, ", sent it again");
             Words::of(format!(
                 "{} sent {} reliably{again}, and no PRACK for it came by here.",
                 r.sender(at),

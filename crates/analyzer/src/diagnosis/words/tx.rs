@@ -15,11 +15,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             "{} sent {} and nobody answered it{}.",
             r.sender(at),
             r.the(at),
-            resends(r, at).map_or_else(String::new, |(count, last)| format!(
-                ", although it was sent again {} until {}",
-                times(count),
-                r.time(last)
-            ))
+            again(r, at, ", although it was sent again")
         ))
         .title("INVITE without any answer")
         .fix("Find out where the request gets lost: look for it at the other end, and check address, port, transport and firewall."),
@@ -37,10 +33,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
             ))
         }
         "TX-07" | "TX-08" | "TX-13" => {
-            let again = match resends(r, at) {
-                Some((count, last)) => format!(", sent it again {} until {}", times(count), r.time(last)),
-                None => String::new(),
-            };
+            let again = again(r, at, ", sent it again");
             Words::of(format!(
                 "{} answered {} at {} (message {at}){again}, and no ACK for it came by here.",
                 r.sender(at),
@@ -67,9 +60,7 @@ pub(super) fn words(r: &Reading<'_>, f: &Finding) -> Option<Words> {
         }
         "TX-15" => {
             let label = r.label(at);
-            let again = resends(r, at).map_or_else(String::new, |(count, last)| {
-                format!(", sent it again {} until {}", times(count), r.time(last))
-            });
+            let again = again(r, at, ", sent it again");
             Words::of(format!("{} sent {}{again}, and no final response came by here.", r.sender(at), r.a(at)))
                 .title(&format!("{label} got no answer"))
                 .fix(format!(
@@ -256,25 +247,24 @@ fn branch(r: &Reading<'_>, n: u32) -> String {
     branch.unwrap_or_else(|| "none".to_owned())
 }
 
-/// How often a message was sent again, and the last time.
-pub(super) fn resends(r: &Reading<'_>, n: u32) -> Option<(usize, u32)> {
+/// How often a message was sent again, and until when, behind these words; nothing if it was not.
+pub(super) fn again(r: &Reading<'_>, n: u32, words: &str) -> String {
     use midcall_proto::observer::{Kind, Repeat};
-    let copies = r
-        .call
-        .messages
-        .iter()
-        .filter(|message| matches!(message.kind, Kind::Again { of, how: Repeat::Resent } if of == n));
-    let numbers: Vec<_> = copies.map(|message| message.n).collect();
-    Some((numbers.len(), *numbers.last()?))
-}
-
-/// "once", "twice", "7 times".
-pub(super) fn times(count: usize) -> String {
-    match count {
+    let copies = r.call.messages.iter();
+    let copies =
+        copies.filter(|copy| matches!(copy.kind, Kind::Again { of, how: Repeat::Resent } if of == n));
+    let (count, last) = copies.fold((0, n), |(count, _), copy| (count + 1, copy.n));
+    let times = match count {
+        0 => return String::new(),
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
         count => format!("{count} times"),
+    };
+    // A paste has no clock.
+    if r.between(n, last).is_zero() {
+        return format!("{words} {times}");
     }
+    format!("{words} {times} until {}", r.time(last))
 }
 
 /// The name of who a message went to.
