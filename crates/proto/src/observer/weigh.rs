@@ -27,6 +27,8 @@ pub(super) fn breach(
         RuleId::MandatoryHeaderMissing | RuleId::CalleeByeTooEarly | RuleId::OriginVersionStep => {
             Severity::Warning
         }
+        // Without a timer it refreshes nothing, and RFC 3264 §8 lets a version rise for nothing.
+        RuleId::RefreshBumpedVersion if dialog.timer.running.is_none() => Severity::Info,
         RuleId::CSeqNotIncremented => return reused(observed, passing, because),
         // The same number again is the fault of who used it twice (DLG-11), and not below any.
         RuleId::CSeqTooLow if same_number(dialog, seen) => return None,
