@@ -153,7 +153,7 @@ pub(super) const fn compares_descriptions(rule: RuleId) -> bool {
 }
 
 /// A CSeq number seen before is used again for sure. A lower one may have been overtaken, if its sender left it out before and
-/// that is not long ago.
+/// that is not long ago; only of the caller is it known where its numbers begin.
 fn reused(observed: &ObservedDialog, passing: &Passing<'_>, because: &mut Evidence) -> Option<Severity> {
     let facts = passing.facts;
     if let Some(n) = passing.trace.used(facts) {
@@ -162,7 +162,9 @@ fn reused(observed: &ObservedDialog, passing: &Passing<'_>, because: &mut Eviden
     }
     let higher = passing.trace.beyond(facts);
     let recent = higher.is_some_and(|one| facts.at.since(one.first) <= passing.patience.transaction());
-    if recent && signs::lowest_cseq(observed, passing.by).is_none_or(|lowest| lowest < facts.cseq) {
+    let begins = passing.by == Party::Caller && observed.invite != 0;
+    let first = signs::lowest_cseq(observed, passing.by).filter(|_| begins);
+    if recent && first.is_none_or(|first| first < facts.cseq) {
         return None;
     }
     if let Some(higher) = higher {

@@ -199,8 +199,8 @@ fn hammered(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim> {
 fn crossing(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<u32> {
     let theirs = observed.side(passing.by.other());
     let running = theirs.base.timer.running?;
-    // Refreshes are due at half of the interval (RFC 4028 §10). What comes much sooner is a change to what is there already.
-    if passing.facts.at < running.start() + running.interval * 2 / 5 {
+    // What comes before a refresh is due is a change to what is there already.
+    if passing.facts.at + NEAR < running.refresh_at() {
         return None;
     }
     let asked = |open: &&Open| {

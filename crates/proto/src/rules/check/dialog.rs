@@ -214,8 +214,11 @@ fn callee_bye_before_ack(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
 fn after_bye(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
     let usage =
         matches!(seen.method, Method::Invite | Method::Update | Method::Prack | Method::Info | Method::Refer);
-    let bye = dialog.party.by(seen.way).bye?;
-    usage.then(|| on(bye))
+    let sender = dialog.party.by(seen.way);
+    let bye = sender.bye?;
+    // One with a lower number left before the BYE, which overtook it.
+    let overtaken = seen.headers.real && sender.cseq.is_some_and(|last| seen.cseq < last);
+    (usage && !overtaken).then(|| on(bye))
 }
 
 fn cancel_unasked(dialog: &Dialog, seen: &Seen<'_>) -> Option<Evidence> {
