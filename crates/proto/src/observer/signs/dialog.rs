@@ -92,11 +92,9 @@ fn bye_refused(observed: &ObservedDialog, passing: &Passing<'_>) -> Option<Claim
     let live = dialog.party.by(Way::Received).bye == Some(open.on) && dialog.party.ours.bye.is_none();
     let met = direct && live && open.owed.is_empty() && !open.misnamed && observed.is_whole();
     // A 500 is for an old CSeq, and nothing else stands in the way of a BYE (GL-09).
-    let (rule, severity) = match seen.status {
-        Some(500) => (RuleId::ByeIsNeverGlare, Severity::Warning),
-        _ => (RuleId::SessionOverAtBye, Severity::Warning),
-    };
-    met.then(|| Claim { severity, ..against(passing.by, rule, passing.facts.n, smallvec![open.on]) })
+    let rule = if seen.status == Some(500) { RuleId::ByeIsNeverGlare } else { RuleId::SessionOverAtBye };
+    let claim = || against(passing.by, rule, passing.facts.n, smallvec![open.on]);
+    met.then(|| Claim { severity: Severity::Warning, ..claim() })
 }
 
 /// RFC 3261 §12.2: Record-Route in mid-dialog leaves the route set as it is.
