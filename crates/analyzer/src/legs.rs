@@ -34,7 +34,6 @@ use std::time::Duration;
 use midcall_proto::rules::{RuleId, Severity};
 use midcall_proto::time::Instant;
 
-pub(crate) use self::bridge::LIKELY;
 use self::flood::Flood;
 pub(crate) use self::known::Known;
 use self::known::Trait;
@@ -427,6 +426,7 @@ fn finding(rule: RuleId, means: &str) -> Finding {
         means,
         fix: rule.fix.to_owned(),
         consequences: Vec::new(),
+        joined: None,
         worded: Worded::Elsewhere { means: named, fix: Vec::new() },
     }
 }

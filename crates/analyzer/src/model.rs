@@ -174,6 +174,8 @@ pub struct Finding {
     pub fix: String,
     /// What only followed from it.
     pub consequences: Vec<Consequence>,
+    /// For what two calls show together, if that they belong together is no surer: how sure it is, in percent.
+    pub joined: Option<u8>,
     /// How it came by its words.
     pub(crate) worded: Worded,
 }

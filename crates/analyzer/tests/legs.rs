@@ -6,10 +6,10 @@ use std::path::Path;
 
 use midcall_analyzer::model::{Call, Finding};
 use midcall_analyzer::source::{Item, Packet, Place};
-use midcall_analyzer::{Analyzer, Anonymizer, Settings};
+use midcall_analyzer::{Analyzer, Anonymizer, Settings, report};
 use midcall_proto::covers;
 use midcall_proto::flow::Transport;
-use midcall_proto::observer::Party;
+use midcall_proto::observer::{Certainty, Party};
 use midcall_proto::rules::Severity;
 use midcall_proto::time::Instant;
 use midcall_testkit::ladder::{Ladder, Stage, Who, parse};
@@ -416,6 +416,24 @@ fn legs_of_calls_that_all_look_alike_are_not_taken_for_those_of_other_calls() {
 }
 
 /// A phone with two calls says the same of itself in both; nothing passes from one to the other.
+/// Same parties at the same time make two calls likely legs, no more: what only both show is a note, and nobody says that
+/// messages crossed.
+#[test]
+fn what_two_calls_show_is_no_surer_than_that_they_belong_together() {
+    let mut legs = two(("alice", "carol"), "10.0.0.9:5002", ("", ""));
+    legs[1].end = 90_000;
+    let calls = analyzed(&legs);
+    let mut findings = calls.iter().flat_map(|call| call.findings.iter().map(move |one| (call, one)));
+    let (call, up) = findings.find(|(_, finding)| finding.code == "F-DLG17").expect("F-DLG17");
+    assert_eq!((up.severity, up.certainty, up.joined), (Severity::Info, Certainty::Crossed, Some(75)));
+    let mut text = Vec::new();
+    report::text::call(call, report::text::Layout { width: 100, ladder: false }, &mut text).unwrap();
+    for shown in [String::from_utf8(text).unwrap(), report::html::page(&calls, &[], 0)] {
+        assert!(shown.contains("if the two calls belong together"), "{shown}");
+        assert!(!shown.contains("crossed"), "{shown}");
+    }
+}
+
 #[test]
 fn a_consultation_call_is_not_a_leg_of_the_held_one() {
     let own = "10.0.0.1:4000";

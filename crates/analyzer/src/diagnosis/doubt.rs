@@ -45,14 +45,13 @@ impl Cut {
 
 /// Whether somebody must have read session descriptions to find it.
 fn reads_bodies(finding: &Finding) -> bool {
-    let family = finding.code.rsplit_once('-').map_or(finding.code, |(family, _)| family);
+    let family = finding.code.trim_start_matches("F-");
+    let family = family.trim_end_matches(|sign: char| sign == '-' || sign.is_ascii_digit());
     !WITHOUT_BODIES.contains(&family)
-        && !finding.code.starts_with("F-DLG")
-        && !finding.code.starts_with("F-STM")
 }
 
-/// Families of rules that look at headers alone.
-const WITHOUT_BODIES: [&str; 4] = ["TX", "DLG", "ST", "SEC"];
+/// Families of rules and diagnoses that look at headers alone.
+const WITHOUT_BODIES: [&str; 5] = ["TX", "DLG", "ST", "STM", "SEC"];
 
 /// What is said of the capture itself.
 const OF_CAPTURES: &str = "F-CPT";

@@ -57,12 +57,16 @@ pub(super) fn find(one: &Known, other: &Known, tie: &Tie, now: Instant, found: &
 
 /// What two calls show is no surer than that they belong together.
 pub(super) fn doubt(finding: &mut Finding, leg: &Leg) {
-    if finding.certainty == Certainty::Crossed {
+    if finding.joined.is_some() {
         return;
     }
     finding.severity = finding.severity.min(Severity::Info);
-    finding.certainty = Certainty::Crossed;
-    let why = format!("{LIKELY} {} % ({}).", leg.confidence, leg.because.join(", "));
+    (finding.certainty, finding.joined) = (Certainty::Crossed, Some(leg.confidence));
+    let why = format!(
+        " That the two calls belong together is likely only: {} % ({}).",
+        leg.confidence,
+        leg.because.join(", ")
+    );
     finding.means.push_str(&why);
 }
 
@@ -122,6 +126,7 @@ fn left_up(side: Side<'_>, beside: Side<'_>, now: Instant) -> Option<Finding> {
         means,
         fix: row.fix.to_owned(),
         consequences: Vec::new(),
+        joined: None,
         worded: Worded::Elsewhere { means: named, fix: Vec::new() },
     })
 }
@@ -264,8 +269,6 @@ fn told(rule: RuleId, by: Party, at: u32, because: &[u32], means: String) -> Fin
     finding
 }
 
-/// How a finding says that its two calls need not belong together.
-pub(crate) const LIKELY: &str = " That the two calls belong together is likely only:";
 /// From which confidence on a finding is certain.
 const SURE: u8 = 85;
 /// How long a bridge may look for somebody else.

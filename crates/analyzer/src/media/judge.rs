@@ -435,6 +435,7 @@ impl Scene<'_> {
             means,
             fix,
             consequences: Vec::new(),
+            joined: None,
             worded: Worded::Elsewhere { means: named, fix: fix_named },
         }
     }

@@ -181,6 +181,7 @@ fn judged(
         means: rule.means.to_owned(),
         fix: rule.fix.to_owned(),
         consequences: Vec::new(),
+        joined: None,
         worded: Worded::ByRule,
     }
 }

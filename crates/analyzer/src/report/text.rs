@@ -119,6 +119,9 @@ impl<W: Write> Page<'_, W> {
         }
         match finding.certainty {
             Certainty::Certain => {}
+            Certainty::Crossed if finding.joined.is_some() => {
+                line.push_str(" (if the two calls belong together)");
+            }
             Certainty::Crossed => line.push_str(" (crossed on the way: nobody may be at fault)"),
             Certainty::CaptureGap => line.push_str(" (a message that the trace lacks could explain it)"),
         }

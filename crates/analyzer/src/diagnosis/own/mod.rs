@@ -91,6 +91,7 @@ impl Scene<'_, '_> {
                 _ => advise(self.reading, by, row.fix),
             }),
             consequences: Vec::new(),
+            joined: None,
             worded: Worded::ByCheck,
         }
     }

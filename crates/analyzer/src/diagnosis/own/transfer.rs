@@ -31,22 +31,20 @@ struct Failed {
 /// The last transfer of the call, if the report on it says that it failed.
 fn failed(scene: &Scene<'_, '_>) -> Option<Failed> {
     let r = scene.reading;
-    let (own, _) = r.originals().filter(|(_, message)| asks(message, Method::Refer)).last()?;
+    let (own, _) = r.glances_of_originals().filter(|(_, glance)| glance.asks(Method::Refer)).last()?;
     let (by, refer) = (own.by, own.n);
     let taken = r.final_of(refer).is_some_and(|last| (200..300).contains(&r.status(last)));
     let reports = |message: &Message<&[u8]>| {
         let refers = |package: &str| package.eq_ignore_ascii_case("refer");
         let of_refer = message.event().is_some_and(|event| refers(event.package));
-        (asks(message, Method::Notify) && of_refer).then(|| sipfrag_status(message.body())).flatten()
+        (message.is_request() && message.method() == Method::Notify && of_refer)
+            .then(|| sipfrag_status(message.body()))
+            .flatten()
     };
     let mut words = r.originals().filter(|(other, _)| other.n > refer && other.by == by.other());
     let (notify, status) = words
         .find_map(|(other, message)| Some((other.n, reports(message).filter(|status| *status >= 200)?)))?;
     (taken && status >= 300).then_some(Failed { by, refer, notify, status })
-}
-
-fn asks(message: &Message<&[u8]>, method: Method) -> bool {
-    message.is_request() && message.method() == method
 }
 
 /// F-XFR3: the transferor hung up before the transfer came to its end, and it failed. A 487 says that somebody gave it up: that

@@ -66,7 +66,7 @@ pub(super) fn tell(reading: &Reading<'_>, finding: &mut Finding) {
     }
     match finding.certainty {
         Certainty::Certain => {}
-        Certainty::Crossed if finding.means.contains(crate::legs::LIKELY) => {}
+        Certainty::Crossed if finding.joined.is_some() => {} // it says so itself
         Certainty::Crossed => finding.means.push_str(CROSSED),
         Certainty::CaptureGap => finding.means.push_str(GAP),
     }

@@ -106,7 +106,7 @@ fn finding(out: &mut String, call: &Call, at: usize, finding: &Finding) {
     let _ = write!(
         out,
         ". <span class=\"soft\">{}</span></p>\n<p>{}</p>\n",
-        certainty(finding.certainty),
+        certainty(finding),
         Esc(&finding.means)
     );
     if !finding.fix.is_empty() {
@@ -127,9 +127,12 @@ fn finding(out: &mut String, call: &Call, at: usize, finding: &Finding) {
     out.push_str("</article>\n");
 }
 
-const fn certainty(certainty: Certainty) -> &'static str {
-    match certainty {
+const fn certainty(finding: &Finding) -> &'static str {
+    match finding.certainty {
         Certainty::Certain => "Certain.",
+        Certainty::Crossed if finding.joined.is_some() => {
+            "Not certain: only if the two calls belong together."
+        }
         Certainty::Crossed => "Not certain: the messages may have crossed.",
         Certainty::CaptureGap => "Not certain: a message that the trace lacks could explain it.",
     }
