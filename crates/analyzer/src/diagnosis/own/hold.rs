@@ -16,8 +16,8 @@ use crate::sheet::Sheet;
 pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
     // Who holds, since which message.
     let mut holds: [Option<u32>; 2] = [None, None];
-    // Whose wish is not known, since which message: what became of its last offer is not in the trace.
-    let mut unknown: [Option<u32>; 2] = [None, None];
+    // Whose wish is not known: what became of its last offer is not in the trace.
+    let mut unknown = [false; 2];
     let mut legacy = Vec::new();
     for (index, exchange) in scene.deals.iter().enumerate() {
         let r = scene.reading;
@@ -34,14 +34,14 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
         }
         let (own, other) = (slot(by), slot(peer));
         let Some((offered, answer, answered)) = exchange.done() else {
-            if let Some(unknown) = unknown.get_mut(own).filter(|_| exchange.refusal.is_none()) {
-                unknown.get_or_insert(exchange.offer);
+            if let Some(unknown) = unknown.get_mut(own) {
+                *unknown |= exchange.refusal.is_none();
             }
             continue;
         };
         let was = holds.get(own).copied().flatten();
         let others = holds.get(other).copied().flatten();
-        let known = unknown == [None, None] && was.is_some_and(|held| !scene.lacks_between(held, answer));
+        let known = unknown == [false; 2] && was.is_some_and(|held| !scene.lacks_between(held, answer));
         if let (Some(held), true) = (was, known && two_way(offered)) {
             let stays = answered_held(offered, answered);
             if stays && others.is_none() {
@@ -68,11 +68,11 @@ pub(super) fn look(scene: &Scene<'_, '_>, found: &mut Vec<Finding>) {
             *hold = holds_now(offered).then_some(hold.unwrap_or(exchange.offer));
         }
         if let Some(unknown) = unknown.get_mut(own) {
-            *unknown = None;
+            *unknown = false;
         }
     }
     // Where a failed transfer left the call on hold, that is told.
-    if unknown == [None, None] && !found.iter().any(|finding| finding.code == "F-XFR5") {
+    if unknown == [false; 2] && !found.iter().any(|finding| finding.code == "F-XFR5") {
         found.extend(ended_on_hold(scene, holds));
     }
 }
